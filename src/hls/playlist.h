@@ -1,0 +1,94 @@
+/* Playlists from rows: pure functions from values to text (RFC 8216 and its successor draft, "bis").
+ *
+ * The same values always give the same bytes; nothing here reads a clock, a database or a store. What may be listed is
+ * the caller's promise (only committed segments); how it is written, and that it obeys the rules, is this folder's.
+ *
+ *   struct hls_media m = { .target_duration_s = 4, .version = 6, .map_uri = "init.mp4", … };
+ *   struct buf text;
+ *   buf_init(&text, HLS_PLAYLIST_MAX_BYTES);
+ *   hls_render_media(&m, &text, e);
+ *
+ * Durations and times are integer ticks of a timescale (ticks per second), so that sums are exact.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define HLS_PLAYLIST_MAX_BYTES (8u << 20)
+#define HLS_CONTENT_TYPE "application/vnd.apple.mpegurl"
+
+/* Turns an object's relative URI ("v0/segment_000.m4s") into what the playlist's line shows: itself, or an absolute signed
+ * URL. Appends to `out`; called once per line, in order. NULL: the relative URI as it is. */
+typedef bool (*hls_uri_fn)(void *ctx, const char *relative_uri, struct buf *out);
+
+struct hls_segment {
+	int64_t duration_ticks; /* > 0 */
+	const char *uri;	/* relative to the playlist */
+};
+
+enum hls_playlist_type { HLS_EVENT, HLS_VOD };
+
+struct hls_media {
+	enum hls_playlist_type type;
+	uint32_t target_duration_s;
+	uint32_t timescale;
+	const char *map_uri; /* fMP4's init segment; NULL for TS */
+	const struct hls_segment *segments;
+	size_t segment_count; /* the committed prefix that is visible */
+	bool ended;	      /* writes EXT-X-ENDLIST */
+	bool start_at_zero;   /* writes EXT-X-START:TIME-OFFSET=0 (an EVENT list whose job runs) */
+	hls_uri_fn uri_fn;
+	void *uri_ctx;
+};
+
+struct hls_variant {
+	uint64_t bandwidth_bps;		/* peak, audio of its group included */
+	uint64_t average_bandwidth_bps; /* 0: not known yet, not written */
+	const char *codecs;		/* RFC 6381, audio included, e.g. "avc1.4d401f,mp4a.40.2" */
+	uint32_t width, height;		/* 0 for audio */
+	uint32_t frame_rate_milli;	/* frames per 1000 s / 1000, e.g. 29970; 0: not written */
+	const char *audio_group;	/* NULL: none */
+	const char *uri;
+};
+
+struct hls_audio_rendition {
+	const char *group_id;
+	const char *name;
+	const char *language; /* RFC 5646; NULL: not written */
+	bool is_default;
+	uint32_t channels;
+	const char *uri;
+};
+
+struct hls_multivariant {
+	const struct hls_variant *variants;
+	size_t variant_count;
+	const struct hls_audio_rendition *audio;
+	size_t audio_count;
+	hls_uri_fn uri_fn;
+	void *uri_ctx;
+};
+
+/* Append the whole playlist to `out`. Fails with ERR_TOO_LARGE (buffer), ERR_INVALID (a value that no valid playlist can
+ * carry: no segments, zero duration, a quote in an attribute…). EXT-X-VERSION is the lowest that holds. EXTINF has six
+ * decimals, rounded to nearest. */
+int hls_render_media(const struct hls_media *m, struct buf *out, struct err *e) MR_MUST_USE;
+int hls_render_multivariant(const struct hls_multivariant *m, struct buf *out, struct err *e) MR_MUST_USE;
+
+/* The smallest EXT-X-TARGETDURATION that these durations allow: the maximum of round(duration), at least 1. */
+uint32_t hls_target_duration(const struct hls_segment *segments, size_t count, uint32_t timescale);
+
+struct hls_bitrate_segment {
+	int64_t duration_ticks;
+	uint64_t bytes;
+};
+/* BANDWIDTH and AVERAGE-BANDWIDTH as bis 4.4.6.2 defines them: the peak over every run of contiguous segments that lasts
+ * 0.5–1.5 target durations, and the average over all. Bits per second, rounded up. Count 0 gives 0 and 0. A list whose
+ * every run is shorter (a single short segment) gives the rate of the whole. */
+void hls_measure_bandwidth(const struct hls_bitrate_segment *segments, size_t count, uint32_t timescale,
+			   uint32_t target_duration_s, uint64_t *ret_peak_bps, uint64_t *ret_average_bps);

@@ -1,0 +1,108 @@
+/* The object store: one interface, a backend per file (local folder now; S3 beside it later).
+ *
+ *   struct store *s;
+ *   store_open_local(&(struct store_local_opts){ .root = "data/store" }, &s, e);
+ *   store_put(s, "hls/u/j/v0/init.mp4", bytes, len, "video/mp4", &info, e);
+ *
+ * Guarantees: an object is visible whole or not at all; a put that failed leaves nothing; the last of two puts to a key wins;
+ * what store_put or store_put_finish reported as stored survives a crash of the process and of the machine.
+ * Does not guarantee: order between keys; that a list sees a put of the same millisecond on every backend.
+ *
+ * Keys: 1–1024 bytes of UTF-8, parts separated by single '/', no part empty, "." or "..", no control characters, not
+ * beginning or ending with '/'. A key that breaks this is ERR_INVALID and never reaches a backend.
+ * Every call may block on I/O: never call it on an HTTP thread. All calls may be used from any thread at once; a
+ * put/reader/multipart handle belongs to one thread at a time. Memory per call is bounded and does not depend on sizes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "net/digest.h"
+
+#define STORE_KEY_MAX 1024
+#define STORE_PART_MIN_BYTES (5u << 20) /* S3's rule: every part but the last */
+#define STORE_PARTS_MAX 10000
+#define STORE_ETAG_SIZE 80
+
+struct store;
+
+struct store_info {
+	uint64_t size;
+	int64_t modified_ms;
+	char etag[STORE_ETAG_SIZE]; /* opaque, without quotes; changes whenever the bytes do */
+	char sha256[SHA256_HEX_SIZE]; /* of the whole object; empty where the backend does not know it */
+	char content_type[128];
+};
+
+struct store_local_opts {
+	const char *root; /* made if it is not there */
+};
+int store_open_local(const struct store_local_opts *opts, struct store **ret, struct err *e) MR_MUST_USE;
+void store_close(struct store *s);
+
+int store_key_check(const char *key, struct err *e) MR_MUST_USE;
+
+/* Whole small object from memory. ret_info may be NULL. */
+int store_put(struct store *s, const char *key, const void *data, size_t len, const char *content_type,
+	      struct store_info *ret_info, struct err *e) MR_MUST_USE;
+
+/* Streamed put: begin → write… → finish or abort. expected_sha256 (hex) may be NULL; a mismatch is ERR_INVALID with code
+ * CHECKSUM_MISMATCH and nothing is stored. Both finish and abort free the handle; finish frees it on failure too. */
+struct store_put;
+int store_put_begin(struct store *s, const char *key, const char *content_type, struct store_put **ret,
+		    struct err *e) MR_MUST_USE;
+int store_put_write(struct store_put *p, const void *data, size_t len, struct err *e) MR_MUST_USE;
+int store_put_finish(struct store_put *p, const char *expected_sha256, struct store_info *ret_info,
+		     struct err *e) MR_MUST_USE;
+void store_put_abort(struct store_put *p);
+
+int store_stat(struct store *s, const char *key, struct store_info *ret, struct err *e) MR_MUST_USE;
+
+/* An open object: reads see the bytes that were there at the open, whatever is put or deleted meanwhile. */
+struct store_reader;
+int store_reader_open(struct store *s, const char *key, struct store_reader **ret, struct store_info *ret_info,
+		      struct err *e) MR_MUST_USE;
+/* Up to `len` bytes at `offset`; *ret_len is short only at the end of the object (0 at or past it). */
+int store_reader_read(struct store_reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,
+		      struct err *e) MR_MUST_USE;
+/* A descriptor for sendfile(2), owned by the reader (dup it to keep it), or -1 where the backend has none. */
+int store_reader_fd(const struct store_reader *r);
+void store_reader_close(struct store_reader *r);
+
+/* Deleting what is not there is no error. */
+int store_delete(struct store *s, const char *key, struct err *e) MR_MUST_USE;
+/* Everything below "prefix/" (or the key itself); idempotent. */
+int store_delete_prefix(struct store *s, const char *prefix, struct err *e) MR_MUST_USE;
+
+/* Keys with `prefix`, in byte order, after `after` (NULL: from the start), at most `max`; calls fn for each, which returns
+ * false to stop. */
+typedef bool (*store_list_fn)(void *ctx, const char *key, const struct store_info *info);
+int store_list(struct store *s, const char *prefix, const char *after, size_t max, store_list_fn fn, void *ctx,
+	       struct err *e) MR_MUST_USE;
+
+/* Multipart upload with S3's limits. The upload id outlives the process: parts may be sent by several processes, again
+ * (the last one counts), and in any order. */
+#define STORE_UPLOAD_ID_SIZE 128
+struct store_part {
+	uint32_t number; /* 1–10000 */
+	uint64_t size;
+	char etag[STORE_ETAG_SIZE];
+};
+int store_multipart_begin(struct store *s, const char *key, const char *content_type, char ret_upload_id[STORE_UPLOAD_ID_SIZE],
+			  struct err *e) MR_MUST_USE;
+int store_multipart_put(struct store *s, const char *key, const char *upload_id, uint32_t number, const void *data,
+			size_t len, struct store_part *ret, struct err *e) MR_MUST_USE;
+int store_multipart_list(struct store *s, const char *key, const char *upload_id, struct store_part *parts, size_t max,
+			 size_t *ret_count, struct err *e) MR_MUST_USE;
+/* Idempotent: completing again what was completed answers with the object. */
+int store_multipart_complete(struct store *s, const char *key, const char *upload_id, const struct store_part *parts,
+			     size_t count, struct store_info *ret, struct err *e) MR_MUST_USE;
+int store_multipart_abort(struct store *s, const char *key, const char *upload_id, struct err *e) MR_MUST_USE;
+/* Removes what puts and multiparts that nobody finished left behind, older than `age_ms`. */
+int store_sweep(struct store *s, int64_t age_ms, struct err *e) MR_MUST_USE;
+
+/* Content types by a key's extension ("m4s" → "video/iso.segment"); never NULL. */
+const char *store_content_type(const char *key);
