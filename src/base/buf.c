@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@ void buf_clear(struct buf *b)
 
 void *buf_reserve(struct buf *b, size_t len)
 {
-	if (b->failed || len > b->max || b->len > b->max - len) {
+	/* The NUL needs a byte more than the maximum: SIZE_MAX cannot be filled. */
+	if (b->failed || len > b->max || b->len > b->max - len || b->len + len == SIZE_MAX) {
 		b->failed = true;
 		return NULL;
 	}
@@ -35,8 +37,8 @@ void *buf_reserve(struct buf *b, size_t len)
 	if (need > b->cap) {
 		size_t cap = b->cap ? b->cap : 256;
 		while (cap < need)
-			cap += cap / 2 + 64;
-		if (cap > b->max + 1)
+			cap = cap > SIZE_MAX / 2 ? SIZE_MAX : cap + cap / 2 + 64;
+		if (cap - 1 > b->max)
 			cap = b->max + 1;
 		char *data = realloc(b->data, cap);
 		if (!data) {

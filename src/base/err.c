@@ -46,6 +46,7 @@ bool err_kind_retriable(enum err_kind kind)
 	return kind >= ERR_OK && kind < ERR_KINDS && kinds[kind].retriable;
 }
 
+MR_PRINTF(4, 0)
 static int set_v(struct err *e, enum err_kind kind, const char *code, const char *fmt, va_list ap)
 {
 	kind = valid_kind(kind);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,7 +63,8 @@ static void put_field(struct buf *b, const struct log_field *f, bool json)
 		(void)buf_printf(b, "%" PRId64, f->i);
 		break;
 	case LOG_FLOAT:
-		(void)buf_printf(b, "%.3f", f->f);
+		/* JSON has no word for infinity or NaN (RFC 8259, 6). */
+		(void)(json && !isfinite(f->f) ? buf_puts(b, "null") : buf_printf(b, "%.3f", f->f));
 		break;
 	case LOG_END:
 		break;
