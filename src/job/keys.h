@@ -1,0 +1,20 @@
+/* Object keys (DESIGN: kind first, so that a bucket's lifecycle rules can match by prefix). Pure.
+ * All return strings that the caller frees. `user` is encoded so that any character is safe: percent-encoding with '~' in the
+ * place of '%', of everything but A–Z a–z 0–9 - _ (and of a leading or sole '.').
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "job/model.h"
+
+char *key_user(const char *user_id);
+char *key_upload(const char *user_id, const char *file_id, const char *file_name); /* uploads/{user}/{file}.{ext} */
+char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id); /* hls/{user}/{job} */
+/* "{prefix}/{relative}", or relative alone if the prefix is empty. */
+char *key_in_job(const char *prefix, const char *relative);
+/* Relative to the job's prefix. */
+char *key_init(const struct rendition *r);				       /* 720p/init.mp4 */
+char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts */
+char *key_playlist(const struct rendition *r);				       /* 720p/playlist.m3u8 */
+#define KEY_MASTER "master.m3u8"

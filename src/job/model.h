@@ -1,0 +1,152 @@
+/* The rows of the product as values: files, jobs, renditions, segments, chunks. Plain data; pure.
+ *
+ * A job's life (who makes each transition; everything else is refused by the repository's conditional writes):
+ *
+ *   pending ──claim of its first chunk (worker)──▶ processing ──first visible segment (publisher)──▶ streaming
+ *   processing | streaming ──the finish chunk is done (worker)──▶ completed
+ *   pending | processing | streaming ──a chunk failed for good (worker)──▶ failed
+ *   pending | processing | streaming ──DELETE (api)──▶ canceled
+ *   failed ──retry (api)──▶ pending, with everything committed kept and failures forgotten; generation_attempt + 1
+ *   any ──DELETE of an ended job (api) or its expiry (janitor)──▶ deleting ──objects gone (janitor)──▶ no row
+ *
+ * A chunk's life:
+ *   waiting (the finish chunk, until all others are done) ──▶ ready
+ *   ready ──claim: claims + 1, lease──▶ running ──▶ done
+ *   running ──lease ran out, worker gone, told to stop──▶ ready (not a failure)
+ *   running ──failed──▶ ready with a delay (back-off), or failed for good after CHUNK_FAILURES_MAX since its last commit
+ *   any ──job canceled or failed──▶ canceled (done stays done)
+ * A claim's number is the fencing token: every write of a worker names it, and fails with ERR_LOST if the row has moved on.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "proto/task.h"
+#include "store/store.h"
+
+#define USER_ID_MAX 256 /* bytes of a token's subject */
+#define CHUNK_FAILURES_MAX 3
+#define RENDITIONS_MAX (TASK_RUNGS_MAX + 1)
+#define RENDITION_NAME_SIZE 16
+
+enum job_kind { JOB_LADDER = 1 };
+enum job_status {
+	JOB_PENDING = 1,
+	JOB_PROCESSING,
+	JOB_STREAMING,
+	JOB_COMPLETED,
+	JOB_FAILED,
+	JOB_CANCELED,
+	JOB_DELETING, /* shown to nobody */
+};
+const char *job_kind_name(enum job_kind kind);     /* "ladder" */
+const char *job_status_name(enum job_status status); /* "pending" */
+bool job_kind_parse(const char *name, enum job_kind *ret);
+bool job_status_parse(const char *name, enum job_status *ret);
+bool job_status_is_final(enum job_status status); /* completed, failed, canceled */
+
+enum chunk_kind { CHUNK_LADDER = 1, CHUNK_FINISH = 2 };
+enum chunk_state { CHUNK_WAITING = 1, CHUNK_READY, CHUNK_RUNNING, CHUNK_DONE, CHUNK_FAILED, CHUNK_CANCELED };
+
+/* An uploaded file. Owned strings are freed by file_release. */
+struct file {
+	char id[UUID_SIZE];
+	char user_id[USER_ID_MAX + 1];
+	char *name;	    /* as the client called it; UTF-8, for display only */
+	char *content_type; /* as the client called it */
+	char *key;	    /* in the store */
+	uint64_t size_bytes;
+	char sha256[SHA256_HEX_SIZE];
+	bool ready;	 /* false while it is arriving */
+	char *probe_json; /* job/probe_json.h; NULL until it is ready */
+	int64_t created_ms, updated_ms;
+};
+void file_release(struct file *f);
+
+struct job {
+	char id[UUID_SIZE];
+	char user_id[USER_ID_MAX + 1];
+	enum job_kind kind;
+	enum job_status status;
+	char *params_json; /* validated and complete, as planned */
+	char file_id[UUID_SIZE];
+	char *source_key; /* of the input in the store */
+	uint64_t source_bytes;
+	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs) */
+	char *spec_json;  /* the plan's constants for tasks: job/plan.h */
+	int64_t duration_ticks; /* planned length in 1/90000 s */
+	uint32_t segment_count;	   /* planned, corrected when the source ended early or late */
+	uint32_t target_duration_s;
+	uint32_t rendition_count;
+	uint32_t visible_segments; /* what every playlist lists; only rises */
+	uint32_t published_segments; /* how many the stored playlist objects list */
+	bool ended;		   /* playlists carry EXT-X-ENDLIST */
+	double percent;		   /* never falls */
+	double speed;		   /* media seconds per second; 0: not known */
+	double eta_seconds;	   /* < 0: not known */
+	char stage[24];		   /* "queued", "encoding", "finishing", "done" */
+	uint32_t generation_attempt; /* from 1 */
+	char error_code[40];
+	char *error_message; /* NULL: none */
+	bool error_retriable;
+	int64_t created_ms, updated_ms;
+	int64_t started_ms;   /* first claim; 0: not yet */
+	int64_t streaming_ms; /* first visible segment; 0: not yet */
+	int64_t finished_ms;  /* final state; 0: not yet */
+	int64_t expires_ms;   /* 0: never */
+	int64_t revision;     /* rises by every change that a user can see; unique over all jobs of a database */
+};
+void job_release(struct job *j);
+
+struct rendition {
+	uint32_t index; /* rungs from 0, then audio: as in struct ladder_spec */
+	bool is_audio;
+	char name[RENDITION_NAME_SIZE]; /* "1080p", "audio": also its folder under the job's prefix */
+	uint32_t width, height;		/* 0 for audio */
+	uint32_t frame_rate_milli;	/* 0 for audio */
+	uint32_t channels;		/* 0 for video */
+	char language[16];		/* empty: unknown */
+	uint32_t timescale;		/* of its segments' ticks */
+	uint64_t declared_bps;		/* cap that the multivariant playlist declares while it is being made */
+	uint64_t peak_bps, average_bps; /* measured; 0 until the job is finished */
+	bool init_committed;
+	char codecs[64]; /* empty until init_committed */
+	uint64_t init_bytes;
+	char init_sha256[SHA256_HEX_SIZE];
+};
+
+/* A segment of one rendition; planned (committed = false) or committed. Its key is derived: job/keys.h. */
+struct segment {
+	uint32_t rendition, index;
+	bool committed;
+	int64_t start_ticks, duration_ticks; /* of the rendition's timescale */
+	uint64_t bytes;
+	char sha256[SHA256_HEX_SIZE];
+};
+
+/* A run of segments of all renditions; the unit of work. */
+struct chunk {
+	char job_id[UUID_SIZE];
+	uint32_t index;
+	enum chunk_kind kind;
+	uint32_t first_segment, segment_count;
+	bool last; /* the last with media: open-ended */
+	enum chunk_state state;
+	uint32_t claims; /* how often it was claimed: the fencing token */
+	uint32_t failures; /* of its own, since its last committed segment */
+	int64_t weight_ticks; /* its share of the job's duration, 1/90000 s */
+	int64_t done_ticks;
+};
+
+/* What a worker holds after a claim. */
+struct claim {
+	struct chunk chunk;
+	struct job job;
+	char worker_id[96];
+	int64_t lease_ms; /* how long a heartbeat prolongs it */
+};
+void claim_release(struct claim *c);

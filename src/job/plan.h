@@ -1,0 +1,63 @@
+/* Planning a ladder: from a probe and a request's parameters to renditions, segment boundaries and chunks. Pure: the same
+ * input gives the same plan on every machine; no clock, no ids, no number of cores.
+ *
+ * Boundaries are integer ticks: video in 1/90000 s on the frame grid where the frame rate is constant, audio in samples, on
+ * AAC's frame grid nearest to the video's boundary. The first chunk is one segment, for a fast start; later ones are an eighth
+ * of what remains, at least one segment and at most 24 s. A source that cannot be sought exactly is one chunk after
+ * the first segment's, made of the same runs.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "job/model.h"
+#include "proto/task.h"
+
+/* A request's parameters, validated; the zero value with ladder_params_default is what a user gets without any. */
+struct ladder_params {
+	enum segment_container container;
+	uint32_t segment_seconds; /* 2–10 */
+	uint32_t rung_count;	  /* 0: chosen by the source */
+	uint32_t rungs[TASK_RUNGS_MAX]; /* shorter sides, falling */
+};
+void ladder_params_default(struct ladder_params *p);
+/* From a request's "params" text (JSON object, may be NULL or ""); unknown fields, types and ranges are ERR_INVALID naming the field. */
+int ladder_params_parse(const char *json, struct ladder_params *ret, struct err *e) MR_MUST_USE;
+/* "480p,360p" */
+int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct err *e) MR_MUST_USE;
+/* Complete, canonical JSON; the caller frees. */
+char *ladder_params_format(const struct ladder_params *p);
+
+struct plan_chunk {
+	uint32_t first_segment, segment_count;
+	bool last;
+	int64_t weight_ticks;
+};
+
+struct ladder_plan {
+	struct ladder_params params;
+	int64_t duration_ticks; /* 1/90000 s */
+	uint32_t target_duration_s;
+	uint32_t rendition_count;
+	struct rendition renditions[RENDITIONS_MAX];
+	uint32_t segment_count;
+	int64_t *video_ticks;  /* segment_count + 1 boundaries, or NULL without video */
+	int64_t *audio_frames; /* segment_count + 1 boundaries, or NULL without audio */
+	uint32_t chunk_count;
+	struct plan_chunk *chunks;
+	struct ladder_spec spec; /* the constants of every chunk; its boundaries are empty */
+};
+/* ERR_MEDIA with NO_MEDIA_STREAMS…: nothing in the probe can be made into a ladder; ERR_INVALID: e.g. every rung asked for is
+ * above the source. */
+int ladder_plan(const struct probe_result *probe, const struct ladder_params *params, struct ladder_plan *ret,
+		struct err *e) MR_MUST_USE;
+void ladder_plan_release(struct ladder_plan *p);
+
+/* The constants as JSON for the job's row, and back; format's result is freed by the caller. */
+char *ladder_spec_format(const struct ladder_spec *s);
+int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e) MR_MUST_USE;
+/* Encoder runs between first_segment and its end, as planned: the same rule that makes the chunks. `video_ticks`-independent:
+ * over segment indices of a presentation of `total` segments of nominally `segment_ticks`. Appends to runs (room for count). */
+uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs);
