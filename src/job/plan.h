@@ -58,6 +58,15 @@ void ladder_plan_release(struct ladder_plan *p);
 /* The constants as JSON for the job's row, and back; format's result is freed by the caller. */
 char *ladder_spec_format(const struct ladder_spec *s);
 int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e) MR_MUST_USE;
-/* Encoder runs between first_segment and its end, as planned: the same rule that makes the chunks. `video_ticks`-independent:
- * over segment indices of a presentation of `total` segments of nominally `segment_ticks`. Appends to runs (room for count). */
+
+/* What a task is told for one chunk: the constants and the chunk's boundaries. `video` are the planned segments of the first
+ * rung, `audio` those of the audio rendition (NULL where there is none), chunk->segment_count of each. Segments below
+ * `resume_segment` are committed in every rendition. The result owns its arrays (free video_ticks, audio_frames, runs). */
+int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *chunk, const struct segment *video,
+		      const struct segment *audio, uint32_t resume_segment, struct ladder_spec *ret, struct err *e) MR_MUST_USE;
+
+/* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments of `segment_ticks`. */
+uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, uint32_t segment_ticks);
+/* The segments in [first_segment, first_segment + count) at which encoders start anew, in a presentation of `total` segments of
+ * `segment_ticks`: the same rule that makes the chunks. Writes at most `count`; returns how many. */
 uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs);

@@ -1,0 +1,241 @@
+/* Planning a ladder. Pure. The numbers here decide the bytes of every output: changing one changes them for new jobs only,
+ * because a job keeps its plan (spec_json, segment and chunk rows). */
+#include "job/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "job/plan_rungs.h"
+
+#define CHUNK_MAX_SECONDS 24
+#define GOP_SECONDS 2	       /* Apple's authoring rule 1.13: an IDR at least every two seconds */
+#define TAIL_MIN_TICKS 90000   /* a tail below a second is no segment of its own */
+#define SEQUENTIAL_THREADS 4   /* one long chunk: its encoders are the only parallelism there is */
+#define AUDIO_MONO_BPS 72000
+#define AUDIO_STEREO_BPS 128000
+
+static int64_t ns_to_ticks(int64_t ns)
+{
+	/* Rounded to nearest; ns · 90000 / 1e9 = ns · 9 / 100000, without overflow up to a thousand years. */
+	int64_t whole = ns / 100000, rest = ns % 100000;
+	int64_t t = rest * 9;
+	return whole * 9 + (t >= 0 ? (t + 50000) / 100000 : -((-t + 50000) / 100000));
+}
+
+uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, uint32_t segment_ticks)
+{
+	if (first == 0)
+		return 1;
+	uint32_t cap = CHUNK_MAX_SECONDS * VIDEO_TIMESCALE / segment_ticks;
+	uint32_t n = (total - first) / 8;
+	n = n > cap ? cap : n;
+	return n < 1 ? 1 : n;
+}
+
+static void plan_chunks(struct ladder_plan *p)
+{
+	p->chunks = mr_calloc(p->segment_count, sizeof(*p->chunks));
+	for (uint32_t s = 0; s < p->segment_count;) {
+		uint32_t n = ladder_chunk_segments(s, p->segment_count, p->spec.segment_ticks);
+		if (p->spec.sequential && s > 0)
+			n = p->segment_count - s;
+		struct plan_chunk *c = &p->chunks[p->chunk_count++];
+		c->first_segment = s;
+		c->segment_count = n;
+		s += n;
+		c->last = s == p->segment_count;
+		if (p->video_ticks)
+			c->weight_ticks = p->video_ticks[s] - p->video_ticks[c->first_segment];
+		else
+			c->weight_ticks = (p->audio_frames[s] - p->audio_frames[c->first_segment]) * AAC_FRAME_SAMPLES *
+					  VIDEO_TIMESCALE / p->spec.audio_rate;
+	}
+}
+
+static const struct probe_stream *find_stream(const struct probe_result *probe, int32_t index)
+{
+	for (uint32_t i = 0; index >= 0 && i < probe->stream_count; i++)
+		if (probe->streams[i].index == (uint32_t)index)
+			return &probe->streams[i];
+	return NULL;
+}
+
+/* Where segment boundaries would lie in a perfect world: multiples of the segment's length, a tiny tail shared by the last two. */
+static uint32_t count_segments(int64_t duration, int64_t length)
+{
+	int64_t full = duration / length, tail = duration % length;
+	if (full == 0)
+		return 1;
+	if (tail == 0)
+		return (uint32_t)full;
+	return (uint32_t)full + 1;
+}
+
+static int64_t ideal_boundary(uint32_t i, uint32_t count, int64_t duration, int64_t length)
+{
+	if (i == count)
+		return duration;
+	int64_t tail = duration - (int64_t)(count - 1) * length;
+	if (count > 1 && i == count - 1 && tail < TAIL_MIN_TICKS)
+		return duration - (length + tail) / 2;
+	return (int64_t)i * length;
+}
+
+/* The first frame of a constant-rate video at or after `ticks`; frame n is at offset + n · den / num seconds, rounded. */
+static int64_t on_frame_grid(int64_t ticks, int64_t offset, uint32_t num, uint32_t den)
+{
+	if (ticks <= offset)
+		return 0;
+	__int128 span = (__int128)(ticks - offset) * num;
+	__int128 unit = (__int128)VIDEO_TIMESCALE * den;
+	__int128 n = (span + unit - 1) / unit;
+	return offset + (int64_t)((n * unit + num / 2) / num);
+}
+
+static void plan_boundaries(struct ladder_plan *p, const struct probe_result *probe, const struct probe_stream *v)
+{
+	int64_t length = (int64_t)p->spec.segment_ticks;
+	p->segment_count = count_segments(p->duration_ticks, length);
+	size_t n = (size_t)p->segment_count + 1;
+	if (v) {
+		p->video_ticks = mr_calloc(n, sizeof(*p->video_ticks));
+		int64_t offset = v->start_ns == TICKS_UNKNOWN ? 0 : ns_to_ticks(v->start_ns - probe->start_ns);
+		for (uint32_t i = 0; i < n; i++) {
+			int64_t t = ideal_boundary(i, p->segment_count, p->duration_ticks, length);
+			if (i > 0 && i < p->segment_count && v->constant_frame_rate && v->fps_num && v->fps_den)
+				t = on_frame_grid(t, offset, v->fps_num, v->fps_den);
+			p->video_ticks[i] = t;
+		}
+	}
+	if (p->spec.audio_stream < 0)
+		return;
+	p->audio_frames = mr_calloc(n, sizeof(*p->audio_frames));
+	for (uint32_t i = 0; i < n; i++) {
+		int64_t t = p->video_ticks ? p->video_ticks[i] :
+					     ideal_boundary(i, p->segment_count, p->duration_ticks, length);
+		__int128 samples = (__int128)t * p->spec.audio_rate;
+		__int128 frame = (__int128)VIDEO_TIMESCALE * AAC_FRAME_SAMPLES;
+		/* Inner boundaries: the nearest frame; the end: no sample is lost, but a rounding of the end makes no frame. */
+		__int128 bias = i < p->segment_count ? frame / 2 : frame - frame / 256;
+		p->audio_frames[i] = (int64_t)((samples + bias) / frame);
+	}
+	if (p->audio_frames[n - 1] < 1)
+		p->audio_frames[n - 1] = 1;
+}
+
+/* A short last segment may have got no audio frame or no video frame of its own by rounding: merge it into the one before. */
+static void merge_empty_tail(struct ladder_plan *p)
+{
+	while (p->segment_count > 1) {
+		uint32_t last = p->segment_count - 1;
+		bool empty = (p->audio_frames && p->audio_frames[last + 1] <= p->audio_frames[last]) ||
+			     (p->video_ticks &&
+			      p->video_ticks[last + 1] - p->video_ticks[last] < (int64_t)p->spec.frame_ticks / 2);
+		if (!empty)
+			return;
+		if (p->audio_frames)
+			p->audio_frames[last] = p->audio_frames[last + 1];
+		if (p->video_ticks)
+			p->video_ticks[last] = p->video_ticks[last + 1];
+		p->segment_count--;
+	}
+}
+
+static void plan_audio(struct ladder_plan *p, const struct probe_stream *a)
+{
+	struct ladder_spec *s = &p->spec;
+	/* The 44.1 kHz family stays what it is; everything else becomes 48 kHz. */
+	s->audio_rate = a->sample_rate && a->sample_rate % 11025 == 0 ? 44100 : 48000;
+	s->audio_channels = a->channels == 1 ? 1 : 2;
+	s->audio_bitrate_bps = s->audio_channels == 1 ? AUDIO_MONO_BPS : AUDIO_STEREO_BPS;
+}
+
+static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struct err *e)
+{
+	struct ladder_spec *s = &p->spec;
+	double width = v->width, height = v->height;
+	if (v->sar_num && v->sar_den)
+		width = width * v->sar_num / v->sar_den;
+	if (v->rotation_degrees % 180) {
+		double t = width;
+		width = height;
+		height = t;
+	}
+	double fps = v->fps_num && v->fps_den ? (double)v->fps_num / v->fps_den : 25;
+	fps = fps < 1 ? 1 : fps > 240 ? 240 : fps;
+	s->rotation_degrees = v->rotation_degrees;
+	s->frame_ticks = (uint32_t)(VIDEO_TIMESCALE / fps + 0.5);
+	s->gop_ticks = GOP_SECONDS * VIDEO_TIMESCALE;
+	return plan_rungs((uint32_t)(width + 0.5), (uint32_t)(height + 0.5), fps, &p->params, s, e);
+}
+
+static void add_renditions(struct ladder_plan *p, const struct probe_stream *v, const struct probe_stream *a)
+{
+	const struct ladder_spec *s = &p->spec;
+	for (uint32_t i = 0; i < s->rung_count; i++) {
+		struct rendition *r = &p->renditions[p->rendition_count];
+		const struct ladder_rung *g = &s->rungs[i];
+		*r = (struct rendition){ .index = p->rendition_count++, .width = g->width, .height = g->height };
+		(void)snprintf(r->name, sizeof(r->name), "%up", g->width < g->height ? g->width : g->height);
+		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
+		if (v->fps_num && v->fps_den)
+			r->frame_rate_milli = (uint32_t)(1000.0 * v->fps_num / v->fps_den + 0.5);
+		r->timescale = VIDEO_TIMESCALE;
+		r->declared_bps = plan_declared_video_bps(g, p->target_duration_s);
+	}
+	if (!a)
+		return;
+	struct rendition *r = &p->renditions[p->rendition_count];
+	*r = (struct rendition){ .index = p->rendition_count++, .is_audio = true, .channels = s->audio_channels };
+	(void)snprintf(r->name, sizeof(r->name), "audio");
+	(void)snprintf(r->language, sizeof(r->language), "%s", a->language);
+	r->timescale = s->audio_rate;
+	r->declared_bps = plan_declared_audio_bps(s->audio_bitrate_bps);
+}
+
+int ladder_plan(const struct probe_result *probe, const struct ladder_params *params, struct ladder_plan *ret,
+		struct err *e)
+{
+	struct ladder_plan p = { .params = *params, .target_duration_s = params->segment_seconds };
+	struct ladder_spec *s = &p.spec;
+	s->container = params->container;
+	s->video_stream = probe->best_video;
+	s->audio_stream = probe->best_audio;
+	s->origin_ns = probe->start_ns;
+	s->sequential = !probe->seekable;
+	s->segment_ticks = params->segment_seconds * VIDEO_TIMESCALE;
+	s->video_threads = s->sequential ? SEQUENTIAL_THREADS : 1;
+	const struct probe_stream *v = find_stream(probe, s->video_stream), *a = find_stream(probe, s->audio_stream);
+	if (!v && !a)
+		return err_set_code(e, ERR_MEDIA, "NO_MEDIA_STREAMS", "neither a video nor a sound that can be decoded");
+	p.duration_ticks = ns_to_ticks(probe->duration_ns);
+	if (p.duration_ticks < 1)
+		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the media has no duration");
+	if (p.duration_ticks / (int64_t)s->segment_ticks >= TASK_SEGMENTS_MAX - 1)
+		return err_set_code(e, ERR_MEDIA, "TOO_LONG", "more than %d segments of %u s", TASK_SEGMENTS_MAX,
+				    params->segment_seconds);
+	if (v) {
+		int r = plan_video(&p, v, e);
+		if (r < 0)
+			return r;
+	} else if (params->rung_count) {
+		return err_set(e, ERR_INVALID, "rungs: the source has no video");
+	}
+	if (a)
+		plan_audio(&p, a);
+	plan_boundaries(&p, probe, v);
+	merge_empty_tail(&p);
+	add_renditions(&p, v, a);
+	plan_chunks(&p);
+	*ret = p;
+	return 0;
+}
+
+void ladder_plan_release(struct ladder_plan *p)
+{
+	free(p->video_ticks);
+	free(p->audio_frames);
+	free(p->chunks);
+	*p = (struct ladder_plan){ 0 };
+}

@@ -1,0 +1,137 @@
+/* A ladder's request parameters: reading, defaults, canonical form. Pure; runs in the server. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "job/plan.h"
+
+#define RUNG_MIN 64
+#define RUNG_MAX 4320
+#define SEGMENT_SECONDS_MIN 2
+#define SEGMENT_SECONDS_MAX 10
+
+void ladder_params_default(struct ladder_params *p)
+{
+	*p = (struct ladder_params){ .container = CONTAINER_FMP4, .segment_seconds = 4 };
+}
+
+static int falling(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x < y) - (x > y);
+}
+
+/* Adds "720p"; the list is kept falling and without repeats. */
+static int add_rung(struct ladder_params *p, const char *text, size_t len, struct err *e)
+{
+	uint32_t side = 0;
+	size_t i = 0;
+	for (; i < len && text[i] >= '0' && text[i] <= '9' && side <= RUNG_MAX; i++)
+		side = side * 10 + (uint32_t)(text[i] - '0');
+	if (i == 0 || len - i != 1 || text[i] != 'p' || side < RUNG_MIN || side > RUNG_MAX || side % 2)
+		return err_set(e, ERR_INVALID, "rungs: \"%.*s\" is not a rung: an even shorter side from %dp to %dp, such as \"720p\"",
+			       (int)(len < 32 ? len : 32), text, RUNG_MIN, RUNG_MAX);
+	for (uint32_t k = 0; k < p->rung_count; k++)
+		if (p->rungs[k] == side)
+			return 0;
+	if (p->rung_count == TASK_RUNGS_MAX)
+		return err_set(e, ERR_INVALID, "rungs: at most %d", TASK_RUNGS_MAX);
+	p->rungs[p->rung_count++] = side;
+	qsort(p->rungs, p->rung_count, sizeof(p->rungs[0]), falling);
+	return 0;
+}
+
+int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct err *e)
+{
+	struct ladder_params out = *p;
+	out.rung_count = 0;
+	for (;;) {
+		size_t n = strcspn(list, ",");
+		int r = add_rung(&out, list, n, e);
+		if (r < 0)
+			return r;
+		if (!list[n])
+			break;
+		list += n + 1;
+	}
+	*p = out;
+	return 0;
+}
+
+static int read_rungs(const json_t *v, struct ladder_params *p, struct err *e)
+{
+	size_t i;
+	json_t *item;
+	if (!json_is_array(v) || json_array_size(v) == 0)
+		return err_set(e, ERR_INVALID, "rungs: expected a list of names such as [\"720p\", \"480p\"]");
+	json_array_foreach((json_t *)v, i, item) {
+		if (!json_is_string(item))
+			return err_set(e, ERR_INVALID, "rungs[%zu]: expected a name such as \"720p\"", i);
+		int r = add_rung(p, json_string_value(item), json_string_length(item), e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_field(const char *name, const json_t *v, struct ladder_params *p, struct err *e)
+{
+	if (strcmp(name, "container") == 0) {
+		const char *s = json_string_value(v);
+		if (!s || (strcmp(s, "fmp4") != 0 && strcmp(s, "ts") != 0))
+			return err_set(e, ERR_INVALID, "container: expected \"fmp4\" or \"ts\"");
+		p->container = strcmp(s, "ts") == 0 ? CONTAINER_TS : CONTAINER_FMP4;
+		return 0;
+	}
+	if (strcmp(name, "segment_seconds") == 0) {
+		json_int_t s = json_integer_value(v);
+		if (!json_is_integer(v) || s < SEGMENT_SECONDS_MIN || s > SEGMENT_SECONDS_MAX)
+			return err_set(e, ERR_INVALID, "segment_seconds: expected a whole number from %d to %d",
+				       SEGMENT_SECONDS_MIN, SEGMENT_SECONDS_MAX);
+		p->segment_seconds = (uint32_t)s;
+		return 0;
+	}
+	if (strcmp(name, "rungs") == 0)
+		return read_rungs(v, p, e);
+	return err_set(e, ERR_INVALID, "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs)", name);
+}
+
+int ladder_params_parse(const char *json, struct ladder_params *ret, struct err *e)
+{
+	struct ladder_params p;
+	ladder_params_default(&p);
+	if (json && *json) {
+		json_error_t je;
+		json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &je);
+		if (!json_is_object(root)) {
+			json_decref(root);
+			return err_set(e, ERR_INVALID, "params: expected an object");
+		}
+		const char *name;
+		json_t *v;
+		int r = 0;
+		json_object_foreach(root, name, v) {
+			r = read_field(name, v, &p, e);
+			if (r < 0)
+				break;
+		}
+		json_decref(root);
+		if (r < 0)
+			return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+char *ladder_params_format(const struct ladder_params *p)
+{
+	struct buf b;
+	buf_init(&b, 1024);
+	(void)buf_printf(&b, "{\"container\":\"%s\",\"segment_seconds\":%u,\"rungs\":[",
+			 p->container == CONTAINER_TS ? "ts" : "fmp4", p->segment_seconds);
+	for (uint32_t i = 0; i < p->rung_count; i++)
+		(void)buf_printf(&b, "%s\"%up\"", i ? "," : "", p->rungs[i]);
+	(void)buf_puts(&b, "]}");
+	return buf_steal(&b);
+}

@@ -1,0 +1,120 @@
+/* The ladder's table. The bit rates are caps (capped CRF): quality is even, and simple content stays far below them. */
+#include "job/plan_rungs.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define CRF_X10 230
+/* The rungs that a user gets without asking: none above the source, the source's own size on top where the table is far off. */
+static const uint32_t default_sides[] = { 1080, 720, 480, 360, 240 };
+
+/* maxrate by picture area at up to 30 frames a second; between the rows it is interpolated. */
+static const struct {
+	double pixels;
+	double maxrate_bps;
+} rates[] = {
+	{ 176 * 144, 150e3 },	{ 426 * 240, 350e3 },	{ 640 * 360, 800e3 },	 { 854 * 480, 1400e3 },
+	{ 1280 * 720, 2800e3 }, { 1920 * 1080, 5000e3 }, { 2560 * 1440, 9000e3 }, { 3840 * 2160, 16000e3 },
+};
+
+/* ITU-T H.264 table A-1: level, macroblocks a second, macroblocks a frame, kbit/s (Main; High allows 1.25 times that). */
+static const struct {
+	uint32_t level_x10, mb_rate, mb_frame, kbps;
+} levels[] = {
+	{ 10, 1485, 99, 64 },	     { 11, 3000, 396, 192 },	  { 12, 6000, 396, 384 },	{ 13, 11880, 396, 768 },
+	{ 20, 11880, 396, 2000 },    { 21, 19800, 792, 4000 },	  { 22, 20250, 1620, 4000 },	{ 30, 40500, 1620, 10000 },
+	{ 31, 108000, 3600, 14000 }, { 32, 216000, 5120, 20000 }, { 40, 245760, 8192, 20000 },	{ 42, 522240, 8704, 50000 },
+	{ 50, 589824, 22080, 135000 }, { 51, 983040, 36864, 240000 }, { 52, 2073600, 36864, 240000 },
+};
+
+static uint32_t maxrate_for(uint32_t width, uint32_t height, double fps)
+{
+	double px = (double)width * height;
+	size_t last = MR_ARRAY_SIZE(rates) - 1;
+	double rate = rates[last].maxrate_bps * (px / rates[last].pixels);
+	if (px <= rates[0].pixels)
+		rate = rates[0].maxrate_bps;
+	for (size_t i = 1; i <= last; i++)
+		if (px > rates[i - 1].pixels && px <= rates[i].pixels) {
+			double t = (px - rates[i - 1].pixels) / (rates[i].pixels - rates[i - 1].pixels);
+			rate = rates[i - 1].maxrate_bps + t * (rates[i].maxrate_bps - rates[i - 1].maxrate_bps);
+		}
+	if (fps > 35)
+		rate *= 1.5;
+	return (uint32_t)(rate / 1000 + 0.5) * 1000;
+}
+
+static uint32_t level_for(const struct ladder_rung *r, double fps)
+{
+	uint32_t mbs = (r->width + 15) / 16 * ((r->height + 15) / 16);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(levels); i++)
+		if (mbs <= levels[i].mb_frame && mbs * fps <= levels[i].mb_rate && r->maxrate_bps <= levels[i].kbps * 1250ULL)
+			return levels[i].level_x10;
+	return 62;
+}
+
+static uint32_t even(double v)
+{
+	uint32_t n = (uint32_t)(v / 2 + 0.5) * 2;
+	return n < 2 ? 2 : n;
+}
+
+static void add(struct ladder_spec *spec, uint32_t width, uint32_t height, double fps, uint32_t side)
+{
+	bool portrait = height > width;
+	uint32_t shorter = portrait ? width : height, longer = portrait ? height : width;
+	struct ladder_rung *r = &spec->rungs[spec->rung_count++];
+	memset(r, 0, sizeof(*r));
+	uint32_t s = side, l = even((double)longer * side / shorter);
+	if (side >= shorter - shorter % 2) { /* the source's own size: only made even, never scaled up */
+		s = shorter < 2 ? 2 : shorter - shorter % 2;
+		l = longer < 2 ? 2 : longer - longer % 2;
+	}
+	r->width = portrait ? s : l;
+	r->height = portrait ? l : s;
+	r->crf_x10 = CRF_X10;
+	r->maxrate_bps = maxrate_for(r->width, r->height, fps);
+	r->bufsize_bits = r->maxrate_bps; /* one second */
+	memcpy(r->profile, "high", sizeof("high"));
+	r->level_x10 = level_for(r, fps);
+}
+
+int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_params *asked, struct ladder_spec *spec,
+	       struct err *e)
+{
+	uint32_t shorter = width < height ? width : height;
+	uint32_t own = shorter < 2 ? 2 : shorter - shorter % 2;
+	spec->rung_count = 0;
+	for (uint32_t i = 0; i < asked->rung_count; i++)
+		if (asked->rungs[i] <= own)
+			add(spec, width, height, fps, asked->rungs[i]);
+	if (asked->rung_count) {
+		if (!spec->rung_count)
+			return err_set(e, ERR_INVALID, "rungs: the source is %ux%u (%up), and every rung asked for is above that",
+				       width, height, own);
+		return 0;
+	}
+	/* The table is far off the source if its nearest rung is below nine tenths of it. */
+	uint32_t nearest = 0;
+	for (size_t i = MR_ARRAY_SIZE(default_sides); i-- > 0;)
+		if (default_sides[i] <= own)
+			nearest = default_sides[i];
+	if (own < default_sides[0] && nearest * 10 < own * 9)
+		add(spec, width, height, fps, own);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(default_sides); i++)
+		if (default_sides[i] <= own)
+			add(spec, width, height, fps, default_sides[i]);
+	return 0;
+}
+
+uint64_t plan_declared_video_bps(const struct ladder_rung *r, uint32_t target_duration_s)
+{
+	double peak = r->maxrate_bps + r->bufsize_bits / (0.5 * target_duration_s);
+	return (uint64_t)(peak * 1.03) + 16000;
+}
+
+uint64_t plan_declared_audio_bps(uint32_t audio_bitrate_bps)
+{
+	return audio_bitrate_bps + audio_bitrate_bps / 4 + 8000;
+}
