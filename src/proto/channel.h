@@ -31,10 +31,16 @@ enum msg_type {
 };
 #define MSG_MAX_BYTES (2u << 20)
 
-/* One frame: `parts` are sent without copying. */
+/* One frame, sent without copying `data`. */
 int channel_send(int fd, enum msg_type type, const void *data, size_t len, struct err *e) MR_MUST_USE;
 /* Reads one frame into `payload` (cleared first). -ERR_LOST if the peer closed between frames, -ERR_PROTOCOL on a bad header. */
 int channel_recv(int fd, enum msg_type *ret_type, struct buf *payload, struct err *e) MR_MUST_USE;
+/* The header alone, for a side that moves the bytes itself (the parent, which never blocks on a task's socket). Both check
+ * the type and its maximum: -ERR_PROTOCOL. */
+#define MSG_HEADER_BYTES 8
+int channel_header_encode(enum msg_type type, size_t len, uint8_t ret[MSG_HEADER_BYTES], struct err *e) MR_MUST_USE;
+int channel_header_decode(const uint8_t header[MSG_HEADER_BYTES], enum msg_type *ret_type, uint32_t *ret_len,
+			  struct err *e) MR_MUST_USE;
 
 /* Encoders append to `out`; decoders accept exactly what encoders write and fail with ERR_PROTOCOL on anything else
  * (trailing bytes, lengths and enums out of range, strings not UTF-8 or with control characters, falling boundaries…). */
@@ -53,13 +59,20 @@ int task_failure_encode(const struct err *failure, struct buf *out, struct err *
 int task_failure_decode(const void *data, size_t len, struct err *ret_failure, struct err *e) MR_MUST_USE;
 
 /* ---- The zygote's control socket (SOCK_SEQPACKET) ----
- * Parent → zygote: one byte ZYGOTE_SPAWN with two descriptors (SCM_RIGHTS): the child's end of the task's channel
+ * Zygote → parent, once: a text, sandbox_describe()'s: it is warm and its sandbox is compiled.
+ * Parent → zygote: one struct zygote_spawn with two descriptors (SCM_RIGHTS): the child's end of the task's channel
  * (SOCK_STREAM) and the zygote's end of a status socket (SOCK_SEQPACKET). Zygote → status socket: one struct zygote_status of
  * ZYGOTE_STARTED with a pidfd (SCM_RIGHTS) or ZYGOTE_FAILED, and after the child ended one ZYGOTE_EXITED; then it closes it.
- * A control socket that closes tells the zygote to kill its children and exit. Same binary build on both sides, so these two
- * structs cross as they are. */
+ * A control socket that closes tells the zygote to kill its children and exit. Same binary build on both sides, so these
+ * structs cross as they are. The limits come with the packet, not with the specification, because the child is in its sandbox
+ * before it reads anything. */
 #define ZYGOTE_CONTROL_FD 3
 enum { ZYGOTE_SPAWN = 'S' };
+struct zygote_spawn {
+	uint32_t op;	      /* ZYGOTE_SPAWN */
+	uint32_t cpu_seconds; /* struct sandbox_limits */
+	uint64_t memory_bytes;
+};
 enum zygote_event { ZYGOTE_STARTED = 1, ZYGOTE_FAILED = 2, ZYGOTE_EXITED = 3 };
 struct zygote_status {
 	int32_t event;

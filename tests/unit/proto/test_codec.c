@@ -1,0 +1,304 @@
+/* proto codecs: what goes in comes out; every truncation, every flipped bit and every extra byte is either refused or decodes
+ * to something that encodes to the same bytes again (run it under ASan and UBSan, too). */
+#include <string.h>
+
+#include "../base/cm.h"
+#include "proto/wire.h"
+#include "samples.h"
+
+/* One message type behind one face: decode, and if that works encode again into `again`. */
+typedef int (*recode_fn)(const void *data, size_t len, struct buf *again, struct err *e);
+
+#define RECODE(name, type)                                                                     \
+	static int recode_##name(const void *data, size_t len, struct buf *again, struct err *e) \
+	{                                                                                      \
+		type v;                                                                        \
+		int r = task_##name##_decode(data, len, &v, e);                                \
+		if (r < 0)                                                                     \
+			return r;                                                              \
+		return task_##name##_encode(&v, again, e);                                     \
+	}
+RECODE(read, struct task_read)
+RECODE(progress, struct task_progress)
+RECODE(object, struct task_object)
+RECODE(result, struct task_result)
+
+static int recode_failure(const void *data, size_t len, struct buf *again, struct err *e)
+{
+	struct err v;
+	int r = task_failure_decode(data, len, &v, e);
+	return r < 0 ? r : task_failure_encode(&v, again, e);
+}
+
+static int recode_spec(const void *data, size_t len, struct buf *again, struct err *e)
+{
+	struct task_spec v;
+	int r = task_spec_decode(data, len, &v, e);
+	if (r < 0)
+		return r;
+	r = task_spec_encode(&v, again, e);
+	task_spec_release(&v);
+	return r;
+}
+
+static void same_bytes_or_refused(recode_fn recode, const void *data, size_t len, bool must_work)
+{
+	/* an own heap copy, so that a read beyond the end is seen by ASan */
+	void *copy = malloc(len ? len : 1);
+	assert_non_null(copy);
+	memcpy(copy, data, len);
+	struct buf again;
+	buf_init(&again, MSG_MAX_BYTES);
+	struct err e = { 0 };
+	int r = recode(copy, len, &again, &e);
+	if (r == 0) {
+		assert_int_equal(again.len, len);
+		assert_memory_equal(again.data, copy, len);
+	} else {
+		assert_false(must_work);
+		assert_int_equal(r, -ERR_PROTOCOL);
+		assert_true(strlen(e.message) > 5);
+	}
+	buf_release(&again);
+	free(copy);
+}
+
+static void torture(recode_fn recode, const struct buf *good)
+{
+	same_bytes_or_refused(recode, good->data, good->len, true);
+	for (size_t n = 0; n < good->len; n++) {
+		struct err e;
+		struct buf again;
+		buf_init(&again, MSG_MAX_BYTES);
+		void *cut = malloc(n ? n : 1);
+		assert_non_null(cut);
+		memcpy(cut, good->data, n);
+		assert_int_equal(recode(cut, n, &again, &e), -ERR_PROTOCOL);
+		free(cut);
+		buf_release(&again);
+	}
+	char *bytes = malloc(good->len + 1);
+	assert_non_null(bytes);
+	memcpy(bytes, good->data, good->len + 1);
+	for (size_t bit = 0; bit < good->len * 8; bit++) {
+		bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
+		same_bytes_or_refused(recode, bytes, good->len, false);
+		bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
+	}
+	struct err e;
+	struct buf again;
+	buf_init(&again, MSG_MAX_BYTES);
+	assert_int_equal(recode(bytes, good->len + 1, &again, &e), -ERR_PROTOCOL);
+	assert_non_null(strstr(e.message, "trailing"));
+	buf_release(&again);
+	free(bytes);
+}
+
+static void spec_round_trip(void **state)
+{
+	(void)state;
+	struct task_spec s, got;
+	struct err e;
+	struct buf b;
+	sample_spec(&s);
+	buf_init(&b, MSG_MAX_BYTES);
+	assert_int_equal(task_spec_encode(&s, &b, &e), 0);
+	assert_int_equal(task_spec_decode(b.data, b.len, &got, &e), 0);
+	assert_string_equal(got.inputs[1].name, "música");
+	assert_true(got.inputs[0].size_bytes == 123456789012ull);
+	assert_int_equal(got.ladder.origin_ns, -21000000);
+	assert_int_equal(got.ladder.video_ticks[2], 720000);
+	assert_int_equal(got.ladder.audio_frames[1], 188);
+	assert_int_equal(got.ladder.runs[1], 4);
+	assert_string_equal(got.ladder.rungs[1].profile, "main");
+	assert_true(got.ladder.sequential && got.ladder.last);
+	task_spec_release(&got);
+	assert_null(got.ladder.video_ticks);
+	torture(recode_spec, &b);
+
+	s.kind = TASK_PROBE;
+	buf_clear(&b);
+	assert_int_equal(task_spec_encode(&s, &b, &e), 0);
+	torture(recode_spec, &b);
+	buf_release(&b);
+}
+
+static void refuse(struct task_spec *s, const char *why)
+{
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	assert_int_equal(task_spec_encode(s, &b, &e), -ERR_PROTOCOL);
+	assert_non_null(strstr(e.message, why));
+	buf_release(&b);
+	sample_spec(s);
+}
+
+static void senseless_plans_are_refused(void **state)
+{
+	(void)state;
+	struct task_spec s;
+	sample_spec(&s);
+	int64_t falling[] = { 0, 5, 4 }, negative[] = { -1, 5, 6 };
+	uint32_t outside[] = { 3, 5 }, level[] = { 3, 3 };
+	s.ladder.video_ticks = falling;
+	refuse(&s, "falling");
+	s.ladder.audio_frames = negative;
+	refuse(&s, "before the origin");
+	s.ladder.runs = outside;
+	refuse(&s, "outside");
+	s.ladder.runs = level;
+	refuse(&s, "rise");
+	s.ladder.run_count = 0;
+	refuse(&s, "runs");
+	s.ladder.rungs[1].width = 641;
+	refuse(&s, "odd");
+	s.ladder.rungs[0].maxrate_bps = 0;
+	refuse(&s, "rate");
+	s.ladder.rung_count = 0;
+	refuse(&s, "rungs");
+	s.ladder.rung_count = TASK_RUNGS_MAX + 1;
+	refuse(&s, "rungs");
+	s.ladder.video_threads = 0;
+	refuse(&s, "threads");
+	s.ladder.video_stream = s.ladder.audio_stream = -1;
+	refuse(&s, "stream numbers");
+	s.ladder.video_stream = -1;
+	refuse(&s, "don't fit");
+	s.ladder.rotation_degrees = 45;
+	refuse(&s, "rotation");
+	s.ladder.resume_segment = 6;
+	refuse(&s, "resume");
+	s.ladder.segment_count = 0;
+	refuse(&s, "segment numbers");
+	s.ladder.first_segment = TASK_SEGMENTS_MAX;
+	refuse(&s, "segment numbers");
+	s.ladder.audio_channels = 9;
+	refuse(&s, "audio");
+	s.input_count = 0;
+	refuse(&s, "input");
+	s.inputs[0].name[0] = '\0';
+	refuse(&s, "name");
+	s.inputs[0].name[0] = '\n';
+	refuse(&s, "UTF-8");
+	memset(s.inputs[0].name, 'a', sizeof(s.inputs[0].name));
+	refuse(&s, "too long");
+	s.kind = (enum task_kind)9;
+	refuse(&s, "kind");
+}
+
+static void the_largest_plan_fits(void **state)
+{
+	(void)state;
+	struct task_spec s;
+	struct err e;
+	struct buf b;
+	sample_spec(&s);
+	int64_t *bounds = mr_calloc(TASK_SEGMENTS_MAX + 1, sizeof(*bounds));
+	uint32_t *runs = mr_calloc(TASK_SEGMENTS_MAX, sizeof(*runs));
+	for (uint32_t i = 0; i <= TASK_SEGMENTS_MAX; i++)
+		bounds[i] = (int64_t)i * 360000;
+	for (uint32_t i = 0; i < TASK_SEGMENTS_MAX; i++)
+		runs[i] = i;
+	s.ladder.first_segment = 0;
+	s.ladder.segment_count = s.ladder.run_count = TASK_SEGMENTS_MAX;
+	s.ladder.video_ticks = s.ladder.audio_frames = bounds;
+	s.ladder.runs = runs;
+	buf_init(&b, MSG_MAX_BYTES);
+	assert_int_equal(task_spec_encode(&s, &b, &e), 0);
+	same_bytes_or_refused(recode_spec, b.data, b.len, true);
+	buf_release(&b);
+	free(bounds);
+	free(runs);
+}
+
+static void what_a_child_sends(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+
+	struct task_read read = { .input = 3, .offset = 1ull << 40, .length = TASK_READ_MAX_BYTES };
+	assert_int_equal(task_read_encode(&read, &b, &e), 0);
+	torture(recode_read, &b);
+	read.length++;
+	assert_int_equal(task_read_encode(&read, &b, &e), -ERR_PROTOCOL);
+
+	struct task_progress progress = { .done_ticks = 12345, .bytes_read = 1ull << 33 };
+	buf_clear(&b);
+	assert_int_equal(task_progress_encode(&progress, &b, &e), 0);
+	torture(recode_progress, &b);
+
+	struct task_object object;
+	sample_object(&object);
+	buf_clear(&b);
+	assert_int_equal(task_object_encode(&object, &b, &e), 0);
+	torture(recode_object, &b);
+	object.size_bytes = TASK_OBJECT_MAX_BYTES + 1;
+	assert_int_equal(task_object_encode(&object, &b, &e), -ERR_PROTOCOL);
+	object = (struct task_object){ .kind = TASK_OBJECT_INIT, .codecs = "avc1.64001f" };
+	buf_clear(&b);
+	assert_int_equal(task_object_encode(&object, &b, &e), 0);
+	torture(recode_object, &b);
+
+	struct task_result result = { .kind = TASK_LADDER, .ladder = { .next_segment = 9, .end_of_media = true,
+								       .end_video_ticks = 2700000, .end_audio_frames = 1406,
+								       .decode_errors = 1, .frames_in = 720, .frames_out = 1440 } };
+	buf_clear(&b);
+	assert_int_equal(task_result_encode(&result, &b, &e), 0);
+	torture(recode_result, &b);
+	sample_probe(&result);
+	buf_clear(&b);
+	assert_int_equal(task_result_encode(&result, &b, &e), 0);
+	struct task_result got;
+	assert_int_equal(task_result_decode(b.data, b.len, &got, &e), 0);
+	assert_memory_equal(&got.probe.streams[1], &result.probe.streams[1], sizeof(got.probe.streams[1]));
+	assert_string_equal(got.probe.title, "Ein Fílm");
+	torture(recode_result, &b);
+	result.probe.best_video = 1; /* which is audio */
+	assert_int_equal(task_result_encode(&result, &b, &e), -ERR_PROTOCOL);
+	buf_release(&b);
+}
+
+static void errors_travel_clean(void **state)
+{
+	(void)state;
+	struct err e, got, failure;
+	struct buf b;
+	buf_init(&b, 4096);
+	(void)err_set_code(&failure, ERR_MEDIA, "UNDECODABLE", "bad\nthing \xff\xc2\x85 \xc3\xa9 cut \xc3");
+	failure.retriable = true;
+	assert_int_equal(task_failure_encode(&failure, &b, &e), 0);
+	assert_int_equal(task_failure_decode(b.data, b.len, &got, &e), 0);
+	assert_string_equal(got.message, "bad?thing ??? \xc3\xa9 cut ?");
+	assert_string_equal(got.code, "UNDECODABLE");
+	assert_int_equal(got.kind, ERR_MEDIA);
+	assert_true(got.retriable);
+	torture(recode_failure, &b);
+	(void)err_set_code(&failure, ERR_MEDIA, "not upper", "x");
+	assert_int_equal(task_failure_encode(&failure, &b, &e), -ERR_PROTOCOL);
+	buf_release(&b);
+}
+
+static void a_full_buffer_is_an_error(void **state)
+{
+	(void)state;
+	struct task_spec s;
+	struct err e;
+	struct buf b;
+	sample_spec(&s);
+	buf_init(&b, 100);
+	assert_int_equal(task_spec_encode(&s, &b, &e), -ERR_TOO_LARGE);
+	buf_release(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spec_round_trip),	     cmocka_unit_test(senseless_plans_are_refused),
+		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(what_a_child_sends),
+		cmocka_unit_test(errors_travel_clean),	     cmocka_unit_test(a_full_buffer_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
