@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Makes the media that tests need, with ffmpeg's own sources and flite: nothing is downloaded, nothing is in the repository.
+
+    from make_media import media
+    path = media('sample.mp4')          # made at the first call, kept in the cache folder
+
+    /usr/bin/python3 tests/media/make_media.py            # makes all and lists them
+    /usr/bin/python3 tests/media/make_media.py sample.mp4 # one, prints its path
+
+The folder is $MILLRACE_TEST_MEDIA, or build/test-media. A file appears there whole or not at all, so several test processes
+may make the same one at once. A change of a recipe makes the file anew. What each is for stands in cases.py.
+"""
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SPEECH = ('The mill stands by the river. Water turns the wheel, and the wheel turns the stone. '
+          'What goes in as grain comes out as flour, and nobody has to wait for the whole harvest.')
+X264 = '-c:v libx264 -preset veryfast -crf 26 -pix_fmt yuv420p -g 50 -threads 2'
+AAC = '-c:a aac -b:a 128k -ar 48000 -ac 2'
+
+
+def video(seconds, size='1280x720', rate='25'):
+    """A moving pattern with its own timer."""
+    return f'-f lavfi -i testsrc2=size={size}:rate={rate}:duration={seconds}'
+
+
+def audio(seconds, speech=True, channels=2):
+    """A quiet chord that slowly swells, with a voice over it."""
+    tones = '0.08*sin(2*PI*220*t)*(1+0.5*sin(2*PI*0.1*t))+0.05*sin(2*PI*330*t)'
+    layout = {1: 'mono', 2: 'stereo', 6: '5.1'}[channels]
+    bed = f'aevalsrc=exprs={"|".join([tones] * channels)}:channel_layout={layout}:sample_rate=48000:duration={seconds}'
+    if not speech:
+        return ['-f', 'lavfi', '-i', bed]
+    graph = (f"{bed}[bed];flite=text='{SPEECH}':voice=slt,aresample=48000,pan={layout}|"
+             + '|'.join(f'c{i}=c0' for i in range(channels))
+             + f',aloop=loop=-1:size=600000,atrim=duration={seconds}[voice];'
+             '[bed][voice]amix=inputs=2:duration=first:normalize=0')
+    return ['-f', 'lavfi', '-i', graph]
+
+
+def ffmpeg(*parts):
+    """A recipe: an ffmpeg command line; strings are split at spaces, lists taken as they are."""
+    words = []
+    for part in parts:
+        words += part if isinstance(part, list) else part.split()
+    return ('ffmpeg', words)
+
+
+def of(source, *parts, before=''):
+    """A recipe that reads another of the files."""
+    return ('ffmpeg-of', source, before.split(), ffmpeg(*parts)[1])
+
+
+def data(function):
+    return ('data', function)
+
+
+def cut(source, keep):
+    """The beginning of another file: a share of it, or a number of bytes."""
+    return ('cut', source, keep)
+
+
+def riff_header_without_samples():
+    chunk = b'fmt ' + (16).to_bytes(4, 'little') + bytes.fromhex('01000100803e0000007d000002001000')
+    body = b'WAVE' + chunk + b'data' + (0).to_bytes(4, 'little')
+    return b'RIFF' + len(body).to_bytes(4, 'little') + body
+
+
+def text_file():
+    return ''.join(f'{i}: this is a letter, not a film.\n' for i in range(200)).encode()
+
+
+def subtitles():
+    return ''.join(f'{i + 1}\n00:00:{2 * i:02d},000 --> 00:00:{2 * i + 1:02d},500\nline {i + 1}\n\n' for i in range(4)).encode()
+
+
+MP3 = '-c:a libmp3lame -b:a 128k -id3v2_version 3'
+RECIPES = {
+    'sample.mp4': ffmpeg(video(30), audio(30), X264, AAC, '-movflags +faststart'),
+    'sample-60s.mp4': ffmpeg(video(60, '640x360'), audio(60), X264, AAC, '-movflags +faststart'),
+    'silent.mp4': ffmpeg(video(8, '640x360'), X264),
+    'portrait.mp4': ffmpeg(video(6, '720x1280', '30'), audio(6), X264, AAC),
+    'odd-size.mkv': ffmpeg(video(6, '640x360'), audio(6), '-vf scale=427:241 -c:v ffv1 -pix_fmt yuv444p', '-c:a libvorbis'),
+    'tiny.mp4': ffmpeg(video(4, '64x48'), audio(4), X264, AAC),
+    'vfr.mkv': ffmpeg(video(8, '640x360', '60'), audio(8), ['-vf', "select='not(mod(n,4))+gt(mod(n,97),60)'"],
+                      '-fps_mode vfr', X264, AAC),
+    'surround.mp4': ffmpeg(video(6, '640x360'), audio(6, channels=6), X264, '-c:a aac -b:a 320k'),
+    'moov-at-end.mp4': of('sample.mp4', '-c copy', before='-t 12'),
+    'fragmented.mp4': of('sample.mp4', '-c copy -movflags +frag_keyframe+empty_moov', before='-t 12'),
+    'h264.ts': of('sample.mp4', '-c copy', before='-t 12'),
+    'mpeg2.ts': ffmpeg(video(8, '720x576'), audio(8), '-c:v mpeg2video -b:v 3M -g 12 -bf 2 -c:a mp2 -b:a 192k'),
+    'film-24.mp4': ffmpeg(video(8, '640x360', '24'), audio(8), X264, AAC),
+    'ntsc-23976.mp4': ffmpeg(video(8, '640x360', '24000/1001'), audio(8), X264, AAC),
+    'sixty-fps.mp4': ffmpeg(video(6, '640x360', '60'), audio(6), X264, AAC),
+    'vp9-opus.webm': ffmpeg(video(6, '640x360'), audio(6), '-c:v libvpx-vp9 -b:v 600k -deadline realtime -cpu-used 8 -threads 2',
+                            '-c:a libopus -b:a 96k'),
+    'hevc-10bit.mkv': ffmpeg(video(4, '640x360'), audio(4),
+                             '-c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le', AAC),
+    'subtitles.mkv': of('moov-at-end.mp4', ['-i', '{subtitles.srt}'], '-map 0 -map 1 -c copy -c:s srt'),
+    'subtitles.srt': data(subtitles),
+    'rotated-90.mp4': of('portrait.mp4', '-c copy -metadata:s:v rotate=90'),
+    'late-audio.mp4': ffmpeg(video(6, '640x360'), '-itsoffset 1.5', audio(4), X264, AAC),
+    'short-1-frame.mp4': ffmpeg(video('0.04', '640x360'), X264),
+    'sound.wav': ffmpeg(audio(12), '-c:a pcm_s16le -ar 44100'),
+    'sound-8k-mono.wav': ffmpeg(audio(6, channels=1), '-c:a pcm_s16le -ar 8000'),
+    'sound-24bit-96k.flac': ffmpeg(audio(6), '-c:a flac -ar 96000 -sample_fmt s32'),
+    'sound.mp3': ffmpeg(audio(12), MP3),
+    'sound.flac': of('sound.wav', '-c:a flac'),
+    'sound.m4a': of('sound.wav', '-c:a aac -b:a 128k -movflags +faststart'),
+    'sound.aac': of('sound.wav', '-c:a aac -b:a 128k'),
+    'sound.ogg': of('sound.wav', '-c:a libvorbis'),
+    'sound.opus': of('sound.wav', '-c:a libopus'),
+    'sound.webm': of('sound.wav', '-c:a libopus'),
+    'cover.png': ffmpeg('-f lavfi -i testsrc2=size=300x300:rate=1:duration=1 -frames:v 1'),
+    'cover-art.mp3': of('sound.mp3', ['-i', '{cover.png}'],
+                        '-map 0:a -map 1:v -c copy -id3v2_version 3 -disposition:v attached_pic'),
+    'truncated.mp4': cut('sample.mp4', 0.6),
+    'truncated-no-moov.mp4': cut('moov-at-end.mp4', 0.6),
+    'truncated.webm': cut('vp9-opus.webm', 0.6),
+    'truncated.mp3': cut('sound.mp3', 0.6),
+    'zero-bytes.mp4': data(lambda: b''),
+    'one-byte.mp4': data(lambda: b'\0'),
+    'random-bytes.mp4': data(lambda: random.Random(1).randbytes(200_000)),
+    'random-bytes.mp3': data(lambda: random.Random(2).randbytes(200_000)),
+    'text.mp4': data(text_file),
+    'text.txt': data(text_file),
+    'header-only.wav': data(riff_header_without_samples),
+    'header-only.mp4': cut('sample.mp4', 40),
+}
+
+
+def folder():
+    return pathlib.Path(os.environ.get('MILLRACE_TEST_MEDIA') or ROOT / 'build' / 'test-media').absolute()
+
+
+def fingerprint(name):
+    """Changes with the file's recipe, and with those of the files that it is made from."""
+    recipe = RECIPES[name]
+    inner = ''.join(fingerprint(other) for other in RECIPES
+                    if other != name and (other in recipe or any(f'{{{other}}}' in str(part) for part in recipe)))
+    kind = repr(recipe) if recipe[0] != 'data' else hashlib.sha256(recipe[1]()).hexdigest()
+    return hashlib.sha256((kind + inner).encode()).hexdigest()[:12]
+
+
+def run(words, out):
+    words = [str(media(w[1:-1])) if w.startswith('{') and w.endswith('}') else w for w in words]
+    command = ['ffmpeg', '-v', 'error', '-nostdin', '-y', *words, '-fflags', '+bitexact', '-flags', '+bitexact', str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f'{" ".join(command)}\n{done.stderr}')
+
+
+def make(name, out):
+    kind, *rest = RECIPES[name]
+    if kind == 'data':
+        out.write_bytes(rest[0]())
+    elif kind == 'ffmpeg':
+        run(rest[0], out)
+    elif kind == 'ffmpeg-of':
+        run([*rest[1], '-i', str(media(rest[0])), *rest[2]], out)
+    else:
+        whole = media(rest[0]).read_bytes()
+        out.write_bytes(whole[:rest[1] if isinstance(rest[1], int) else int(len(whole) * rest[1])])
+
+
+def media(name):
+    """The path of one test file, made now if it is not there."""
+    final = folder() / fingerprint(name) / name
+    if not final.exists():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        # The same extension, since ffmpeg chooses the container by it.
+        temporary = final.parent / f'making-{os.getpid()}-{name}'
+        try:
+            make(name, temporary)
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return final
+
+
+if __name__ == '__main__':
+    if not shutil.which('ffmpeg'):
+        sys.exit('ffmpeg is not installed: make deps')
+    for wanted in sys.argv[1:] or RECIPES:
+        made = media(wanted)
+        print(made if sys.argv[1:] else f'{made.stat().st_size:>10}  {made}')
