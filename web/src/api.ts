@@ -1,0 +1,167 @@
+// The server's HTTP API as this page uses it (docs/API.md): types, one request function, and one error type.
+// The CSRF token lives in memory only; GET /api/session hands it out again after a reload.
+
+export type JobStatus = 'pending' | 'processing' | 'streaming' | 'completed' | 'failed' | 'canceled';
+
+export interface ErrorBody {
+	code?: string;
+	message?: string;
+	retriable?: boolean;
+	request_id?: string;
+}
+
+export interface Job {
+	job_id: string;
+	kind: string;
+	status: JobStatus;
+	file_id?: string | null;
+	filename?: string | null;
+	progress: { percent: number; stage: string | null; speed: number | null; eta_seconds: number | null };
+	streaming: {
+		enabled: boolean;
+		playlist_url: string | null;
+		segments_completed: number;
+		segments_total: number | null;
+	} | null;
+	created_at: string;
+	updated_at: string;
+	error: ErrorBody | null;
+}
+
+export interface ProbeStream {
+	width?: number | null;
+	height?: number | null;
+}
+
+export interface FileRecord {
+	file_id: string;
+	filename?: string | null;
+	size?: number | null;
+	probe?: { duration?: number | null; format?: string | null; streams?: ProbeStream[] } | null;
+}
+
+export interface Session {
+	authenticated: boolean;
+	required: boolean;
+	user_id?: string | null;
+	csrf_token?: string | null;
+}
+
+/** A refused or failed request; `message` is fit for people. `status` 0: no answer came at all. */
+export class ApiError extends Error {
+	readonly status: number;
+	readonly code: string;
+	readonly retriable: boolean;
+	readonly requestId: string;
+
+	constructor(status: number, body: ErrorBody) {
+		super(body.message || fallbackMessage(status));
+		this.status = status;
+		this.code = body.code ?? '';
+		this.retriable = body.retriable ?? (status === 0 || status === 429 || status >= 500);
+		this.requestId = body.request_id ?? '';
+	}
+}
+
+function fallbackMessage(status: number): string {
+	switch (status) {
+		case 0:
+			return 'The server does not answer. It may be restarting, or the network is down.';
+		case 401:
+			return 'Please sign in.';
+		case 404:
+			return 'That does not exist any more.';
+		case 413:
+			return 'The file is larger than this server takes.';
+		case 429:
+			return 'The server is busy. Please try again in a moment.';
+		case 503:
+			return 'The server cannot do that right now. Please try again in a moment.';
+		default:
+			return `The server answered with HTTP status ${status}.`;
+	}
+}
+
+let csrfToken = '';
+let signedOut: () => void = () => undefined;
+
+/** Called whenever a request is answered with 401. */
+export function onSignedOut(callback: () => void): void {
+	signedOut = callback;
+}
+
+export function setCsrfToken(token: string | null | undefined): void {
+	csrfToken = token ?? '';
+}
+
+/** The headers that a state-changing request of this page carries. */
+export function stateHeaders(): Record<string, string> {
+	return csrfToken ? { 'X-CSRF-Token': csrfToken } : {};
+}
+
+/** Makes an error of an answer's text, whether or not it is the API's JSON. */
+export function errorFrom(status: number, text: string): ApiError {
+	let body: ErrorBody = {};
+	try {
+		const parsed = JSON.parse(text) as { error?: ErrorBody };
+		body = parsed.error ?? {};
+	} catch {
+		// Not the API's JSON (a proxy's page, say): the status alone has to do.
+	}
+	if (status === 401) signedOut();
+	return new ApiError(status, body);
+}
+
+async function request<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+	const init: RequestInit = { method, credentials: 'same-origin', headers: { Accept: 'application/json', ...headers } };
+	if (method !== 'GET') init.headers = { ...init.headers, ...stateHeaders() };
+	if (body !== undefined) {
+		init.body = JSON.stringify(body);
+		init.headers = { ...init.headers, 'Content-Type': 'application/json' };
+	}
+	let response: Response;
+	let text: string;
+	try {
+		response = await fetch(path, init);
+		text = await response.text();
+	} catch {
+		throw new ApiError(0, {});
+	}
+	if (!response.ok) throw errorFrom(response.status, text);
+	return (text ? JSON.parse(text) : undefined) as T;
+}
+
+const jobPath = (id: string): string => `/api/jobs/${encodeURIComponent(id)}`;
+
+export const api = {
+	getJob: (id: string) => request<Job>('GET', jobPath(id)),
+	listJobs: async (limit: number) => (await request<{ jobs: Job[] }>('GET', `/api/jobs?limit=${limit}`)).jobs,
+	createLadder: (fileId: string, idempotencyKey: string) =>
+		request<Job>('POST', '/api/jobs', { kind: 'ladder', file_id: fileId }, { 'Idempotency-Key': idempotencyKey }),
+	retryJob: (id: string) => request<Job | undefined>('POST', `${jobPath(id)}/retry`),
+	deleteJob: (id: string) => request<Job | undefined>('DELETE', jobPath(id)),
+	eventsPath: (id: string) => `${jobPath(id)}/events`,
+	getFile: (id: string) => request<FileRecord>('GET', `/api/files/${encodeURIComponent(id)}`),
+
+	/** Who the page acts for. A 401 is an answer here, too: sign-in is needed. */
+	async getSession(): Promise<Session> {
+		const response = await fetch('/api/session', { headers: { Accept: 'application/json' } }).catch(() => null);
+		if (!response) throw new ApiError(0, {});
+		const text = await response.text();
+		if (response.status === 401) return { authenticated: false, required: true };
+		if (!response.ok) throw errorFrom(response.status, text);
+		return JSON.parse(text) as Session;
+	},
+	async signIn(token: string): Promise<void> {
+		const answer = await request<{ csrf_token?: string }>('POST', '/api/session', { token });
+		setCsrfToken(answer.csrf_token);
+	},
+	async signOut(): Promise<void> {
+		await request<unknown>('DELETE', '/api/session');
+		setCsrfToken(null);
+	},
+};
+
+export function isActive(status: JobStatus): boolean {
+	return status === 'pending' || status === 'processing' || status === 'streaming';
+}

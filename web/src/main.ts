@@ -1,0 +1,71 @@
+// The page's frame: sign-in if asked for, then two views by address: "#/" (upload) and "#/jobs/ID" (one job).
+import { ApiError } from './api';
+import { htmlById, setText, show } from './dom';
+import { JobView } from './job-view';
+import { Recent } from './recent';
+import { SignIn } from './session';
+import { Upload } from './upload';
+
+const recent = new Recent();
+const jobView = new JobView({
+	changed: () => void recent.refresh(),
+	deleted: () => go('#/'),
+	missing: () => {
+		show(htmlById('missing'), true);
+		void recent.refresh();
+	},
+});
+new Upload((job) => {
+	const watching = !htmlById('intake').hidden;
+	if (watching) go(`#/jobs/${job.job_id}`);
+	else void recent.refresh();
+});
+const signIn = new SignIn(route, leave);
+
+function go(hash: string): void {
+	if (location.hash === hash) route();
+	else location.hash = hash;
+}
+
+function leave(): void {
+	jobView.close();
+	recent.stop();
+	for (const id of ['intake', 'missing', 'recent', 'new-upload']) show(htmlById(id), false);
+}
+
+function route(): void {
+	const jobId = /^#\/jobs\/([\w-]+)$/.exec(location.hash)?.[1] ?? '';
+	show(htmlById('missing'), false);
+	show(htmlById('intake'), !jobId);
+	show(htmlById('new-upload'), Boolean(jobId));
+	show(htmlById('recent'), true);
+	recent.setCurrent(jobId);
+	void recent.refresh();
+	if (jobId) {
+		jobView.open(jobId);
+	} else {
+		jobView.close();
+		document.title = 'Millrace';
+	}
+}
+
+async function start(): Promise<void> {
+	const problem = htmlById('page-error');
+	try {
+		const ready = await signIn.check();
+		show(problem, false);
+		window.addEventListener('hashchange', () => {
+			if (!htmlById('sign-in').hidden) return;
+			route();
+			window.scrollTo(0, 0);
+			htmlById('main').focus({ preventScroll: true });
+		});
+		if (ready) route();
+	} catch (error) {
+		setText(problem, error instanceof ApiError ? error.message : String(error));
+		show(problem, true);
+		window.setTimeout(() => void start(), 3000);
+	}
+}
+
+void start();
