@@ -3,7 +3,7 @@
  * The same values always give the same bytes; nothing here reads a clock, a database or a store. What may be listed is
  * the caller's promise (only committed segments); how it is written, and that it obeys the rules, is this folder's.
  *
- *   struct hls_media m = { .target_duration_s = 4, .version = 6, .map_uri = "init.mp4", … };
+ *   struct hls_media m = { .type = HLS_EVENT, .target_duration_s = 4, .timescale = 90000, … };
  *   struct buf text;
  *   buf_init(&text, HLS_PLAYLIST_MAX_BYTES);
  *   hls_render_media(&m, &text, e);
@@ -41,7 +41,8 @@ struct hls_media {
 	const struct hls_segment *segments;
 	size_t segment_count; /* the committed prefix that is visible */
 	bool ended;	      /* writes EXT-X-ENDLIST */
-	bool start_at_zero;   /* writes EXT-X-START:TIME-OFFSET=0 (an EVENT list whose job runs) */
+	bool start_at_zero;   /* writes EXT-X-START:TIME-OFFSET=0: every version of an EVENT list, the ended one too,
+			       * because it may only be appended to */
 	hls_uri_fn uri_fn;
 	void *uri_ctx;
 };
@@ -51,7 +52,7 @@ struct hls_variant {
 	uint64_t average_bandwidth_bps; /* 0: not known yet, not written */
 	const char *codecs;		/* RFC 6381, audio included, e.g. "avc1.4d401f,mp4a.40.2" */
 	uint32_t width, height;		/* 0 for audio */
-	uint32_t frame_rate_milli;	/* frames per 1000 s / 1000, e.g. 29970; 0: not written */
+	uint32_t frame_rate_milli;	/* thousandths of a frame per second, e.g. 29970; 0: not written */
 	const char *audio_group;	/* NULL: none */
 	const char *uri;
 };
@@ -74,13 +75,15 @@ struct hls_multivariant {
 	void *uri_ctx;
 };
 
-/* Append the whole playlist to `out`. Fails with ERR_TOO_LARGE (buffer), ERR_INVALID (a value that no valid playlist can
- * carry: no segments, zero duration, a quote in an attribute…). EXT-X-VERSION is the lowest that holds. EXTINF has six
- * decimals, rounded to nearest. */
+/* Append the whole playlist to `out`, or nothing. Fails with ERR_TOO_LARGE (buffer), ERR_INVALID (a value that no valid
+ * playlist can carry: no segments, zero duration, one above the target duration, a quote in an attribute, a VOD list that
+ * is not ended…), ERR_INTERNAL (uri_fn failed). EXT-X-VERSION is the lowest that holds (a multivariant list without audio
+ * groups needs none). EXTINF has six decimals, rounded to nearest. */
 int hls_render_media(const struct hls_media *m, struct buf *out, struct err *e) MR_MUST_USE;
 int hls_render_multivariant(const struct hls_multivariant *m, struct buf *out, struct err *e) MR_MUST_USE;
 
-/* The smallest EXT-X-TARGETDURATION that these durations allow: the maximum of round(duration), at least 1. */
+/* The smallest EXT-X-TARGETDURATION that these durations allow: the maximum of round(duration), at least 1. Durations
+ * that are not > 0 count for nothing. */
 uint32_t hls_target_duration(const struct hls_segment *segments, size_t count, uint32_t timescale);
 
 struct hls_bitrate_segment {
@@ -89,6 +92,7 @@ struct hls_bitrate_segment {
 };
 /* BANDWIDTH and AVERAGE-BANDWIDTH as bis 4.4.6.2 defines them: the peak over every run of contiguous segments that lasts
  * 0.5–1.5 target durations, and the average over all. Bits per second, rounded up. Count 0 gives 0 and 0. A list whose
- * every run is shorter (a single short segment) gives the rate of the whole. */
+ * every run is shorter (a single short segment) gives the rate of the whole. The peak is never below the average, even
+ * where a short segment beside a long one is in no run that counts. A duration that is not > 0 counts as no time. */
 void hls_measure_bandwidth(const struct hls_bitrate_segment *segments, size_t count, uint32_t timescale,
 			   uint32_t target_duration_s, uint64_t *ret_peak_bps, uint64_t *ret_average_bps);

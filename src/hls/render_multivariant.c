@@ -1,0 +1,115 @@
+/* Multivariant playlists: the renditions of one presentation. Runs in the server, the worker and the one-shot commands.
+ *
+ * Guarantees: the same values give the same bytes, in the order given. Doesn't: measure; bandwidths and codecs are the
+ * caller's, and whether the groups fit together is the checker's (hls/check.h). */
+#include "hls/playlist.h"
+
+#include <inttypes.h>
+
+#include "hls/render_text.h"
+
+static int render_audio(const struct hls_multivariant *m, const struct hls_audio_rendition *a, struct buf *out,
+			struct err *e)
+{
+	if (!a->channels)
+		return err_set(e, ERR_INVALID, "CHANNELS is 0");
+	buf_puts(out, "#EXT-X-MEDIA:TYPE=AUDIO,");
+	int r = hls_text_string(out, "GROUP-ID", a->group_id, e);
+	if (r < 0)
+		return r;
+	buf_puts(out, ",");
+	r = hls_text_string(out, "NAME", a->name, e);
+	if (r < 0)
+		return r;
+	if (a->language) {
+		buf_puts(out, ",");
+		r = hls_text_string(out, "LANGUAGE", a->language, e);
+		if (r < 0)
+			return r;
+	}
+	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%" PRIu32 "\",URI=\"", a->is_default ? "YES" : "NO",
+		   a->channels);
+	r = hls_text_uri(out, m->uri_fn, m->uri_ctx, a->uri, e);
+	if (r < 0)
+		return r;
+	buf_puts(out, "\"\n");
+	return 0;
+}
+
+static int check_numbers(const struct hls_variant *v, struct err *e)
+{
+	if (!v->bandwidth_bps)
+		return err_set(e, ERR_INVALID, "BANDWIDTH is 0");
+	if (v->average_bandwidth_bps > v->bandwidth_bps)
+		return err_set(e, ERR_INVALID, "AVERAGE-BANDWIDTH %" PRIu64 " is above BANDWIDTH %" PRIu64,
+			       v->average_bandwidth_bps, v->bandwidth_bps);
+	if (!v->width != !v->height)
+		return err_set(e, ERR_INVALID, "RESOLUTION %" PRIu32 "x%" PRIu32, v->width, v->height);
+	return 0;
+}
+
+static int render_variant(const struct hls_multivariant *m, const struct hls_variant *v, struct buf *out, struct err *e)
+{
+	int r = check_numbers(v, e);
+	if (r < 0)
+		return r;
+	buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRIu64, v->bandwidth_bps);
+	if (v->average_bandwidth_bps)
+		buf_printf(out, ",AVERAGE-BANDWIDTH=%" PRIu64, v->average_bandwidth_bps);
+	buf_puts(out, ",");
+	r = hls_text_string(out, "CODECS", v->codecs, e);
+	if (r < 0)
+		return r;
+	if (v->width)
+		buf_printf(out, ",RESOLUTION=%" PRIu32 "x%" PRIu32, v->width, v->height);
+	if (v->frame_rate_milli)
+		buf_printf(out, ",FRAME-RATE=%" PRIu32 ".%03" PRIu32, v->frame_rate_milli / 1000,
+			   v->frame_rate_milli % 1000);
+	if (v->audio_group) {
+		buf_puts(out, ",");
+		r = hls_text_string(out, "AUDIO", v->audio_group, e);
+		if (r < 0)
+			return r;
+	}
+	buf_puts(out, "\n");
+	r = hls_text_uri(out, m->uri_fn, m->uri_ctx, v->uri, e);
+	if (r < 0)
+		return r;
+	buf_puts(out, "\n");
+	return 0;
+}
+
+static int render(const struct hls_multivariant *m, struct buf *out, struct err *e)
+{
+	if (!m->variant_count)
+		return err_set(e, ERR_INVALID, "no variants");
+	buf_puts(out, "#EXTM3U\n");
+	/* Nothing here is beyond version 1, which is what a list without the tag declares. RFC 8216, 7 allows 4 with
+	 * EXT-X-MEDIA, for players so old that they don't know it. */
+	if (m->audio_count)
+		buf_puts(out, "#EXT-X-VERSION:4\n");
+	buf_puts(out, "#EXT-X-INDEPENDENT-SEGMENTS\n");
+	for (size_t i = 0; i < m->audio_count; i++) {
+		int r = render_audio(m, &m->audio[i], out, e);
+		if (r < 0)
+			return err_wrap(e, "audio rendition %zu", i);
+	}
+	for (size_t i = 0; i < m->variant_count; i++) {
+		int r = render_variant(m, &m->variants[i], out, e);
+		if (r < 0)
+			return err_wrap(e, "variant %zu", i);
+	}
+	return buf_finish(out, e);
+}
+
+int hls_render_multivariant(const struct hls_multivariant *m, struct buf *out, struct err *e)
+{
+	struct err unwanted;
+	if (!e)
+		e = &unwanted; /* clauses are put before it below */
+	size_t start = out->len;
+	if (render(m, out, e) == 0)
+		return 0;
+	hls_text_undo(out, start);
+	return err_wrap(e, "multivariant playlist");
+}

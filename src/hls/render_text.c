@@ -1,0 +1,79 @@
+/* Pieces of text that both renderers write. Runs wherever playlists are rendered (server, worker, one-shot commands);
+ * guarantees that nothing it lets pass can end a line, close a quote or begin a tag. */
+#include "hls/render_text.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/encode.h"
+
+static bool is_control(unsigned char c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
+int hls_text_string(struct buf *out, const char *attribute, const char *value, struct err *e)
+{
+	if (!value || !*value)
+		return err_set(e, ERR_INVALID, "%s is empty", attribute);
+	size_t len = strlen(value);
+	if (!utf8_valid(value, len))
+		return err_set(e, ERR_INVALID, "%s is not UTF-8", attribute);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)value[i];
+		/* U+0080 to U+009F, the other control characters, are C2 80 to C2 9F. */
+		bool high_control = c == 0xc2 && (unsigned char)value[i + 1] < 0xa0;
+		if (c == '"' || is_control(c) || high_control)
+			return err_set(e, ERR_INVALID, "%s has a quote or a control character", attribute);
+	}
+	buf_printf(out, "%s=\"%s\"", attribute, value);
+	return 0;
+}
+
+/* The characters of RFC 3986, 2, and complete percent escapes. */
+static bool uri_is_clean(const char *uri, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)uri[i];
+		if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}", c))
+			return false;
+		uint8_t byte;
+		if (c == '%' && (len - i < 3 || !hex_decode(uri + i + 1, 2, &byte, 1)))
+			return false;
+	}
+	return true;
+}
+
+int hls_text_uri(struct buf *out, hls_uri_fn uri_fn, void *uri_ctx, const char *relative_uri, struct err *e)
+{
+	if (!relative_uri || !*relative_uri)
+		return err_set(e, ERR_INVALID, "a URI is empty");
+	size_t start = out->len;
+	bool ok = uri_fn ? uri_fn(uri_ctx, relative_uri, out) : buf_puts(out, relative_uri);
+	if (out->failed)
+		return 0;
+	if (!ok)
+		return err_set(e, ERR_INTERNAL, "the address of %s could not be made", relative_uri);
+	assert(out->len >= start);
+	if (out->len == start)
+		return err_set(e, ERR_INVALID, "the address of %s is empty", relative_uri);
+	/* A line that begins with '#' is a tag or a comment. */
+	if (out->data[start] == '#' || !uri_is_clean(out->data + start, out->len - start))
+		return err_set(e, ERR_INVALID, "the address of %s has a character that no URI has", relative_uri);
+	return 0;
+}
+
+uint64_t hls_ticks_to_us(int64_t ticks, uint32_t timescale)
+{
+	assert(ticks > 0 && timescale > 0);
+	unsigned __int128 us = ((unsigned __int128)ticks * 1000000 + timescale / 2) / timescale;
+	return us > UINT64_MAX ? UINT64_MAX : (uint64_t)us;
+}
+
+void hls_text_undo(struct buf *out, size_t len)
+{
+	assert(len <= out->len);
+	out->len = len;
+	if (out->data)
+		out->data[len] = '\0';
+}
