@@ -1,0 +1,290 @@
+/* The part of SQL access that no database differs in: the pool, and transactions that are run again when it was busy. Runs in the
+ * server and worker process. Connections are opened when needed and kept until the end; nobody waits for one longer than the
+ * busy time-out. It does not detect a caller that waits for a second connection while holding the only one.
+ */
+#include "db/db.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/id.h"
+#include "db/driver.h"
+
+#define TRANSACT_ATTEMPTS 5
+
+struct db {
+	const struct db_driver *driver;
+	void *shared;
+	uint32_t max;
+	uint32_t wait_ms;
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	/* protected by lock */
+	struct db_conn *idle;
+	uint32_t open;
+	uint32_t in_use;
+};
+
+static const struct db_driver *const drivers[] = { &db_driver_sqlite };
+
+static const struct db_driver *driver_of(const char *url, const char **ret_where)
+{
+	for (size_t i = 0; i < MR_ARRAY_SIZE(drivers); i++) {
+		size_t n = strlen(drivers[i]->scheme);
+		if (strncmp(url, drivers[i]->scheme, n) == 0 && url[n] == ':') {
+			*ret_where = url + n + 1;
+			return drivers[i];
+		}
+	}
+	return NULL;
+}
+
+static void init_sync(struct db *db)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&db->freed, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&db->lock, NULL);
+}
+
+int db_open(const struct db_opts *opts, struct db **ret, struct err *e)
+{
+	const char *where = NULL;
+	const struct db_driver *driver = driver_of(opts->url, &where);
+	if (!driver)
+		return err_set(e, ERR_INVALID, "database %s: must begin with \"sqlite:\"", opts->url);
+	struct db_opts filled = *opts;
+	if (!filled.connections)
+		filled.connections = DB_CONNECTIONS_DEFAULT;
+	if (!filled.busy_timeout_ms)
+		filled.busy_timeout_ms = DB_BUSY_TIMEOUT_DEFAULT_MS;
+
+	struct db *db = mr_calloc(1, sizeof(*db));
+	db->driver = driver;
+	db->wait_ms = filled.busy_timeout_ms;
+	init_sync(db);
+	struct db_conn *c = NULL;
+	int r = driver->open(&filled, where, &db->shared, &db->max, e);
+	if (r < 0) {
+		db_close(db);
+		return r;
+	}
+	r = db_acquire(db, &c, e);
+	if (r < 0) {
+		db_close(db);
+		return r;
+	}
+	db_release(&c);
+	*ret = db;
+	return 0;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	assert(db->in_use == 0);
+	while (db->idle) {
+		struct db_conn *c = db->idle;
+		db->idle = c->next_idle;
+		db->driver->disconnect(c);
+	}
+	if (db->shared)
+		db->driver->close(db->shared);
+	pthread_mutex_destroy(&db->lock);
+	pthread_cond_destroy(&db->freed);
+	free(db);
+}
+
+static struct timespec deadline_in(uint32_t ms)
+{
+	struct timespec at;
+	(void)clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += (time_t)(ms / 1000);
+	at.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	return at;
+}
+
+/* Takes an idle connection, or the right to open one (*ret NULL). */
+static int reserve(struct db *db, struct db_conn **ret, struct err *e)
+{
+	struct timespec deadline = deadline_in(db->wait_ms);
+	pthread_mutex_lock(&db->lock);
+	while (!db->idle && db->open == db->max) {
+		if (pthread_cond_timedwait(&db->freed, &db->lock, &deadline) != 0 && !db->idle && db->open == db->max) {
+			pthread_mutex_unlock(&db->lock);
+			return err_set_code(e, ERR_UNAVAILABLE, DB_BUSY_CODE, "all %u connections to the database are in use",
+					    db->max);
+		}
+	}
+	*ret = db->idle;
+	if (db->idle)
+		db->idle = db->idle->next_idle;
+	else
+		db->open++;
+	db->in_use++;
+	pthread_mutex_unlock(&db->lock);
+	return 0;
+}
+
+int db_acquire(struct db *db, struct db_conn **ret, struct err *e)
+{
+	struct db_conn *c = NULL;
+	int r = reserve(db, &c, e);
+	if (r < 0)
+		return r;
+	if (!c) {
+		r = db->driver->connect(db->shared, &c, e);
+		if (r < 0) {
+			pthread_mutex_lock(&db->lock);
+			db->open--;
+			db->in_use--;
+			pthread_cond_signal(&db->freed);
+			pthread_mutex_unlock(&db->lock);
+			return r;
+		}
+		c->driver = db->driver;
+		c->db = db;
+	}
+	*ret = c;
+	return 0;
+}
+
+void db_release(struct db_conn **conn)
+{
+	struct db_conn *c = mr_steal(*conn);
+	if (!c)
+		return;
+	struct db *db = c->db;
+	pthread_mutex_lock(&db->lock);
+	c->next_idle = db->idle;
+	db->idle = c;
+	db->in_use--;
+	pthread_cond_signal(&db->freed);
+	pthread_mutex_unlock(&db->lock);
+}
+
+static int attempt(struct db_conn *c, db_tx_fn fn, void *ctx, struct err *e)
+{
+	int r = c->driver->begin(c, e);
+	if (r < 0)
+		return r;
+	r = fn(c, ctx, e);
+	if (r < 0) {
+		c->driver->rollback(c);
+		return r;
+	}
+	int committed = c->driver->commit(c, e);
+	return committed < 0 ? committed : r;
+}
+
+/* 5–20 ms after the first attempt, longer after later ones; random, so that two who collided do not do so again. */
+static void pause_before_retry(unsigned attempts)
+{
+	uint16_t random;
+	random_bytes(&random, sizeof(random));
+	long ms = (5 + random % 16) * (long)attempts;
+	(void)nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+int db_transact(struct db *db, db_tx_fn fn, void *ctx, struct err *e)
+{
+	struct err own;
+	if (!e)
+		e = &own; /* the code decides below */
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	int r = db_acquire(db, &c, e);
+	if (r < 0)
+		return r;
+	for (unsigned n = 1;; n++) {
+		r = attempt(c, fn, ctx, e);
+		if (r >= 0 || n == TRANSACT_ATTEMPTS || strcmp(e->code, DB_BUSY_CODE) != 0)
+			return r;
+		pause_before_retry(n);
+	}
+}
+
+int db_now_ms(struct db_conn *c, int64_t *ret_ms, struct err *e)
+{
+	return c->driver->now_ms(c, ret_ms, e);
+}
+
+int db_exec(struct db_conn *c, const char *sql, const struct db_params *params, int64_t *ret_changes, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_query(c, sql, params, &rows, e);
+	if (r < 0)
+		return r;
+	while ((r = db_next(rows, e)) > 0)
+		;
+	if (r < 0)
+		return r;
+	if (ret_changes)
+		*ret_changes = c->driver->changes(rows);
+	return 0;
+}
+
+int db_query(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret, struct err *e)
+{
+	static const struct db_params none;
+	struct db_rows *rows = NULL;
+	int r = c->driver->query(c, sql, params ? params : &none, &rows, e);
+	if (r < 0)
+		return r;
+	rows->driver = c->driver;
+	*ret = rows;
+	return 0;
+}
+
+int db_next(struct db_rows *rows, struct err *e)
+{
+	return rows->driver->next(rows, e);
+}
+
+int db_first(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_query(c, sql, params, &rows, e);
+	if (r < 0)
+		return r;
+	r = db_next(rows, e);
+	if (r >= 0)
+		*ret = mr_steal(rows);
+	return r;
+}
+
+void db_finish(struct db_rows **rows)
+{
+	struct db_rows *r = mr_steal(*rows);
+	if (r)
+		r->driver->finish(r);
+}
+
+bool db_is_null(struct db_rows *rows, int column)
+{
+	return rows->driver->is_null(rows, column);
+}
+
+int64_t db_int(struct db_rows *rows, int column)
+{
+	return rows->driver->get_int(rows, column);
+}
+
+double db_real(struct db_rows *rows, int column)
+{
+	return rows->driver->get_real(rows, column);
+}
+
+const char *db_text(struct db_rows *rows, int column)
+{
+	return rows->driver->get_text(rows, column);
+}

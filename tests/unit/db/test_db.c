@@ -1,0 +1,613 @@
+/* db/: real SQLite files in a folder of the test's own: values, transactions, the pool, errors, migrations, kill -9. */
+#include "db/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../base/cm.h"
+#include "base/clock.h"
+#include "db/driver.h"
+
+struct fixture {
+	char dir[64];
+	char url[128];
+	struct db *db;
+	struct err e;
+};
+
+#define OK(call)                                                     \
+	do {                                                         \
+		int _r = (call);                                     \
+		if (_r < 0)                                          \
+			fail_msg("%s: %s", #call, f->e.message);     \
+	} while (0)
+
+static struct db *open_again(struct fixture *f, uint32_t connections, uint32_t busy_ms)
+{
+	struct db *db = NULL;
+	OK(db_open(&(struct db_opts){ .url = f->url, .connections = connections, .busy_timeout_ms = busy_ms }, &db, &f->e));
+	return db;
+}
+
+static int run(struct db *db, const char *sql, const struct db_params *params, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	int r = db_acquire(db, &c, e);
+	return r < 0 ? r : db_exec(c, sql, params, NULL, e);
+}
+
+static int64_t number(struct fixture *f, struct db *db, const char *sql)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	OK(db_acquire(db, &c, &f->e));
+	OK(db_first(c, sql, DB_NO_PARAMS, &rows, &f->e));
+	return db_int(rows, 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = mr_calloc(1, sizeof(*f));
+	(void)snprintf(f->dir, sizeof(f->dir), "%s", "/tmp/millrace-db-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	(void)snprintf(f->url, sizeof(f->url), "sqlite:%s/t.db", f->dir);
+	f->db = open_again(f, 0, 0);
+	OK(run(f->db, "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT, x DOUBLE PRECISION)", NULL, &f->e));
+	*state = f;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	db_close(f->db);
+	(void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(f);
+	return 0;
+}
+
+static void values_of_every_type(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	OK(db_acquire(f->db, &c, &f->e));
+	/* Out of order, and one of them twice: $N is N. */
+	OK(db_exec(c, "INSERT INTO t (x, name, id) VALUES ($3, $1, $2), ($3, $1, $2 + 1)",
+		   DB_PARAMS(DB_TEXT("Zoë's \"film\""), DB_INT(INT64_MAX - 1), DB_REAL(0.1)), NULL, &f->e));
+	OK(db_exec(c, "INSERT INTO t (id, name, x) VALUES ($1, $2, $3)", DB_PARAMS(DB_INT(INT64_MIN), DB_TEXT(NULL), DB_NULL),
+		   NULL, &f->e));
+	assert_int_equal(db_query(c, "SELECT id, name, x FROM t ORDER BY id", NULL, &rows, &f->e), 0);
+	assert_int_equal(db_next(rows, &f->e), 1);
+	assert_true(db_int(rows, 0) == INT64_MIN);
+	assert_true(db_is_null(rows, 1) && db_is_null(rows, 2));
+	assert_null(db_text(rows, 1));
+	assert_true(db_real(rows, 2) == 0.0);
+	for (int64_t i = 0; i < 2; i++) {
+		assert_int_equal(db_next(rows, &f->e), 1);
+		assert_true(db_int(rows, 0) == INT64_MAX - 1 + i);
+		assert_string_equal(db_text(rows, 1), "Zoë's \"film\"");
+		assert_true(db_real(rows, 2) == 0.1);
+		assert_false(db_is_null(rows, 2));
+	}
+	assert_int_equal(db_next(rows, &f->e), 0);
+	db_finish(&rows);
+	assert_null(rows);
+	int64_t changes = -1;
+	OK(db_exec(c, "DELETE FROM t WHERE id > $1", DB_PARAMS(DB_INT(0)), &changes, &f->e));
+	assert_int_equal(changes, 2);
+}
+
+static void returning_changes_though_its_rows_are_not_read_to_the_end(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	OK(db_acquire(f->db, &c, &f->e));
+	for (int i = 0; i < 3; i++) {
+		_cleanup_db_rows_ struct db_rows *rows = NULL;
+		assert_int_equal(db_first(c, "INSERT INTO t (id) VALUES ($1), ($1 + 10) RETURNING id", DB_PARAMS(DB_INT(i)), &rows,
+					  &f->e), 1);
+		assert_int_equal(db_int(rows, 0), i);
+	}
+	db_release(&c);
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 6);
+}
+
+static void wrong_statements_are_our_fault(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	OK(db_acquire(f->db, &c, &f->e));
+	static const char *const wrong[] = {
+		"SELECT $1, $2",	/* one too many */
+		"SELECT 1",		/* one too few */
+		"SELECT nothing FROM t WHERE id = $1", "SELEC $1", "SELECT $1; SELECT 2", "", "SELECT ?", "SELECT $x",
+		"SELECT $99", "SELECT $0", "SELECT \"t\" WHERE $1 = 1",
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(wrong); i++) {
+		struct db_rows *rows = NULL;
+		assert_int_equal(db_query(c, wrong[i], DB_PARAMS(DB_INT(1)), &rows, &f->e), -ERR_INTERNAL);
+		assert_null(rows);
+		assert_false(f->e.retriable);
+	}
+	assert_int_equal(db_exec(c, "SELECT 1", DB_NO_PARAMS, NULL, NULL), 0);
+	assert_int_equal(db_exec(c, "SELEC", DB_NO_PARAMS, NULL, NULL), -ERR_INTERNAL);
+}
+
+static void the_same_statement_nested(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	OK(db_acquire(f->db, &c, &f->e));
+	OK(db_exec(c, "INSERT INTO t (id) VALUES (1), (2), (3)", NULL, NULL, &f->e));
+	_cleanup_db_rows_ struct db_rows *outer = NULL;
+	OK(db_query(c, "SELECT id FROM t WHERE id >= $1", DB_PARAMS(DB_INT(1)), &outer, &f->e));
+	int pairs = 0;
+	while (db_next(outer, &f->e) > 0) {
+		_cleanup_db_rows_ struct db_rows *inner = NULL;
+		OK(db_query(c, "SELECT id FROM t WHERE id >= $1", DB_PARAMS(DB_INT(db_int(outer, 0))), &inner, &f->e));
+		while (db_next(inner, &f->e) > 0)
+			pairs++;
+	}
+	assert_int_equal(pairs, 3 + 2 + 1);
+}
+
+/* More texts than the cache holds: each still works, before and after it was thrown out. */
+static void many_statements(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	OK(db_acquire(f->db, &c, &f->e));
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 300; i++) {
+			_cleanup_free_ char *sql = mr_asprintf("SELECT $1 + %d", i);
+			_cleanup_db_rows_ struct db_rows *rows = NULL;
+			assert_int_equal(db_first(c, sql, DB_PARAMS(DB_INT(round)), &rows, &f->e), 1);
+			assert_int_equal(db_int(rows, 0), i + round);
+		}
+	}
+}
+
+struct tx_plan {
+	int runs;
+	int fail_with; /* -ERR_…, after the insert */
+};
+
+static int insert_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct tx_plan *p = ctx;
+	p->runs++;
+	int r = db_exec(c, "INSERT INTO t (id) VALUES (1)", NULL, NULL, e);
+	if (r < 0)
+		return r;
+	return p->fail_with ? err_set(e, (enum err_kind)-p->fail_with, "told to") : 0;
+}
+
+static void transactions_commit_whole_or_not_at_all(void **state)
+{
+	struct fixture *f = *state;
+	struct tx_plan p = { .fail_with = -ERR_LOST };
+	assert_int_equal(db_transact(f->db, insert_tx, &p, &f->e), -ERR_LOST);
+	assert_int_equal(p.runs, 1);
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 0);
+	/* Something else than the database is away: that is the caller's to try again. */
+	p = (struct tx_plan){ .fail_with = -ERR_UNAVAILABLE };
+	assert_int_equal(db_transact(f->db, insert_tx, &p, &f->e), -ERR_UNAVAILABLE);
+	assert_int_equal(p.runs, 1);
+	p = (struct tx_plan){ 0 };
+	assert_int_equal(db_transact(f->db, insert_tx, &p, NULL), 0);
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 1);
+	assert_int_equal(db_transact(f->db, insert_tx, &p, &f->e), -ERR_CONFLICT);
+	assert_string_equal(f->e.code, "DB_CONSTRAINT");
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 1);
+}
+
+static int nothing_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	(void)c;
+	(void)e;
+	++*(int *)ctx;
+	return 0;
+}
+
+static void a_lock_held_by_another_process_is_busy_then_passes(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *other = NULL;
+	assert_int_equal(sqlite3_open(f->url + strlen("sqlite:"), &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	struct db *impatient = open_again(f, 1, 1);
+	int runs = 0;
+	assert_int_equal(db_transact(impatient, nothing_tx, &runs, &f->e), -ERR_UNAVAILABLE);
+	assert_string_equal(f->e.code, "DB_BUSY");
+	assert_true(f->e.retriable);
+	assert_int_equal(runs, 0);
+	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	OK(db_transact(impatient, nothing_tx, &runs, &f->e));
+	assert_int_equal(runs, 1);
+	db_close(impatient);
+	sqlite3_close(other);
+}
+
+/* What an optimistic database says at commit: run the whole again. */
+static int busy_twice_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	int *runs = ctx;
+	int r = db_exec(c, "INSERT INTO t (id) VALUES (7)", NULL, NULL, e);
+	if (r < 0)
+		return r;
+	return ++*runs < 3 ? err_set_code(e, ERR_UNAVAILABLE, "DB_BUSY", "somebody was quicker") : 0;
+}
+
+static void busy_runs_the_callback_again(void **state)
+{
+	struct fixture *f = *state;
+	int runs = 0;
+	OK(db_transact(f->db, busy_twice_tx, &runs, NULL));
+	assert_int_equal(runs, 3);
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 1);
+	runs = -100;
+	OK(run(f->db, "DELETE FROM t", NULL, &f->e));
+	assert_int_equal(db_transact(f->db, busy_twice_tx, &runs, &f->e), -ERR_UNAVAILABLE);
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 0);
+}
+
+static void all_connections_in_use(void **state)
+{
+	struct fixture *f = *state;
+	struct db *two = open_again(f, 2, 1);
+	_cleanup_db_conn_ struct db_conn *a = NULL, *b = NULL, *c = NULL;
+	OK(db_acquire(two, &a, &f->e));
+	OK(db_acquire(two, &b, &f->e));
+	assert_ptr_not_equal(a, b);
+	assert_int_equal(db_acquire(two, &c, &f->e), -ERR_UNAVAILABLE);
+	assert_string_equal(f->e.code, "DB_BUSY");
+	struct db_conn *was = a;
+	db_release(&a);
+	OK(db_acquire(two, &c, &f->e));
+	assert_ptr_equal(c, was);
+	db_release(&b);
+	db_release(&c);
+	db_close(two);
+}
+
+static int count_up_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	(void)ctx;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_first(c, "SELECT id FROM t", NULL, &rows, e);
+	if (r < 0)
+		return r;
+	int64_t n = db_int(rows, 0);
+	db_finish(&rows);
+	return db_exec(c, "UPDATE t SET id = $1", DB_PARAMS(DB_INT(n + 1)), NULL, e);
+}
+
+static void *count_up_thread(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		if (db_transact(arg, count_up_tx, NULL, NULL) < 0)
+			return arg;
+	return NULL;
+}
+
+static void threads_lose_no_update(void **state)
+{
+	struct fixture *f = *state;
+	OK(run(f->db, "INSERT INTO t (id) VALUES (0)", NULL, &f->e));
+	pthread_t threads[8];
+	for (size_t i = 0; i < MR_ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_up_thread, f->db), 0);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(threads); i++) {
+		void *failed = NULL;
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_int_equal(number(f, f->db, "SELECT id FROM t"), 400);
+}
+
+static void settings_hold(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *pragma;
+		int64_t value;
+	} want[] = {
+		{ "PRAGMA synchronous", 2 }, { "PRAGMA foreign_keys", 1 },   { "PRAGMA mmap_size", 0 },
+		{ "PRAGMA temp_store", 2 },  { "PRAGMA cache_size", -1024 }, { "PRAGMA trusted_schema", 0 },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(want); i++)
+		assert_int_equal(number(f, f->db, want[i].pragma), want[i].value);
+	assert_int_equal(number(f, f->db, "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
+	static const char *const files[] = { "t.db", "t.db-wal", "t.db-shm" };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(files); i++) {
+		_cleanup_free_ char *path = mr_asprintf("%s/%s", f->dir, files[i]);
+		struct stat st;
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	OK(db_acquire(f->db, &c, &f->e));
+	int64_t before = clock_wall_ms(), now = 0;
+	OK(db_now_ms(c, &now, &f->e));
+	assert_true(now >= before && now <= clock_wall_ms());
+}
+
+static void in_memory_is_one_connection(void **state)
+{
+	struct fixture *f = *state;
+	struct db *m = NULL;
+	OK(db_open(&(struct db_opts){ .url = "sqlite::memory:", .connections = 8, .busy_timeout_ms = 1 }, &m, &f->e));
+	OK(run(m, "CREATE TABLE here (a BIGINT)", NULL, &f->e));
+	OK(run(m, "INSERT INTO here VALUES (1)", NULL, &f->e));
+	assert_int_equal(number(f, m, "SELECT COUNT(*) FROM here"), 1);
+	_cleanup_db_conn_ struct db_conn *a = NULL, *b = NULL;
+	OK(db_acquire(m, &a, &f->e));
+	assert_int_equal(db_acquire(m, &b, &f->e), -ERR_UNAVAILABLE);
+	db_release(&a);
+	db_close(m);
+}
+
+static void what_cannot_be_opened(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *absent = mr_asprintf("sqlite:%s/none/t.db", f->dir);
+	_cleanup_free_ char *folder = mr_asprintf("sqlite:%s", f->dir);
+	_cleanup_free_ char *text = mr_asprintf("sqlite:%s/text", f->dir);
+	int fd = open(text + strlen("sqlite:"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	static const char words[] = "These are surely more than sixteen bytes, yet no database at all.";
+	assert_int_equal(write(fd, words, sizeof(words)), sizeof(words));
+	close(fd);
+	const struct {
+		const char *url;
+		enum err_kind kind;
+		const char *code;
+	} cases[] = {
+		{ "sqlite:", ERR_INVALID, "" },	  { "postgres:x", ERR_INVALID, "" }, { "", ERR_INVALID, "" },
+		{ absent, ERR_NOT_FOUND, "" },	  { folder, ERR_IO, "" },	     { text, ERR_IO, "DB_CORRUPT" },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct db *db = NULL;
+		assert_int_equal(db_open(&(struct db_opts){ .url = cases[i].url }, &db, &f->e), -(int)cases[i].kind);
+		assert_null(db);
+		assert_string_equal(f->e.code, cases[i].code);
+	}
+	assert_false(f->e.retriable);
+}
+
+static void codes_become_kinds(void **state)
+{
+	(void)state;
+	static const struct {
+		int code, system_errno;
+		enum err_kind kind;
+	} cases[] = {
+		{ SQLITE_BUSY, 0, ERR_UNAVAILABLE },
+		{ SQLITE_BUSY_SNAPSHOT, 0, ERR_UNAVAILABLE },
+		{ SQLITE_LOCKED, 0, ERR_UNAVAILABLE },
+		{ SQLITE_NOMEM, 0, ERR_UNAVAILABLE },
+		{ SQLITE_FULL, 0, ERR_NO_SPACE },
+		{ SQLITE_IOERR_WRITE, ENOSPC, ERR_NO_SPACE },
+		{ SQLITE_IOERR_WRITE, EDQUOT, ERR_NO_SPACE },
+		{ SQLITE_IOERR_READ, EIO, ERR_IO },
+		{ SQLITE_CANTOPEN, EMFILE, ERR_IO },
+		{ SQLITE_CORRUPT, 0, ERR_IO },
+		{ SQLITE_NOTADB, 0, ERR_IO },
+		{ SQLITE_READONLY_DBMOVED, 0, ERR_IO },
+		{ SQLITE_CONSTRAINT_UNIQUE, 0, ERR_CONFLICT },
+		{ SQLITE_TOOBIG, 0, ERR_TOO_LARGE },
+		{ SQLITE_INTERRUPT, 0, ERR_CANCELED },
+		{ SQLITE_ERROR, 0, ERR_INTERNAL },
+		{ SQLITE_MISUSE, 0, ERR_INTERNAL },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++)
+		assert_int_equal(db_sqlite_kind(cases[i].code, cases[i].system_errno), cases[i].kind);
+}
+
+static int fill_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	(void)ctx;
+	for (int i = 0; i < 1000; i++) {
+		int r = db_exec(c, "INSERT INTO t (id, name) VALUES ($1, $2)",
+				DB_PARAMS(DB_INT(100 + i), DB_TEXT("a name that takes some room, again and again and again")), NULL,
+				e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void a_full_disk_leaves_nothing_behind(void **state)
+{
+	struct fixture *f = *state;
+	struct db *one = open_again(f, 1, 0);
+	OK(run(one, "PRAGMA max_page_count = 6", NULL, &f->e)); /* what SQLite answers to ENOSPC, too */
+	assert_int_equal(db_transact(one, fill_tx, NULL, &f->e), -ERR_NO_SPACE);
+	assert_true(f->e.retriable);
+	assert_int_equal(number(f, one, "SELECT COUNT(*) FROM t"), 0);
+	OK(run(one, "PRAGMA max_page_count = 1000", NULL, &f->e));
+	OK(db_transact(one, fill_tx, NULL, &f->e));
+	assert_int_equal(number(f, one, "SELECT COUNT(*) FROM t"), 1000);
+	db_close(one);
+}
+
+static const struct db_migration steps[] = {
+	{ 1, "0001_one", "CREATE TABLE one (a BIGINT); INSERT INTO one VALUES (1);" },
+	{ 2, "0002_two", "CREATE TABLE two (a BIGINT); INSERT INTO two SELECT a + 1 FROM one;" },
+	{ 3, "0003_bad", "CREATE TABLE three (a BIGINT); INSERT INTO nowhere VALUES (1);" },
+};
+
+static void migrations_go_forward_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	OK(db_migrate_list(f->db, steps, 1, &f->e));
+	OK(db_migrate_list(f->db, steps, 1, &f->e));
+	assert_int_equal(db_migrate_list(f->db, steps, 3, &f->e), -ERR_INTERNAL);
+	assert_non_null(strstr(f->e.message, "0003_bad"));
+	/* What came before the bad one stays, of the bad one nothing. */
+	assert_int_equal(number(f, f->db, "SELECT a FROM two"), 2);
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'three'"), 0);
+	assert_int_equal(number(f, f->db, "SELECT MAX(version) FROM schema_version"), 2);
+	assert_int_equal(db_migrate_list(f->db, steps, 1, &f->e), -ERR_CONFLICT);
+	assert_string_equal(f->e.code, "SCHEMA_NEWER");
+	OK(db_migrate_list(f->db, steps, 2, &f->e));
+}
+
+static void the_real_migrations_twice(void **state)
+{
+	struct fixture *f = *state;
+	assert_true(db_migration_count >= 1);
+	OK(db_migrate(f->db, &f->e));
+	OK(db_migrate(f->db, &f->e));
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM schema_version"), (int64_t)db_migration_count);
+	OK(run(f->db, "UPDATE schema_version SET version = version + 1000", NULL, &f->e));
+	assert_int_equal(db_migrate(f->db, &f->e), -ERR_CONFLICT);
+}
+
+/* Forks; the child waits for the gate to close, then runs fn and exits with its result. */
+static pid_t start(int gate[2], int (*fn)(const char *url), const char *url)
+{
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char none;
+		close(gate[1]);
+		_exit(read(gate[0], &none, 1) == 0 ? fn(url) : 99);
+	}
+	return pid;
+}
+
+static int open_and_migrate(const char *url)
+{
+	struct db *db = NULL;
+	struct err e;
+	int r = db_open(&(struct db_opts){ .url = url }, &db, &e);
+	if (r == 0)
+		r = db_migrate(db, &e);
+	if (r < 0)
+		fprintf(stderr, "%s\n", e.message);
+	db_close(db);
+	return r < 0 ? 1 : 0;
+}
+
+static void processes_that_start_at_once_migrate_once(void **state)
+{
+	struct fixture *f = *state;
+	for (int round = 0; round < 5; round++) {
+		_cleanup_free_ char *url = mr_asprintf("sqlite:%s/round%d.db", f->dir, round);
+		int gate[2];
+		assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+		pid_t pids[4];
+		for (size_t i = 0; i < MR_ARRAY_SIZE(pids); i++)
+			pids[i] = start(gate, open_and_migrate, url);
+		close(gate[0]);
+		close(gate[1]);
+		for (size_t i = 0; i < MR_ARRAY_SIZE(pids); i++) {
+			int status = 0;
+			assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+			assert_int_equal(status, 0);
+		}
+		struct db *db = NULL;
+		OK(db_open(&(struct db_opts){ .url = url }, &db, &f->e));
+		assert_int_equal(number(f, db, "SELECT COUNT(*) FROM schema_version"), (int64_t)db_migration_count);
+		db_close(db);
+	}
+}
+
+/* Each transaction inserts three rows; `name` is where the process says that one was committed. */
+static int insert_three_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	const int64_t *n = ctx;
+	for (int i = 0; i < 3; i++) {
+		int r = db_exec(c, "INSERT INTO t (id, name) VALUES ($1, $2)",
+				DB_PARAMS(DB_INT(*n * 3 + i), DB_TEXT("three or none")), NULL, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static _Noreturn void write_until_killed(const char *url, int tell)
+{
+	struct db *db = NULL;
+	if (db_open(&(struct db_opts){ .url = url }, &db, NULL) < 0)
+		_exit(1);
+	for (int64_t n = 0;; n++) {
+		if (db_transact(db, insert_three_tx, &n, NULL) < 0 || write(tell, &n, sizeof(n)) != sizeof(n))
+			_exit(1);
+	}
+}
+
+static void kill_9_of_a_writer_loses_nothing_that_was_committed(void **state)
+{
+	struct fixture *f = *state;
+	for (int round = 1; round <= 5; round++) {
+		OK(run(f->db, "DELETE FROM t", NULL, &f->e));
+		int said[2];
+		assert_int_equal(pipe2(said, O_CLOEXEC), 0);
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			write_until_killed(f->url, said[1]);
+		close(said[1]);
+		int64_t last = -1;
+		while (last < round * 7)
+			assert_int_equal(read(said[0], &last, sizeof(last)), sizeof(last));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		int status = 0;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		while (read(said[0], &last, sizeof(last)) == sizeof(last))
+			;
+		close(said[0]);
+		int64_t rows = number(f, f->db, "SELECT COUNT(*) FROM t");
+		assert_int_equal(rows % 3, 0);
+		assert_true(rows >= (last + 1) * 3);
+		assert_int_equal(number(f, f->db, "SELECT MAX(id) FROM t"), rows - 1);
+		assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(values_of_every_type),
+		T(returning_changes_though_its_rows_are_not_read_to_the_end),
+		T(wrong_statements_are_our_fault),
+		T(the_same_statement_nested),
+		T(many_statements),
+		T(transactions_commit_whole_or_not_at_all),
+		T(a_lock_held_by_another_process_is_busy_then_passes),
+		T(busy_runs_the_callback_again),
+		T(all_connections_in_use),
+		T(threads_lose_no_update),
+		T(settings_hold),
+		T(in_memory_is_one_connection),
+		T(what_cannot_be_opened),
+		T(codes_become_kinds),
+		T(a_full_disk_leaves_nothing_behind),
+		T(migrations_go_forward_one_by_one),
+		T(the_real_migrations_twice),
+		T(processes_that_start_at_once_migrate_once),
+		T(kill_9_of_a_writer_loses_nothing_that_was_committed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
