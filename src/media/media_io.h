@@ -29,3 +29,6 @@ int media_ladder(const struct task_spec *spec, const struct media_io *io, struct
 
 /* Before any of the above, once per process: libav's log level and callback. */
 void media_init(void);
+/* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children. Makes
+ * threads and ends them. */
+void media_warm_up(void);
