@@ -13,6 +13,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +26,8 @@ int zygote_start(const char *path, struct zygote **ret, struct err *e) MR_MUST_U
 /* Kills running tasks, stops the zygote, frees. */
 void zygote_stop(struct zygote *z);
 pid_t zygote_pid(struct zygote *z);
+/* What confines tasks here, as the zygote said when it was ready: "seccomp landlock-abi-7". */
+void zygote_sandbox(struct zygote *z, char *out, size_t size);
 
 struct task_handlers {
 	void *ctx;

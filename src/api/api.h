@@ -1,0 +1,36 @@
+/* The HTTP API: routes over the repository, the store and the worker. One file per resource; routes.c is the table.
+ * Runs in the server process; handlers run on the I/O pool and may block on database and store.
+ *
+ *   struct api *api;
+ *   api_new(&(struct api_opts){ .repo = repo, .store = store, .worker = worker, .bus = bus, .auth = auth, .signer = signer }, &api, e);
+ *   http_server_start(&(struct http_server_opts){ .ctx = api, … }, api_routes, api_route_count, &srv, e);
+ *   … http_server_stop(srv); api_free(api);
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "bus/bus.h"
+#include "http/auth.h"
+#include "http/route.h"
+#include "job/repo.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+struct api;
+struct signer;
+struct api_opts {
+	struct repo *repo;
+	struct store *store;
+	struct worker *worker;
+	struct bus *bus;
+	struct http_auth *auth;
+	struct signer *signer;
+};
+int api_new(const struct api_opts *opts, struct api **ret, struct err *e) MR_MUST_USE;
+/* After the server has stopped. NULL is fine. */
+void api_free(struct api *a);
+
+extern const struct http_route api_routes[];
+extern const size_t api_route_count;

@@ -1,0 +1,349 @@
+/* /api/events and /api/jobs/{id}/events: Server-Sent Events of one job or of all of a user's.
+ *
+ * Events are views of rows, not messages: the hub's thread reads what changed since a stream's last revision and sends it. Bus hints
+ * make it look at once (at most four times a second and stream); without any it looks every two seconds, which also
+ * covers changes made by other machines. So nothing can be lost, and Last-Event-ID is all the state a reconnect needs.
+ *
+ *   event: job      data: the job as GET /api/jobs/{id} shows it
+ *   event: segment  data: {"job_id", "index", "segments_completed"}: one for each newly published segment
+ *   id: {revision}.{published segments} on a job's own stream, {revision} on a user's
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "http/sse.h"
+#include "os/thread.h"
+
+#define LOOK_MIN_MS 250	 /* at most four events a second for one job */
+#define LOOK_MAX_MS 2000 /* without a hint */
+#define STREAMS_MAX 4096
+#define SNAPSHOT_JOBS 100 /* a user's stream begins with at most this many open jobs */
+
+struct known_job {
+	char id[UUID_SIZE];
+	uint32_t published;
+};
+
+struct stream {
+	struct stream *next;
+	struct sse_stream *sse;
+	char user[USER_ID_MAX + 1];
+	char job_id[UUID_SIZE]; /* empty: all of the user's */
+	char *base_url, *host;
+	/* the hub's thread alone */
+	int64_t revision;
+	struct known_job *known; /* jobs that are being made, and what was told of them */
+	size_t known_count;
+	int64_t next_look_mono_ms;
+	uint64_t seen_hints; /* of the hub, when it was last taken out of the list */
+	/* protected by the hub's lock */
+	bool dirty;
+	bool closed;
+};
+
+struct events {
+	struct api *api;
+	struct bus_subscription *hints;
+	pthread_t thread;
+	/* protected by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct stream *streams;
+	size_t count;
+	uint64_t hints_given;
+	bool stopping;
+};
+
+static void on_hint(void *ctx, const struct bus_event *hint)
+{
+	struct events *ev = ctx;
+	(void)pthread_mutex_lock(&ev->lock);
+	ev->hints_given++;
+	for (struct stream *s = ev->streams; s; s = s->next)
+		if (strcmp(s->user, hint->user_id) == 0 && (!s->job_id[0] || strcmp(s->job_id, hint->job_id) == 0))
+			s->dirty = true;
+	(void)pthread_cond_signal(&ev->wake);
+	(void)pthread_mutex_unlock(&ev->lock);
+}
+
+static void on_close(void *ctx)
+{
+	struct stream *s = ctx;
+	__atomic_store_n(&s->closed, true, __ATOMIC_RELEASE);
+}
+
+static void stream_free(struct stream *s)
+{
+	sse_close(s->sse);
+	sse_unref(s->sse);
+	free(s->base_url);
+	free(s->host);
+	free(s->known);
+	free(s);
+}
+
+static struct known_job *know(struct stream *s, const char *job_id)
+{
+	for (size_t i = 0; i < s->known_count; i++)
+		if (strcmp(s->known[i].id, job_id) == 0)
+			return &s->known[i];
+	s->known = mr_reallocarray(s->known, s->known_count + 1, sizeof(*s->known));
+	struct known_job *k = &s->known[s->known_count++];
+	*k = (struct known_job){ .published = UINT32_MAX };
+	(void)snprintf(k->id, sizeof(k->id), "%s", job_id);
+	return k;
+}
+
+static void forget(struct stream *s, struct known_job *k)
+{
+	*k = s->known[--s->known_count];
+}
+
+static void send_segments(struct stream *s, const struct job *j, const char *id, uint32_t from)
+{
+	char data[160];
+	for (uint32_t i = from; i < j->published_segments; i++) {
+		(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"index\":%u,\"segments_completed\":%u}", j->id, i, i + 1);
+		if (sse_send(s->sse, id, "segment", data) < 0)
+			return;
+	}
+}
+
+/* One changed job: its segments since the last time, then itself. */
+static void send_job(struct events *ev, struct stream *s, const struct job *j)
+{
+	char id[64];
+	struct known_job *k = know(s, j->id);
+	uint32_t from = k->published == UINT32_MAX ? j->published_segments : k->published;
+	if (s->job_id[0])
+		(void)snprintf(id, sizeof(id), "%" PRId64 ".%u", j->revision, j->published_segments);
+	else
+		(void)snprintf(id, sizeof(id), "%" PRId64, j->revision);
+	send_segments(s, j, NULL, from);
+	k->published = j->published_segments;
+	if (job_status_is_final(j->status) && !s->job_id[0])
+		forget(s, k);
+	json_t *o = job_json(ev->api, j, s->base_url, s->host);
+	_cleanup_free_ char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (text && sse_send(s->sse, id, "job", text) < 0)
+		return; /* closed; the sweep removes it */
+	s->revision = j->revision > s->revision ? j->revision : s->revision;
+}
+
+struct look {
+	struct events *ev;
+	struct stream *s;
+};
+
+static void on_changed_job(void *ctx, const struct job *j)
+{
+	struct look *l = ctx;
+	send_job(l->ev, l->s, j);
+}
+
+static void look(struct events *ev, struct stream *s)
+{
+	struct err e = { 0 };
+	if (s->job_id[0]) {
+		struct job j;
+		int r = repo_job_get(ev->api->o.repo, s->user, s->job_id, &j, &e);
+		if (r == -ERR_NOT_FOUND) {
+			sse_close(s->sse); /* deleted */
+			return;
+		}
+		if (r == 0 && j.revision > s->revision)
+			send_job(ev, s, &j);
+		if (r == 0)
+			job_release(&j);
+	} else {
+		struct look l = { .ev = ev, .s = s };
+		struct job_filter f = { .user_id = s->user, .after_revision = s->revision > 0 ? s->revision : 1 };
+		char cursor[64];
+		if (repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, on_changed_job, &l, cursor, &e) < 0)
+			log_warn("events_failed", LOG_E(&e));
+	}
+}
+
+/* Takes one stream that is due out of the list, or removes one that is closed; sleeps while there is none. NULL: stop. */
+static struct stream *next_stream(struct events *ev)
+{
+	(void)pthread_mutex_lock(&ev->lock);
+	while (!ev->stopping) {
+		int64_t now = clock_mono_ms(), due = now + LOOK_MAX_MS;
+		for (struct stream **p = &ev->streams; *p; p = &(*p)->next) {
+			struct stream *s = *p;
+			bool closed = __atomic_load_n(&s->closed, __ATOMIC_ACQUIRE);
+			int64_t at = s->dirty ? s->next_look_mono_ms : s->next_look_mono_ms + LOOK_MAX_MS - LOOK_MIN_MS;
+			if (closed || at <= now) {
+				*p = s->next;
+				s->dirty = false;
+				s->seen_hints = ev->hints_given;
+				(void)pthread_mutex_unlock(&ev->lock);
+				return s;
+			}
+			due = at < due ? at : due;
+		}
+		(void)cond_wait_until(&ev->wake, &ev->lock, due);
+	}
+	(void)pthread_mutex_unlock(&ev->lock);
+	return NULL;
+}
+
+static void put_back(struct events *ev, struct stream *s)
+{
+	s->next_look_mono_ms = clock_mono_ms() + LOOK_MIN_MS;
+	(void)pthread_mutex_lock(&ev->lock);
+	s->dirty = s->seen_hints != ev->hints_given; /* a hint came while it was out: it may have been meant */
+	s->next = ev->streams;
+	ev->streams = s;
+	(void)pthread_mutex_unlock(&ev->lock);
+}
+
+static void *hub_main(void *arg)
+{
+	struct events *ev = arg;
+	struct stream *s;
+	while ((s = next_stream(ev))) {
+		if (!__atomic_load_n(&s->closed, __ATOMIC_ACQUIRE)) {
+			look(ev, s);
+			put_back(ev, s);
+			continue;
+		}
+		stream_free(s);
+		(void)pthread_mutex_lock(&ev->lock);
+		ev->count--;
+		(void)pthread_mutex_unlock(&ev->lock);
+	}
+	return NULL;
+}
+
+int events_new(struct api *a, struct events **ret, struct err *e)
+{
+	struct events *ev = mr_calloc(1, sizeof(*ev));
+	ev->api = a;
+	(void)pthread_mutex_init(&ev->lock, NULL);
+	cond_init_monotonic(&ev->wake);
+	int r = bus_subscribe(a->o.bus, BUS_JOB, on_hint, ev, &ev->hints, e);
+	if (r < 0) {
+		free(ev);
+		return r;
+	}
+	int rc = pthread_create(&ev->thread, NULL, hub_main, ev);
+	if (rc) {
+		bus_unsubscribe(a->o.bus, ev->hints);
+		free(ev);
+		return err_errno(e, rc, "start the event hub");
+	}
+	*ret = ev;
+	return 0;
+}
+
+void events_free(struct events *ev)
+{
+	bus_unsubscribe(ev->api->o.bus, ev->hints);
+	(void)pthread_mutex_lock(&ev->lock);
+	ev->stopping = true;
+	(void)pthread_cond_signal(&ev->wake);
+	(void)pthread_mutex_unlock(&ev->lock);
+	(void)pthread_join(ev->thread, NULL);
+	while (ev->streams) {
+		struct stream *s = ev->streams;
+		ev->streams = s->next;
+		stream_free(s);
+	}
+	(void)pthread_mutex_destroy(&ev->lock);
+	(void)pthread_cond_destroy(&ev->wake);
+	free(ev);
+}
+
+/* "{revision}" or "{revision}.{published}" of a reconnecting client. */
+static bool parse_last_id(const char *text, int64_t *revision, uint32_t *published)
+{
+	char tail;
+	int n = text ? sscanf(text, "%" SCNd64 ".%" SCNu32 "%c", revision, published, &tail) : 0;
+	return (n == 1 || n == 2) && *revision >= 0;
+}
+
+static void snapshot_job(void *ctx, const struct job *j)
+{
+	struct look *l = ctx;
+	if (!job_status_is_final(j->status))
+		send_job(l->ev, l->s, j);
+	else if (j->revision > l->s->revision)
+		l->s->revision = j->revision;
+}
+
+/* Where the stream begins: behind Last-Event-ID, or with how things are now. */
+static int begin(struct events *ev, struct stream *s, const struct job *job, const char *last_id, struct err *e)
+{
+	int64_t revision = 0;
+	uint32_t published = UINT32_MAX;
+	bool resumed = parse_last_id(last_id, &revision, &published);
+	if (job) {
+		know(s, job->id)->published = resumed ? published : job->published_segments;
+		s->revision = resumed ? revision : 0;
+		if (job->revision > s->revision)
+			send_job(ev, s, job);
+		return 0;
+	}
+	if (resumed) {
+		s->revision = revision;
+		return 0;
+	}
+	struct look l = { .ev = ev, .s = s };
+	struct job_filter f = { .user_id = s->user };
+	char cursor[64];
+	return repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, snapshot_job, &l, cursor, e);
+}
+
+static int open_stream(struct api *a, struct http_request *req, const struct job *job, struct err *e)
+{
+	struct events *ev = a->events;
+	(void)pthread_mutex_lock(&ev->lock);
+	bool full = ev->count >= STREAMS_MAX;
+	ev->count += !full;
+	(void)pthread_mutex_unlock(&ev->lock);
+	if (full)
+		return err_set(e, ERR_BUSY, "too many event streams are open");
+	struct stream *s = mr_calloc(1, sizeof(*s));
+	(void)snprintf(s->user, sizeof(s->user), "%s", http_request_identity(req)->user);
+	if (job)
+		memcpy(s->job_id, job->id, UUID_SIZE);
+	s->base_url = mr_strdup(http_request_base_url(req));
+	s->host = mr_strdup(http_request_host(req));
+	int r = http_respond_events(req, &(struct sse_opts){ .on_close = on_close, .on_close_ctx = s }, &s->sse, e);
+	if (r < 0) {
+		free(s->base_url);
+		free(s->host);
+		free(s);
+		(void)pthread_mutex_lock(&ev->lock);
+		ev->count--;
+		(void)pthread_mutex_unlock(&ev->lock);
+		return r;
+	}
+	/* From here on the hub owns it: on_close only marks it. */
+	r = begin(ev, s, job, sse_last_event_id(req), e);
+	if (r < 0)
+		sse_close(s->sse);
+	put_back(ev, s);
+	(void)pthread_cond_signal(&ev->wake);
+	return r;
+}
+
+int events_all(void *ctx, struct http_request *req, struct err *e)
+{
+	return open_stream(ctx, req, NULL, e);
+}
+
+int events_job(void *ctx, struct http_request *req, struct err *e)
+{
+	return open_stream(ctx, req, http_request_resource(req), e);
+}

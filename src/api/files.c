@@ -1,0 +1,170 @@
+/* /api/files: upload in one request, record with its probe, list, delete.
+ *
+ * An upload is streamed into the store while it arrives. Its row is made before the first byte (so that the janitor finds what a
+ * crash left behind) and becomes ready only after the object is stored and a task has probed it. Whatever fails removes
+ * both. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/keys.h"
+#include "job/probe_json.h"
+
+#define LIST_DEFAULT 50
+#define LIST_MAX 500
+
+struct upload {
+	struct api *api;
+	struct store_put *put;
+	struct file file; /* owned strings */
+};
+
+json_t *file_json(const struct file *f)
+{
+	json_t *probe = f->probe_json ? json_loads(f->probe_json, 0, NULL) : json_null();
+	return json_pack("{ss ss ss? sI ss? so ss so so}", "file_id", f->id, "filename", f->name, "content_type",
+			 f->content_type && *f->content_type ? f->content_type : NULL, "size", (json_int_t)f->size_bytes,
+			 "sha256", f->sha256[0] ? f->sha256 : NULL, "probe", probe ? probe : json_null(), "status",
+			 f->ready ? "ready" : "uploading", "created_at", json_time(f->created_ms), "updated_at",
+			 json_time(f->updated_ms));
+}
+
+static void upload_free(struct upload *u)
+{
+	file_release(&u->file);
+	free(u);
+}
+
+/* Removes what an upload that failed has left. What cannot be removed now is the janitor's. */
+static void discard(struct upload *u)
+{
+	struct err e = { 0 };
+	_cleanup_free_ char *key = NULL;
+	int r = store_delete(u->api->o.store, u->file.key, &e);
+	if (r == 0)
+		r = repo_file_delete(u->api->o.repo, NULL, u->file.id, &key, &e);
+	if (r < 0)
+		log_warn("upload_discard_failed", LOG_S("file", u->file.id), LOG_E(&e));
+	upload_free(u);
+}
+
+static int upload_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state, struct err *e)
+{
+	struct upload *u = mr_calloc(1, sizeof(*u));
+	u->api = ctx;
+	struct file *f = &u->file;
+	uuid7_new(f->id);
+	(void)snprintf(f->user_id, sizeof(f->user_id), "%s", http_request_identity(req)->user);
+	f->name = mr_strdup(up->filename ? up->filename : "upload");
+	f->content_type = mr_strdup(up->content_type ? up->content_type : "");
+	f->key = key_upload(f->user_id, f->id, f->name);
+	http_request_log(req, "file", f->id);
+	int r = repo_file_create(u->api->o.repo, f, e);
+	if (r < 0) {
+		upload_free(u);
+		return r;
+	}
+	r = store_put_begin(u->api->o.store, f->key, up->content_type, &u->put, e);
+	if (r < 0) {
+		discard(u);
+		return r;
+	}
+	*ret_state = u;
+	return 0;
+}
+
+static int upload_write(void *state, const void *data, size_t len, struct err *e)
+{
+	struct upload *u = state;
+	return store_put_write(u->put, data, len, e);
+}
+
+static void upload_abort(void *take_state)
+{
+	struct upload *u = take_state;
+	store_put_abort(mr_steal(u->put));
+	discard(u);
+}
+
+static int probe_and_record(struct upload *u, const struct store_info *info, struct err *e)
+{
+	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
+	int r = worker_probe(u->api->o.worker, u->file.key, probe, e);
+	if (r == 0) {
+		_cleanup_free_ char *json = probe_json_format(probe);
+		r = repo_file_ready(u->api->o.repo, u->file.id, info->size, info->sha256, json, e);
+	}
+	free(probe);
+	return r;
+}
+
+static int upload_finish(void *ctx, struct http_request *req, void *take_state, struct err *e)
+{
+	struct api *a = ctx;
+	struct upload *u = take_state;
+	struct store_info info;
+	int r = store_put_finish(mr_steal(u->put), NULL, &info, e);
+	if (r == 0 && info.size == 0)
+		r = err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the file has no bytes");
+	if (r == 0)
+		r = probe_and_record(u, &info, e);
+	struct file f;
+	if (r == 0)
+		r = repo_file_get(a->o.repo, u->file.user_id, u->file.id, &f, e);
+	if (r < 0) {
+		discard(u);
+		return r;
+	}
+	upload_free(u);
+	http_response_header(req, "Location", http_request_printf(req, "/api/files/%s", f.id));
+	r = http_respond_json(req, 201, file_json(&f));
+	file_release(&f);
+	return r;
+}
+
+const struct http_sink upload_sink = { .begin = upload_begin, .write = upload_write, .finish = upload_finish, .abort = upload_abort };
+
+static void append_file(void *ctx, const struct file *f)
+{
+	json_array_append_new(ctx, file_json(f));
+}
+
+int files_list(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	int64_t limit;
+	char cursor[64];
+	int r = http_request_query_int(req, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, e);
+	if (r < 0)
+		return r;
+	json_t *list = json_array();
+	r = repo_file_list(a->o.repo, http_request_identity(req)->user, (uint32_t)limit, http_request_query(req, "cursor"),
+			   append_file, list, cursor, e);
+	if (r < 0) {
+		json_decref(list);
+		return r;
+	}
+	return http_respond_json(req, 200, json_pack("{so ss?}", "files", list, "cursor", cursor[0] ? cursor : NULL));
+}
+
+int files_get(void *ctx, struct http_request *req, struct err *e)
+{
+	(void)ctx;
+	(void)e;
+	return http_respond_json(req, 200, file_json(http_request_resource(req)));
+}
+
+int files_delete(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const struct file *f = http_request_resource(req);
+	_cleanup_free_ char *key = NULL;
+	int r = repo_file_delete(a->o.repo, f->user_id, f->id, &key, e);
+	if (r < 0)
+		return r;
+	r = store_delete(a->o.store, key, e);
+	return r < 0 ? r : http_respond_empty(req, 204);
+}

@@ -1,0 +1,27 @@
+/* /healthz: the process answers. /readyz: it can do its work: database and store answer. */
+#include "api/internal.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define PROBE_KEY "system/readiness"
+
+int healthz(void *ctx, struct http_request *req, struct err *e)
+{
+	(void)ctx;
+	(void)e;
+	return http_respond_text(req, 200, "text/plain; charset=utf-8", "ok\n");
+}
+
+int readyz(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	int64_t due_ms;
+	struct store_info info;
+	int r = repo_next_due(a->o.repo, &due_ms, e);
+	if (r < 0)
+		return err_set(e, ERR_UNAVAILABLE, "the database does not answer");
+	r = store_stat(a->o.store, PROBE_KEY, &info, e);
+	if (r < 0 && r != -ERR_NOT_FOUND)
+		return err_set(e, ERR_UNAVAILABLE, "the object store does not answer");
+	return http_respond_text(req, 200, "text/plain; charset=utf-8", "ready\n");
+}

@@ -1,0 +1,257 @@
+/* /api/jobs: create, show, list, cancel or delete, retry. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "job/keys.h"
+#include "job/plan.h"
+#include "job/probe_json.h"
+#include "net/digest.h"
+
+#define LIST_DEFAULT 50
+#define LIST_MAX 500
+#define URL_EXPIRES_MIN_S 3600
+#define URL_EXPIRES_MAX_S 86400
+#define IDEMPOTENCY_KEY_MAX 255
+
+/* How long a player may need the URLs: what remains to be made and twice the length, from an hour to a day. */
+static uint32_t url_expires_s(const struct job *j)
+{
+	double length_s = (double)j->duration_ticks / VIDEO_TIMESCALE;
+	double remaining_s = job_status_is_final(j->status) ? 0 : j->eta_seconds > 0 ? j->eta_seconds : length_s;
+	double s = remaining_s + 2 * length_s;
+	return s < URL_EXPIRES_MIN_S ? URL_EXPIRES_MIN_S : s > URL_EXPIRES_MAX_S ? URL_EXPIRES_MAX_S : (uint32_t)s;
+}
+
+static json_t *playlist_url(const struct api *a, const struct job *j, const char *base_url, const char *host)
+{
+	if (!j->published_segments || j->status == JOB_CANCELED)
+		return json_null();
+	_cleanup_buf_ struct buf url;
+	buf_init(&url, 4096);
+	_cleanup_free_ char *path = mr_asprintf("/hls/%s/" KEY_MASTER, j->id);
+	if (!buf_puts(&url, base_url) ||
+	    signer_presign(a->o.signer, "GET", host, path, clock_wall_ms(), url_expires_s(j), &url, NULL) < 0)
+		return json_null();
+	return json_string(url.data);
+}
+
+static json_t *error_json(const struct job *j)
+{
+	if (!j->error_message)
+		return json_null();
+	return json_pack("{ss ss sb}", "code", j->error_code, "message", j->error_message, "retriable", (int)j->error_retriable);
+}
+
+json_t *job_json(const struct api *a, const struct job *j, const char *base_url, const char *host)
+{
+	json_t *progress = json_pack("{sf ss so so}", "percent", j->percent, "stage", j->stage, "speed",
+				     j->speed > 0 ? json_real(j->speed) : json_null(), "eta_seconds",
+				     j->eta_seconds >= 0 ? json_real(j->eta_seconds) : json_null());
+	json_t *streaming = json_pack("{sb so sI so so}", "enabled", 1, "playlist_url", playlist_url(a, j, base_url, host),
+				      "segments_completed", (json_int_t)j->published_segments, "segments_total",
+				      json_integer(j->segment_count), "started_at", json_time(j->streaming_ms));
+	json_t *params = json_loads(j->params_json, 0, NULL);
+	return json_pack("{ss ss ss ss ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",
+			 j->user_id, "kind", job_kind_name(j->kind), "status", job_status_name(j->status), "file_id",
+			 j->file_id[0] ? j->file_id : NULL, "params", params ? params : json_object(), "duration",
+			 json_real((double)j->duration_ticks / VIDEO_TIMESCALE), "progress", progress, "streaming", streaming,
+			 "download", "available", 0, "url", "downloaded", 0, "generation_attempt", (int)j->generation_attempt,
+			 "tts_cache_key", "created_at", json_time(j->created_ms), "updated_at", json_time(j->updated_ms),
+			 "started_at", json_time(j->started_ms), "finished_at", json_time(j->finished_ms), "expires_at",
+			 json_time(j->expires_ms), "result", "error", error_json(j));
+}
+
+static int respond(struct api *a, struct http_request *req, unsigned status, const struct job *j)
+{
+	http_response_header(req, "Location", http_request_printf(req, "/api/jobs/%s", j->id));
+	return http_respond_json(req, status, job_json(a, j, http_request_base_url(req), http_request_host(req)));
+}
+
+/* The request's file, ready and the caller's. */
+static int source_file(struct api *a, struct http_request *req, const char *file_id, struct file *ret, struct err *e)
+{
+	if (!uuid_valid(file_id))
+		return err_set(e, ERR_INVALID, "file_id: \"%.40s\" is not the id of a file", file_id);
+	int r = repo_file_get(a->o.repo, http_request_identity(req)->user, file_id, ret, e);
+	if (r < 0)
+		return r;
+	if (ret->ready)
+		return 0;
+	file_release(ret);
+	return err_set_code(e, ERR_CONFLICT, "FILE_NOT_READY", "the file is still arriving");
+}
+
+static int plan_of(const struct file *f, const json_t *params, struct ladder_plan *ret, struct err *e)
+{
+	struct ladder_params p;
+	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
+	_cleanup_free_ char *text = params ? json_dumps(params, JSON_COMPACT) : NULL;
+	int r = ladder_params_parse(text, &p, e);
+	if (r == 0)
+		r = probe_json_parse(f->probe_json, probe, e);
+	if (r == 0)
+		r = ladder_plan(probe, &p, ret, e);
+	free(probe);
+	return r;
+}
+
+static int create_ladder(struct api *a, struct http_request *req, const struct file *f, const json_t *params,
+			 const char *idempotency_key, struct err *e)
+{
+	struct ladder_plan plan;
+	int r = plan_of(f, params, &plan, e);
+	if (r < 0)
+		return r;
+	struct job_new n = { .user_id = f->user_id,
+			     .kind = JOB_LADDER,
+			     .file_id = f->id,
+			     .source_key = f->key,
+			     .source_bytes = f->size_bytes,
+			     .plan = &plan,
+			     .idempotency_key = idempotency_key };
+	uuid7_new(n.id);
+	_cleanup_free_ char *prefix = key_job_prefix(n.kind, n.user_id, n.id);
+	_cleanup_free_ char *params_json = ladder_params_format(&plan.params);
+	char hash[SHA256_HEX_SIZE];
+	size_t body_len;
+	const char *body = http_request_body(req, &body_len);
+	sha256_hex(body, body_len, hash);
+	n.prefix = prefix;
+	n.params_json = params_json;
+	n.request_hash = hash;
+	struct job j;
+	bool existing;
+	r = repo_job_create(a->o.repo, &n, &j, &existing, e);
+	ladder_plan_release(&plan);
+	if (r < 0)
+		return r;
+	http_request_log(req, "job", j.id);
+	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
+	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j.user_id, .job_id = j.id });
+	r = respond(a, req, 202, &j);
+	job_release(&j);
+	return r;
+}
+
+int jobs_create(void *ctx, struct http_request *req, struct err *e)
+{
+	static const char *const fields[] = { "kind", "file_id", "params", "user_id", NULL };
+	static const char *const kinds[] = { "ladder", NULL };
+	struct api *a = ctx;
+	const json_t *in = http_request_json(req);
+	const char *file_id, *key = http_request_header(req, "Idempotency-Key");
+	json_t *params = NULL;
+	size_t kind;
+	if (json_only_fields(in, fields, e) < 0 || json_get_choice(in, "kind", JSON_REQUIRED, kinds, &kind, e) < 0 ||
+	    json_get_string(in, "file_id", JSON_REQUIRED, &file_id, e) < 0 ||
+	    json_get_object(in, "params", JSON_OPTIONAL, &params, e) < 0)
+		return -ERR_INVALID;
+	if (key && (!*key || strlen(key) > IDEMPOTENCY_KEY_MAX))
+		return err_set(e, ERR_INVALID, "Idempotency-Key: expected 1 to %d characters", IDEMPOTENCY_KEY_MAX);
+	struct file f;
+	int r = source_file(a, req, file_id, &f, e);
+	if (r < 0)
+		return r;
+	r = create_ladder(a, req, &f, params, key, e);
+	file_release(&f);
+	return r;
+}
+
+struct job_list {
+	struct api *api;
+	struct http_request *req;
+	json_t *jobs;
+};
+
+static void append_job(void *ctx, const struct job *j)
+{
+	struct job_list *l = ctx;
+	json_array_append_new(l->jobs, job_json(l->api, j, http_request_base_url(l->req), http_request_host(l->req)));
+}
+
+static int read_filter(struct http_request *req, struct job_filter *f, struct err *e)
+{
+	const char *status = http_request_query(req, "status"), *kind = http_request_query(req, "kind");
+	enum job_status s;
+	enum job_kind k;
+	*f = (struct job_filter){ .user_id = http_request_identity(req)->user };
+	if (status && *status) {
+		if (!job_status_parse(status, &s) || s == JOB_DELETING)
+			return err_set(e, ERR_INVALID, "status: expected pending, processing, streaming, completed, failed or canceled");
+		f->status = (int)s;
+	}
+	if (kind && *kind) {
+		if (!job_kind_parse(kind, &k))
+			return err_set(e, ERR_INVALID, "kind: expected ladder");
+		f->kind = (int)k;
+	}
+	return 0;
+}
+
+int jobs_list(void *ctx, struct http_request *req, struct err *e)
+{
+	struct job_list l = { .api = ctx, .req = req };
+	struct job_filter filter;
+	int64_t limit;
+	char cursor[64];
+	int r = read_filter(req, &filter, e);
+	if (r == 0)
+		r = http_request_query_int(req, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, e);
+	if (r < 0)
+		return r;
+	l.jobs = json_array();
+	r = repo_job_list(l.api->o.repo, &filter, (uint32_t)limit, http_request_query(req, "cursor"), append_job, &l, cursor, e);
+	if (r < 0) {
+		json_decref(l.jobs);
+		return r;
+	}
+	return http_respond_json(req, 200, json_pack("{so ss?}", "jobs", l.jobs, "cursor", cursor[0] ? cursor : NULL));
+}
+
+int jobs_get(void *ctx, struct http_request *req, struct err *e)
+{
+	(void)e;
+	return respond(ctx, req, 200, http_request_resource(req));
+}
+
+/* Cancels a job that is being made; deletes one that has ended. */
+int jobs_delete(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const struct job *j = http_request_resource(req);
+	struct job now;
+	int r;
+	if (!job_status_is_final(j->status)) {
+		r = repo_job_cancel(a->o.repo, j->user_id, j->id, &now, e);
+		if (r == 0) {
+			r = respond(a, req, 200, &now);
+			job_release(&now);
+		}
+	} else {
+		r = repo_job_delete(a->o.repo, j->user_id, j->id, e);
+		if (r == 0)
+			r = http_respond_empty(req, 204);
+	}
+	if (r == 0)
+		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });
+	return r;
+}
+
+int jobs_retry(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const struct job *j = http_request_resource(req);
+	struct job now;
+	int r = repo_job_retry(a->o.repo, j->user_id, j->id, &now, e);
+	if (r < 0)
+		return r;
+	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
+	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });
+	r = respond(a, req, 202, &now);
+	job_release(&now);
+	return r;
+}

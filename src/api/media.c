@@ -1,0 +1,76 @@
+/* GET, HEAD and PUT /media/{key}: the store's objects by pre-signed URL, as S3 itself would answer them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/mem.h"
+
+/* Segments and init segments never change under their key. */
+#define CACHE_OBJECT "private, max-age=86400, immutable"
+#define CACHE_REVALIDATE "private, no-cache"
+
+static int reachable_key(struct api *a, struct http_request *req, const char **ret, struct err *e)
+{
+	const char *key = http_request_param(req, "key");
+	int r = store_key_check(key, e);
+	if (r < 0)
+		return r;
+	if (!signer_may_reach(a->o.signer, http_request_signature(req)->access_key_id, key))
+		return err_set_code(e, ERR_DENIED, "AccessDenied", "this key does not reach the object");
+	*ret = key;
+	return 0;
+}
+
+int media_get(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const char *key;
+	struct store_reader *reader;
+	struct store_info info;
+	int r = reachable_key(a, req, &key, e);
+	if (r == 0)
+		r = store_reader_open(a->o.store, key, &reader, &info, e);
+	if (r < 0)
+		return r;
+	size_t n = strlen(key);
+	bool is_playlist = n > 5 && strcmp(key + n - 5, ".m3u8") == 0;
+	struct http_object_opts opts = { .cache_control = strncmp(key, "hls/", 4) == 0 && !is_playlist ? CACHE_OBJECT : CACHE_REVALIDATE,
+					 .s3_overrides = true };
+	return http_respond_object(req, reader, &info, &opts, e);
+}
+
+static int put_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state, struct err *e)
+{
+	struct api *a = ctx;
+	const char *key;
+	struct store_put *put;
+	int r = reachable_key(a, req, &key, e);
+	if (r == 0)
+		r = store_put_begin(a->o.store, key, up->content_type, &put, e);
+	if (r == 0)
+		*ret_state = put;
+	return r;
+}
+
+static int put_write(void *state, const void *data, size_t len, struct err *e)
+{
+	return store_put_write(state, data, len, e);
+}
+
+static int put_finish(void *ctx, struct http_request *req, void *take_state, struct err *e)
+{
+	(void)ctx;
+	struct store_info info;
+	int r = store_put_finish(take_state, NULL, &info, e);
+	if (r < 0)
+		return r;
+	http_response_header(req, "ETag", http_request_printf(req, "\"%s\"", info.etag));
+	return http_respond_empty(req, 200);
+}
+
+static void put_abort(void *take_state)
+{
+	store_put_abort(take_state);
+}
+
+const struct http_sink media_sink = { .begin = put_begin, .write = put_write, .finish = put_finish, .abort = put_abort };

@@ -1,0 +1,78 @@
+/* GET /hls/{job}/master.m3u8 and /hls/{job}/{rendition}/playlist.m3u8, rendered from rows.
+ *
+ * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry, so that
+ * lines never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh ones. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "job/keys.h"
+#include "job/presentation.h"
+
+struct line_signer {
+	const struct signer *signer;
+	const char *host;
+	const char *folder; /* absolute path that relative URIs lie in: "/hls/{job}" or "/media/{prefix}/{rendition}" */
+	int64_t signed_at_ms;
+	uint32_t expires_s;
+};
+
+static bool sign_line(void *ctx, const char *relative_uri, struct buf *out)
+{
+	const struct line_signer *l = ctx;
+	_cleanup_free_ char *path = mr_asprintf("%s/%s", l->folder, relative_uri);
+	return signer_presign(l->signer, "GET", l->host, path, l->signed_at_ms, l->expires_s, out, NULL) == 0;
+}
+
+/* "720p/playlist.m3u8" → "720p"; NULL if it is not of that form. */
+static char *rendition_of(const char *path)
+{
+	const char *slash = strchr(path, '/');
+	if (!slash || strcmp(slash, "/playlist.m3u8") != 0)
+		return NULL;
+	return mr_strndup(path, (size_t)(slash - path));
+}
+
+static int render(struct api *a, struct http_request *req, const struct job *j, struct buf *out, struct err *e)
+{
+	const struct sigv4_verified *v = http_request_signature(req);
+	struct line_signer line = { .signer = a->o.signer,
+				    .host = http_request_host(req),
+				    .signed_at_ms = v->signed_at_ms,
+				    .expires_s = (uint32_t)((v->expires_at_ms - v->signed_at_ms) / 1000) };
+	struct presentation view = presentation_of(j);
+	view.uri_fn = sign_line;
+	view.uri_ctx = &line;
+	const char *path = http_request_param(req, "path");
+	if (strcmp(path, KEY_MASTER) == 0) {
+		line.folder = http_request_printf(req, "/hls/%s", j->id);
+		return presentation_multivariant(a->o.repo, j, &view, out, e);
+	}
+	_cleanup_free_ char *rendition = rendition_of(path);
+	if (!rendition)
+		return err_set(e, ERR_NOT_FOUND, "there is no such playlist");
+	line.folder = http_request_printf(req, "/media/%s/%s", j->prefix, rendition);
+	return presentation_media(a->o.repo, j, rendition, &view, out, e);
+}
+
+int playlists_get(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const char *id = http_request_param(req, "job");
+	struct job j;
+	if (!uuid_valid(id))
+		return err_set(e, ERR_NOT_FOUND, "there is no such job");
+	int r = repo_job_get(a->o.repo, NULL, id, &j, e);
+	if (r < 0)
+		return r;
+	_cleanup_buf_ struct buf text;
+	buf_init(&text, HLS_PLAYLIST_MAX_BYTES);
+	if (!signer_may_reach(a->o.signer, http_request_signature(req)->access_key_id, j.prefix))
+		r = err_set(e, ERR_DENIED, "this key does not reach the job");
+	else
+		r = render(a, req, &j, &text, e);
+	job_release(&j);
+	return r < 0 ? r : http_respond_bytes(req, 200, HLS_CONTENT_TYPE, text.data, text.len);
+}

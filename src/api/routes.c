@@ -1,0 +1,40 @@
+/* The route table: every URL of the product, who may call it, and what it takes. */
+#include "api/internal.h"
+#include "base/mem.h"
+
+#define OWNED_JOB .access = HTTP_ACCESS_OWNER, .load = load_job, .unload = unload_job
+#define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
+#define PAGE_CSP                                                                                                       \
+	"default-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
+	"style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+#define PAGE .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .page = true, .csp = PAGE_CSP
+
+const struct http_route api_routes[] = {
+	{ "GET", "/healthz", healthz, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
+	{ "GET", "/readyz", readyz, .access = HTTP_ACCESS_PUBLIC },
+
+	{ "GET", "/api/session", session_get, .access = HTTP_ACCESS_PUBLIC },
+	{ "POST", "/api/session", session_start, .access = HTTP_ACCESS_PUBLIC, .body = HTTP_BODY_JSON },
+	{ "DELETE", "/api/session", session_end, .access = HTTP_ACCESS_USER },
+
+	{ "POST", "/api/files", NULL, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_STREAM, .sink = &upload_sink },
+	{ "GET", "/api/files", files_list, .access = HTTP_ACCESS_USER },
+	{ "GET", "/api/files/{id}", files_get, OWNED_FILE },
+	{ "DELETE", "/api/files/{id}", files_delete, OWNED_FILE },
+
+	{ "POST", "/api/jobs", jobs_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
+	{ "GET", "/api/jobs", jobs_list, .access = HTTP_ACCESS_USER },
+	{ "GET", "/api/jobs/{id}", jobs_get, OWNED_JOB },
+	{ "DELETE", "/api/jobs/{id}", jobs_delete, OWNED_JOB },
+	{ "POST", "/api/jobs/{id}/retry", jobs_retry, OWNED_JOB, .body = HTTP_BODY_JSON },
+	{ "GET", "/api/jobs/{id}/events", events_job, OWNED_JOB },
+	{ "GET", "/api/events", events_all, .access = HTTP_ACCESS_USER },
+
+	{ "GET", "/hls/{job}/{path...}", playlists_get, .access = HTTP_ACCESS_SIGNED },
+	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED },
+	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW, .sink = &media_sink },
+
+	{ "GET", "/", page_get, PAGE },
+	{ "GET", "/{asset}", page_get, PAGE, .public_param = true },
+};
+const size_t api_route_count = MR_ARRAY_SIZE(api_routes);

@@ -1,0 +1,267 @@
+/* millrace serve: the front process with its worker threads. Assembles the layers, waits for a signal, takes them down in
+ * the reverse order. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/signer.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "bus/bus.h"
+#include "cmd/cmd.h"
+#include "cmd/locate.h"
+#include "cmd/options.h"
+#include "db/db.h"
+#include "http/auth.h"
+#include "http/server.h"
+#include "job/repo.h"
+#include "os/fd.h"
+#include "os/pool.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+#define POOL_BACKLOG 4096
+#define DRAIN_MS 20000
+#define SESSION_KEY_BYTES 32
+
+static const struct option_def defs[] = {
+	{ "config", "FILE", NULL, "read options from FILE, a line each: NAME = VALUE" },
+	{ "data", "DIR", "data", "folder of the database and the objects" },
+	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
+	{ "workers", "N", NULL, "chunks that run at once here; 0: none (default: the number of cores)" },
+	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)", .repeats = true,
+	  .secret = true },
+	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)", .secret = true },
+	{ "jwks-url", "URL", NULL, "accept tokens signed RS256 or ES256 with a key of this set" },
+	{ "jwks-file", "FILE", NULL, "the same, from a file" },
+	{ "jwt-issuer", "TEXT", NULL, "tokens must have this iss" },
+	{ "jwt-audience", "TEXT", NULL, "tokens must have this aud (Cognito: client_id)" },
+	{ "insecure", NULL, NULL, "listen beyond loopback although nobody has to show a token" },
+	{ "public-url", "URL", NULL, "what clients see, where a proxy hides it" },
+	{ "trust-proxy", NULL, NULL, "believe X-Forwarded-For, -Proto and -Host" },
+	{ "cors-origin", "ORIGIN", NULL, "a web origin that may call the API, or *", .repeats = true },
+	{ "max-upload-bytes", "N", "17179869184", "largest upload" },
+	{ "http-threads", "N", "2", "threads that move HTTP bytes" },
+	{ "io-threads", "N", "8", "threads on which store transfers and requests run" },
+	{ "max-connections", "N", "1000", "HTTP connections at once" },
+	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
+	{ "log-level", "LEVEL", "info", "debug, info, warn or error" },
+	{ "log-json", NULL, NULL, "log lines as JSON instead of logfmt" },
+};
+
+struct server {
+	struct options options;
+	char *task_path;
+	struct db *db;
+	struct repo *repo;
+	struct store *store;
+	struct bus *bus;
+	struct worker *worker;
+	struct pool *pool;
+	struct http_auth *auth;
+	struct signer *signer;
+	struct api *api;
+	struct http_server *http;
+	char *session_key_hex;
+	uint8_t session_key[SESSION_KEY_BYTES];
+};
+
+static int setup_log(const struct options *o, struct err *e)
+{
+	enum log_level level;
+	if (!log_level_parse(options_get(o, "log-level"), &level))
+		return err_set(e, ERR_INVALID, "--log-level: expected debug, info, warn or error");
+	log_setup(level, options_flag(o, "log-json"));
+	return 0;
+}
+
+static struct http_auth_opts auth_opts(const struct server *s)
+{
+	const struct options *o = &s->options;
+	return (struct http_auth_opts){ .hs256_secret = options_get(o, "jwt-secret"),
+					.jwks_url = options_get(o, "jwks-url"),
+					.jwks_file = options_get(o, "jwks-file"),
+					.issuer = options_get(o, "jwt-issuer"),
+					.audience = options_get(o, "jwt-audience"),
+					.session_key = s->session_key,
+					.session_key_len = sizeof(s->session_key),
+					.insecure = options_flag(o, "insecure") };
+}
+
+static int open_storage(struct server *s, struct err *e)
+{
+	const char *data = options_get(&s->options, "data");
+	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/millrace.db", data);
+	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
+	int r = dir_make(data, 0700, e);
+	if (r == 0)
+		r = db_open(url, &s->db, e);
+	if (r == 0)
+		r = repo_open(s->db, &s->repo, e);
+	if (r == 0)
+		r = store_open_local(&(struct store_local_opts){ .root = root }, &s->store, e);
+	if (r == 0)
+		r = bus_open_local(&s->bus, e);
+	return r;
+}
+
+static int load_keys(struct server *s, struct err *e)
+{
+	uint8_t fresh[SESSION_KEY_BYTES];
+	char hex[2 * SESSION_KEY_BYTES + 1];
+	random_bytes(fresh, sizeof(fresh));
+	hex_encode(fresh, sizeof(fresh), hex);
+	int r = repo_setting_init(s->repo, "session_key", hex, &s->session_key_hex, e);
+	if (r == 0 && !hex_decode(s->session_key_hex, strlen(s->session_key_hex), s->session_key, sizeof(s->session_key)))
+		r = err_set(e, ERR_INTERNAL, "the stored session key cannot be read");
+	const struct option_values *keys = options_all(&s->options, "access-key");
+	if (r == 0)
+		r = signer_new(s->repo, (const char *const *)keys->v, keys->count, &s->signer, e);
+	return r;
+}
+
+static int start_worker(struct server *s, struct err *e)
+{
+	uint64_t threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	int r = options_get(&s->options, "workers") ? options_number(&s->options, "workers", 0, 256, &threads, e) : 0;
+	if (r == 0)
+		r = locate_task(options_get(&s->options, "task"), &s->task_path, e);
+	if (r == 0)
+		r = worker_start(&(struct worker_opts){ .repo = s->repo,
+							.input = s->store,
+							.output = s->store,
+							.bus = s->bus,
+							.task_path = s->task_path,
+							.threads = (uint32_t)threads,
+							.janitor = true },
+				 &s->worker, e);
+	return r;
+}
+
+static int start_http(struct server *s, struct err *e)
+{
+	struct options *o = &s->options;
+	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_connections = 0;
+	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 || options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
+	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
+	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
+		return -ERR_INVALID;
+	struct http_auth_opts auth = auth_opts(s);
+	int r = http_auth_new(&auth, &s->auth, e);
+	if (r == 0)
+		r = pool_new("io", io_threads, POOL_BACKLOG, &s->pool, e);
+	if (r == 0)
+		r = api_new(&(struct api_opts){ .repo = s->repo, .store = s->store, .worker = s->worker, .bus = s->bus, .auth = s->auth,
+						.signer = s->signer },
+			    &s->api, e);
+	if (r < 0)
+		return r;
+	const struct option_values *origins = options_all(o, "cors-origin");
+	struct http_server_opts opts = { .listen = options_get(o, "listen"),
+					 .threads = (unsigned)http_threads,
+					 .max_connections = (unsigned)max_connections,
+					 .max_upload_bytes = max_upload,
+					 .cors_origins = origins->count ? (const char *const *)origins->v : NULL,
+					 .public_url = options_get(o, "public-url"),
+					 .trust_proxy = options_flag(o, "trust-proxy"),
+					 .access_log = true,
+					 .pool = s->pool,
+					 .auth = s->auth,
+					 .key_lookup = signer_lookup,
+					 .key_lookup_ctx = s->signer,
+					 .ctx = s->api };
+	return http_server_start(&opts, api_routes, api_route_count, &s->http, e);
+}
+
+static void stop(struct server *s)
+{
+	if (s->http && http_server_drain(s->http, DRAIN_MS) < 0)
+		log_warn("drain_incomplete", LOG_I("ms", DRAIN_MS));
+	/* Tasks are told to stop and claims given back while the HTTP server still answers nobody new. */
+	if (s->http)
+		http_server_stop(s->http);
+	worker_stop(s->worker);
+	pool_free(s->pool);
+	api_free(s->api);
+	http_auth_free(s->auth);
+	signer_free(s->signer);
+	if (s->bus)
+		bus_close(s->bus);
+	if (s->store)
+		store_close(s->store);
+	if (s->repo)
+		repo_close(s->repo);
+	if (s->db)
+		db_close(s->db);
+	free(s->session_key_hex);
+	free(s->task_path);
+	options_release(&s->options);
+}
+
+static int start(struct server *s, struct err *e)
+{
+	struct http_auth_opts auth = auth_opts(s);
+	int r = setup_log(&s->options, e);
+	if (r == 0)
+		r = http_auth_check(&auth, options_get(&s->options, "listen"), e);
+	if (r == 0)
+		r = open_storage(s, e);
+	if (r == 0)
+		r = load_keys(s, e);
+	if (r == 0)
+		r = start_worker(s, e);
+	if (r == 0)
+		r = start_http(s, e);
+	return r;
+}
+
+static int help(void)
+{
+	puts("usage: millrace serve [OPTIONS]\n\n"
+	     "Serves the page, the API and the streams, and runs jobs. Every option is also an environment variable\n"
+	     "(--http-threads: MILLRACE_HTTP_THREADS) and a line of the configuration file (http-threads = 4).\n");
+	options_print_help(stdout, defs, MR_ARRAY_SIZE(defs));
+	return 0;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	struct server *s = mr_calloc(1, sizeof(*s));
+	struct err e = { 0 };
+	/* Blocked before any thread starts, so that every thread inherits it and sigwait gets the signal. */
+	sigset_t signals;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	int code = 0;
+	int r = options_parse(&s->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
+	if (r == 0 && s->options.help) {
+		code = help();
+	} else if (r == 0 && s->options.argument_count) {
+		r = err_set(&e, ERR_INVALID, "\"%s\": serve takes options only (see --help)", s->options.arguments[0]);
+	} else if (r == 0) {
+		r = start(s, &e);
+		if (r == 0) {
+			int signal_number = 0;
+			log_info("listening", LOG_S("url", http_server_url(s->http)), LOG_I("pid", getpid()));
+			(void)sigwait(&signals, &signal_number);
+			log_info("stopping", LOG_S("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
+		}
+	}
+	if (r < 0) {
+		fprintf(stderr, "millrace serve: %s\n", e.message);
+		code = r == -ERR_INVALID ? EXIT_USAGE : 1;
+	}
+	stop(s);
+	free(s);
+	return code;
+}

@@ -1,0 +1,11 @@
+/* Who holds a claim: "{host}:{boot}:{pid}:{start time}", so that another process of the same machine can tell that its holder is
+ * gone without waiting for the lease. Host and boot are hashed ids, pid and start time the kernel's. */
+#pragma once
+
+#include <stdbool.h>
+
+#define WORKER_ID_SIZE 96
+
+void worker_identity(char out[WORKER_ID_SIZE]);
+/* True only if it is certain: this machine, this or an earlier boot, and no such process any more. */
+bool worker_identity_gone(const char *id);

@@ -1,0 +1,147 @@
+/* The janitor's thread. In the server and worker process. */
+#include "worker/janitor.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/thread.h"
+#include "worker/identity.h"
+
+#define SHORT_ROUND_MS 2000
+#define LONG_ROUND_MS 30000
+#define BATCH 100
+#define STALE_UPLOAD_MS (24ll * 3600 * 1000)
+#define STALE_PUT_MS (3600ll * 1000)
+
+struct janitor {
+	struct janitor_opts opts;
+	pthread_t thread;
+	/* protected by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping;
+};
+
+static bool gone(void *ctx, const char *worker_id)
+{
+	(void)ctx;
+	return worker_identity_gone(worker_id);
+}
+
+static void nudge(void *ctx, const struct job *job)
+{
+	struct janitor *j = ctx;
+	publisher_nudge(j->opts.publisher, job->id);
+}
+
+static void short_round(struct janitor *j)
+{
+	struct err e = { 0 };
+	uint32_t count = 0;
+	if (repo_release_workers(j->opts.repo, gone, NULL, &count, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "claims"), LOG_E(&e));
+	if (count) {
+		log_info("claims_recovered", LOG_I("chunks", count));
+		bus_publish(j->opts.bus, &(struct bus_event){ .topic = BUS_WORK });
+	}
+	if (repo_job_lagging(j->opts.repo, BATCH, nudge, j, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "lagging jobs"), LOG_E(&e));
+}
+
+static void remove_job(void *ctx, const struct job *job)
+{
+	struct janitor *j = ctx;
+	struct err e = { 0 };
+	int r = job->prefix[0] ? store_delete_prefix(j->opts.store, job->prefix, &e) : 0;
+	if (r == 0)
+		r = repo_job_purge(j->opts.repo, job->id, &e);
+	if (r < 0)
+		log_warn("janitor_failed", LOG_S("what", "delete a job"), LOG_S("job", job->id), LOG_E(&e));
+	else
+		log_info("job_removed", LOG_S("job", job->id), LOG_S("user", job->user_id));
+}
+
+static void remove_stale_upload(void *ctx, const struct file *f)
+{
+	struct janitor *j = ctx;
+	struct err e = { 0 };
+	_cleanup_free_ char *key = NULL;
+	int r = store_delete(j->opts.store, f->key, &e);
+	if (r == 0)
+		r = repo_file_delete(j->opts.repo, NULL, f->id, &key, &e);
+	if (r < 0 && r != -ERR_NOT_FOUND)
+		log_warn("janitor_failed", LOG_S("what", "delete a stale upload"), LOG_S("file", f->id), LOG_E(&e));
+}
+
+static void long_round(struct janitor *j)
+{
+	struct err e = { 0 };
+	if (repo_job_doomed(j->opts.repo, BATCH, remove_job, j, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "expired jobs"), LOG_E(&e));
+	if (repo_file_stale(j->opts.repo, STALE_UPLOAD_MS, BATCH, remove_stale_upload, j, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "stale uploads"), LOG_E(&e));
+	if (store_sweep(j->opts.store, STALE_PUT_MS, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "leftovers in the store"), LOG_E(&e));
+}
+
+/* False when stopping. */
+static bool rest(struct janitor *j)
+{
+	int64_t due = clock_mono_ms() + SHORT_ROUND_MS;
+	(void)pthread_mutex_lock(&j->lock);
+	while (!j->stopping)
+		if (!cond_wait_until(&j->wake, &j->lock, due))
+			break;
+	bool go_on = !j->stopping;
+	(void)pthread_mutex_unlock(&j->lock);
+	return go_on;
+}
+
+static void *janitor_main(void *arg)
+{
+	struct janitor *j = arg;
+	int64_t next_long = 0;
+	do {
+		if (clock_mono_ms() >= next_long) {
+			long_round(j);
+			next_long = clock_mono_ms() + LONG_ROUND_MS;
+		}
+		short_round(j);
+	} while (rest(j));
+	return NULL;
+}
+
+int janitor_start(const struct janitor_opts *opts, struct janitor **ret, struct err *e)
+{
+	struct janitor *j = mr_calloc(1, sizeof(*j));
+	j->opts = *opts;
+	(void)pthread_mutex_init(&j->lock, NULL);
+	cond_init_monotonic(&j->wake);
+	short_round(j);
+	int r = pthread_create(&j->thread, NULL, janitor_main, j);
+	if (r) {
+		free(j);
+		return err_errno(e, r, "start the janitor");
+	}
+	*ret = j;
+	return 0;
+}
+
+void janitor_stop(struct janitor *j)
+{
+	if (!j)
+		return;
+	(void)pthread_mutex_lock(&j->lock);
+	j->stopping = true;
+	(void)pthread_cond_signal(&j->wake);
+	(void)pthread_mutex_unlock(&j->lock);
+	(void)pthread_join(j->thread, NULL);
+	(void)pthread_mutex_destroy(&j->lock);
+	(void)pthread_cond_destroy(&j->wake);
+	free(j);
+}

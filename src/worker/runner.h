@@ -1,0 +1,37 @@
+/* Runs one claimed chunk: builds its specification from the rows, feeds the task, stores and commits what it sends, and settles
+ * the claim. Every outcome settles it in exactly one way:
+ *
+ *   done            repo_chunk_done
+ *   stopped, or the task was lost (killed from outside, zygote gone)      repo_chunk_release: no failure
+ *   the claim is not ours any more (lease lost, job canceled)             nothing: the rows have moved on
+ *   anything else   repo_chunk_failed: counted, retried after a back-off or final
+ *
+ * Order on a segment: object stored with its digest verified, then the row committed, then the publisher nudged. A crash between
+ * any two repeats work that has no other effect.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "bus/bus.h"
+#include "job/repo.h"
+#include "store/store.h"
+#include "worker/publisher.h"
+#include "worker/task_client.h"
+
+struct runner {
+	struct repo *repo;
+	struct store *input;
+	struct store *output;
+	struct bus *bus;
+	struct publisher *publisher;
+	struct zygote *zygote;
+	const atomic_bool *stopping;
+	struct task_limits limits;
+};
+
+/* Settles the claim; logs how it ended. False if the task was lost and the caller should wait a little before the next. */
+bool runner_run(const struct runner *r, struct claim *c);

@@ -1,0 +1,238 @@
+/* Worker threads: claim, run, again. In the server and worker process. */
+#include "worker/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/thread.h"
+#include "worker/identity.h"
+#include "worker/janitor.h"
+#include "worker/publisher.h"
+#include "worker/runner.h"
+#include "worker/source.h"
+#include "worker/task_client.h"
+
+#define THREADS_MAX 256
+#define LEASE_MS 15000
+#define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
+#define AFTER_LOSS_MS 500   /* a lost task may mean that the zygote cannot start: don't spin */
+#define AFTER_ERROR_MS 1000 /* the database is away */
+
+static const struct task_limits chunk_limits = { .memory_bytes = 3ull << 30, .wall_ms = 0, .silence_ms = 120000 };
+static const struct task_limits probe_limits = { .memory_bytes = 1ull << 30, .wall_ms = 60000, .silence_ms = 30000 };
+
+struct worker {
+	struct worker_opts opts;
+	struct zygote *zygote;
+	struct publisher *publisher;
+	struct janitor *janitor;
+	struct bus_subscription *work_hints;
+	atomic_bool stopping;
+	pthread_t threads[THREADS_MAX];
+	uint32_t thread_count;
+	/* protected by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	uint64_t hints; /* rises with every hint */
+};
+
+static void on_work(void *ctx, const struct bus_event *ev)
+{
+	struct worker *w = ctx;
+	(void)ev;
+	(void)pthread_mutex_lock(&w->lock);
+	w->hints++;
+	(void)pthread_cond_broadcast(&w->wake);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
+/* Waits for a hint newer than `seen`, at most `ms` with some jitter, so that many idle workers don't ask at once. */
+static void wait_for_work(struct worker *w, uint64_t seen, int64_t ms)
+{
+	uint8_t r;
+	random_bytes(&r, 1);
+	int64_t due = clock_mono_ms() + ms * (192 + r / 2) / 256;
+	(void)pthread_mutex_lock(&w->lock);
+	while (w->hints == seen && !atomic_load(&w->stopping))
+		if (!cond_wait_until(&w->wake, &w->lock, due))
+			break;
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
+static uint64_t hints_now(struct worker *w)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	uint64_t n = w->hints;
+	(void)pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+static int64_t idle_ms(struct worker *w)
+{
+	int64_t due_ms;
+	if (repo_next_due(w->opts.repo, &due_ms, NULL) < 0 || due_ms < 0 || due_ms > POLL_MAX_MS)
+		return POLL_MAX_MS;
+	return due_ms < 20 ? 20 : due_ms;
+}
+
+/* One round: claim and run. Returns how long to wait for the next; 0: not at all. */
+static int64_t work_once(struct worker *w, const char *worker_id)
+{
+	struct err e = { 0 };
+	struct claim c;
+	int r = repo_claim(w->opts.repo, worker_id, LEASE_MS, &c, &e);
+	if (r == -ERR_NOT_FOUND)
+		return idle_ms(w);
+	if (r < 0) {
+		log_warn("claim_failed", LOG_E(&e));
+		return AFTER_ERROR_MS;
+	}
+	struct runner runner = { .repo = w->opts.repo,
+				 .input = w->opts.input,
+				 .output = w->opts.output,
+				 .bus = w->opts.bus,
+				 .publisher = w->publisher,
+				 .zygote = w->zygote,
+				 .stopping = &w->stopping,
+				 .limits = chunk_limits };
+	if (w->opts.task_memory_bytes)
+		runner.limits.memory_bytes = w->opts.task_memory_bytes;
+	bool healthy = runner_run(&runner, &c);
+	claim_release(&c);
+	return healthy ? 0 : AFTER_LOSS_MS;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	char id[WORKER_ID_SIZE];
+	worker_identity(id);
+	while (!atomic_load(&w->stopping)) {
+		uint64_t seen = hints_now(w);
+		int64_t wait_ms = work_once(w, id);
+		if (wait_ms)
+			wait_for_work(w, seen, wait_ms);
+	}
+	return NULL;
+}
+
+static int start_threads(struct worker *w, struct err *e)
+{
+	uint32_t n = w->opts.threads < THREADS_MAX ? w->opts.threads : THREADS_MAX;
+	for (; w->thread_count < n; w->thread_count++) {
+		int r = pthread_create(&w->threads[w->thread_count], NULL, worker_main, w);
+		if (r)
+			return err_errno(e, r, "start worker thread %u", w->thread_count);
+	}
+	return 0;
+}
+
+int worker_start(const struct worker_opts *opts, struct worker **ret, struct err *e)
+{
+	struct worker *w = mr_calloc(1, sizeof(*w));
+	w->opts = *opts;
+	(void)pthread_mutex_init(&w->lock, NULL);
+	cond_init_monotonic(&w->wake);
+	int r = zygote_start(opts->task_path, &w->zygote, e);
+	if (r == 0)
+		r = publisher_start(&(struct publisher_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus },
+				    &w->publisher, e);
+	if (r == 0 && opts->janitor)
+		r = janitor_start(&(struct janitor_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus,
+							  .publisher = w->publisher },
+				  &w->janitor, e);
+	if (r == 0)
+		r = bus_subscribe(opts->bus, BUS_WORK, on_work, w, &w->work_hints, e);
+	if (r == 0)
+		r = start_threads(w, e);
+	if (r < 0) {
+		worker_stop(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void worker_stop(struct worker *w)
+{
+	if (!w)
+		return;
+	(void)pthread_mutex_lock(&w->lock);
+	atomic_store(&w->stopping, true);
+	(void)pthread_cond_broadcast(&w->wake);
+	(void)pthread_mutex_unlock(&w->lock);
+	for (uint32_t i = 0; i < w->thread_count; i++)
+		(void)pthread_join(w->threads[i], NULL);
+	if (w->work_hints)
+		bus_unsubscribe(w->opts.bus, w->work_hints);
+	janitor_stop(w->janitor);
+	publisher_stop(w->publisher);
+	if (w->zygote)
+		zygote_stop(w->zygote);
+	(void)pthread_mutex_destroy(&w->lock);
+	(void)pthread_cond_destroy(&w->wake);
+	free(w);
+}
+
+struct probe_run {
+	struct worker *w;
+	struct source source;
+};
+
+static int probe_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
+{
+	struct probe_run *p = ctx;
+	(void)input;
+	return source_read(&p->source, offset, buf, len, ret_len, e);
+}
+
+static int probe_object(void *ctx, const struct task_object *head, struct err *e)
+{
+	(void)ctx;
+	(void)head;
+	return err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "a probe sent an object");
+}
+
+static int probe_progress(void *ctx, const struct task_progress *p, struct err *e)
+{
+	(void)ctx;
+	(void)p;
+	(void)e;
+	return 0;
+}
+
+static bool probe_keep_going(void *ctx)
+{
+	struct probe_run *p = ctx;
+	return !atomic_load(&p->w->stopping);
+}
+
+int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e)
+{
+	struct probe_run p = { .w = w, .source = SOURCE_INIT };
+	struct task_spec spec = { .kind = TASK_PROBE, .input_count = 1 };
+	memcpy(spec.inputs[0].name, "source", sizeof("source"));
+	struct task_result *result = mr_calloc(1, sizeof(*result));
+	int r = source_open(&p.source, w->opts.input, key, e);
+	if (r == 0) {
+		spec.inputs[0].size_bytes = p.source.size_bytes;
+		/* No object can begin, so that data, end and abort are never called. */
+		struct task_handlers h = { .ctx = &p,
+					   .read = probe_read,
+					   .object_begin = probe_object,
+					   .progress = probe_progress,
+					   .keep_going = probe_keep_going };
+		r = task_run(w->zygote, &spec, &h, &probe_limits, result, NULL, e);
+	}
+	if (r == 0)
+		*ret = result->probe;
+	source_close(&p.source);
+	free(result);
+	return r;
+}

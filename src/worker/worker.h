@@ -1,0 +1,32 @@
+/* The worker threads, the publisher and the janitor of one process, and the zygote that all of them share.
+ *
+ *   worker_start(&opts, &w, e);      // threads = 0: no chunks are run here, but probes are
+ *   worker_probe(w, key, &probe, e);
+ *   worker_stop(w);                  // tells tasks to stop, gives claims back, joins
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "bus/bus.h"
+#include "job/repo.h"
+#include "proto/task.h"
+#include "store/store.h"
+
+struct worker;
+struct worker_opts {
+	struct repo *repo;
+	struct store *input;  /* sources are read here; NULL (one-shot runs): source keys are paths of local files */
+	struct store *output; /* and segments go here; the same store in a server */
+	struct bus *bus;
+	const char *task_path; /* the millrace-task executable */
+	uint32_t threads;
+	bool janitor; /* leases, retention, stale uploads; off in one-shot runs */
+	uint64_t task_memory_bytes; /* limit of one task; 0: the default */
+};
+int worker_start(const struct worker_opts *opts, struct worker **ret, struct err *e) MR_MUST_USE;
+void worker_stop(struct worker *w);
+/* Probes an object of the input store in a task. Blocks (tens of milliseconds, at most a minute); any thread. */
+int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e) MR_MUST_USE;
