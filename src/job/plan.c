@@ -100,10 +100,12 @@ static void plan_boundaries(struct ladder_plan *p, const struct probe_result *pr
 	size_t n = (size_t)p->segment_count + 1;
 	if (v) {
 		p->video_ticks = mr_calloc(n, sizeof(*p->video_ticks));
+		/* Frames rarer than four a second give no grid: segments begin with a repeated frame there. */
+		bool grid = v->constant_frame_rate && v->fps_den && v->fps_num >= 4 * (uint64_t)v->fps_den;
 		int64_t offset = v->start_ns == TICKS_UNKNOWN ? 0 : ns_to_ticks(v->start_ns - probe->start_ns);
 		for (uint32_t i = 0; i < n; i++) {
 			int64_t t = ideal_boundary(i, p->segment_count, p->duration_ticks, length);
-			if (i > 0 && i < p->segment_count && v->constant_frame_rate && v->fps_num && v->fps_den)
+			if (i > 0 && i < p->segment_count && grid)
 				t = on_frame_grid(t, offset, v->fps_num, v->fps_den);
 			p->video_ticks[i] = t;
 		}

@@ -1,0 +1,319 @@
+/* Planning: rungs by source, boundaries on the frame grids, chunks, and that a plan survives its way through JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "hls/playlist.h"
+#include "job/plan.h"
+#include "job/probe_json.h"
+
+struct source {
+	uint32_t width, height, rotation, fps_num, fps_den, sample_rate, channels;
+	double seconds, video_start;
+	bool vfr, not_seekable;
+};
+
+static struct probe_result *probe_of(const struct source *s)
+{
+	struct probe_result *p = mr_calloc(1, sizeof(*p));
+	p->duration_ns = (int64_t)(s->seconds * 1e9);
+	p->seekable = !s->not_seekable;
+	p->best_video = p->best_audio = -1;
+	if (s->width) {
+		struct probe_stream *v = &p->streams[p->stream_count];
+		p->best_video = (int32_t)p->stream_count;
+		*v = (struct probe_stream){ .index = p->stream_count++, .kind = STREAM_VIDEO, .decodable = true, .width = s->width,
+					    .height = s->height, .rotation_degrees = s->rotation, .fps_num = s->fps_num,
+					    .fps_den = s->fps_den, .constant_frame_rate = !s->vfr, .sar_num = 1, .sar_den = 1 };
+		v->start_ns = (int64_t)(s->video_start * 1e9);
+		v->duration_ns = p->duration_ns;
+	}
+	if (s->sample_rate) {
+		struct probe_stream *a = &p->streams[p->stream_count];
+		p->best_audio = (int32_t)p->stream_count;
+		*a = (struct probe_stream){ .index = p->stream_count++, .kind = STREAM_AUDIO, .decodable = true,
+					    .sample_rate = s->sample_rate, .channels = s->channels, .language = "deu" };
+		a->duration_ns = p->duration_ns;
+	}
+	return p;
+}
+
+static int plan_source(const struct source *s, const struct ladder_params *params, struct ladder_plan *ret, struct err *e)
+{
+	struct ladder_params defaults;
+	ladder_params_default(&defaults);
+	struct probe_result *p = probe_of(s);
+	int r = ladder_plan(p, params ? params : &defaults, ret, e);
+	free(p);
+	return r;
+}
+
+static void names_of(const struct ladder_plan *p, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (uint32_t i = 0; i < p->rendition_count; i++) {
+		size_t used = strlen(out);
+		(void)snprintf(out + used, size - used, "%s%s", i ? " " : "", p->renditions[i].name);
+		if (p->renditions[i].width) {
+			used = strlen(out);
+			(void)snprintf(out + used, size - used, ":%ux%u", p->renditions[i].width, p->renditions[i].height);
+		}
+	}
+}
+
+static void rungs_follow_the_source(void **state)
+{
+	(void)state;
+	static const struct {
+		struct source s;
+		const char *expect;
+	} cases[] = {
+		{ { 1920, 1080, 0, 25, 1, 48000, 2, 60 }, "1080p:1920x1080 720p:1280x720 480p:854x480 360p:640x360 240p:426x240 audio" },
+		{ { 3840, 2160, 0, 25, 1, 48000, 2, 60 }, "1080p:1920x1080 720p:1280x720 480p:854x480 360p:640x360 240p:426x240 audio" },
+		{ { 854, 480, 0, 24, 1, 48000, 6, 30 }, "480p:854x480 360p:640x360 240p:428x240 audio" },
+		{ { 1080, 1920, 0, 30, 1, 0, 0, 9 }, "1080p:1080x1920 720p:720x1280 480p:480x854 360p:360x640 240p:240x426" },
+		{ { 1920, 1080, 90, 30, 1, 0, 0, 9 }, "1080p:1080x1920 720p:720x1280 480p:480x854 360p:360x640 240p:240x426" },
+		{ { 768, 432, 0, 25, 2, 48000, 2, 30 }, "432p:768x432 360p:640x360 240p:426x240 audio" },
+		{ { 100, 60, 90, 24, 1, 0, 0, 1 }, "60p:60x100" },
+		{ { 641, 361, 0, 25, 1, 0, 0, 1 }, "360p:640x360 240p:426x240" },
+		{ { 0, 0, 0, 0, 0, 22050, 1, 53 }, "audio" },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct ladder_plan p;
+		char names[512];
+		assert_int_equal(plan_source(&cases[i].s, NULL, &p, NULL), 0);
+		names_of(&p, names, sizeof(names));
+		assert_string_equal(names, cases[i].expect);
+		ladder_plan_release(&p);
+	}
+}
+
+static void asked_rungs_are_never_above_the_source(void **state)
+{
+	(void)state;
+	struct ladder_params params;
+	struct ladder_plan p;
+	struct err e;
+	char names[512];
+	struct source s = { 854, 480, 0, 25, 1, 48000, 2, 30 };
+	assert_int_equal(ladder_params_parse("{\"rungs\":[\"360p\",\"720p\",\"480p\"],\"container\":\"ts\",\"segment_seconds\":6}", &params, &e), 0);
+	assert_int_equal(plan_source(&s, &params, &p, &e), 0);
+	names_of(&p, names, sizeof(names));
+	assert_string_equal(names, "480p:854x480 360p:640x360 audio");
+	assert_int_equal(p.spec.container, CONTAINER_TS);
+	assert_int_equal(p.target_duration_s, 6);
+	ladder_plan_release(&p);
+	assert_int_equal(ladder_params_parse("{\"rungs\":[\"720p\"]}", &params, &e), 0);
+	assert_int_equal(plan_source(&s, &params, &p, &e), -ERR_INVALID);
+	assert_non_null(strstr(e.message, "480p"));
+	s.width = 0;
+	assert_int_equal(plan_source(&s, &params, &p, &e), -ERR_INVALID);
+}
+
+static void bad_parameters_are_named(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json, *field;
+	} cases[] = {
+		{ "[]", "params" },
+		{ "{\"rungs\":[]}", "rungs" },
+		{ "{\"rungs\":[\"721p\"]}", "rungs" },
+		{ "{\"rungs\":[\"99999999999p\"]}", "rungs" },
+		{ "{\"rungs\":[720]}", "rungs[0]" },
+		{ "{\"rungs\":\"720p\"}", "rungs" },
+		{ "{\"segment_seconds\":1}", "segment_seconds" },
+		{ "{\"segment_seconds\":4.5}", "segment_seconds" },
+		{ "{\"container\":\"mkv\"}", "container" },
+		{ "{\"colour\":1}", "colour" },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct ladder_params p;
+		struct err e = { 0 };
+		assert_int_equal(ladder_params_parse(cases[i].json, &p, &e), -ERR_INVALID);
+		assert_non_null(strstr(e.message, cases[i].field));
+	}
+}
+
+/* What every plan must hold, whatever the source. */
+static void check_plan(const struct ladder_plan *p, const struct source *s)
+{
+	uint32_t n = p->segment_count;
+	assert_true(n >= 1);
+	struct hls_segment *list = mr_calloc(n, sizeof(*list));
+	if (p->video_ticks) {
+		assert_int_equal(p->video_ticks[0], 0);
+		assert_int_equal(p->video_ticks[n], p->duration_ticks);
+		for (uint32_t i = 0; i < n; i++)
+			list[i].duration_ticks = p->video_ticks[i + 1] - p->video_ticks[i];
+		for (uint32_t i = 0; i < n; i++)
+			assert_true(list[i].duration_ticks > 0);
+		assert_true(hls_target_duration(list, n, VIDEO_TIMESCALE) <= p->target_duration_s);
+	}
+	if (p->audio_frames) {
+		assert_int_equal(p->audio_frames[0], 0);
+		for (uint32_t i = 0; i < n; i++) {
+			assert_true(p->audio_frames[i + 1] > p->audio_frames[i]);
+			list[i].duration_ticks = (p->audio_frames[i + 1] - p->audio_frames[i]) * AAC_FRAME_SAMPLES;
+		}
+		assert_true(hls_target_duration(list, n, p->spec.audio_rate) <= p->target_duration_s);
+		double end = (double)p->audio_frames[n] * AAC_FRAME_SAMPLES / p->spec.audio_rate;
+		assert_true(end > s->seconds - 0.0005 && end < s->seconds + 1024.0 / p->spec.audio_rate + 0.0005);
+	}
+	free(list);
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < p->chunk_count; i++) {
+		assert_int_equal(p->chunks[i].first_segment, next);
+		assert_true(p->chunks[i].segment_count >= 1);
+		assert_true(p->chunks[i].weight_ticks > 0);
+		next += p->chunks[i].segment_count;
+		assert_int_equal(p->chunks[i].last, next == n);
+	}
+	assert_int_equal(next, n);
+	assert_int_equal(p->chunks[0].segment_count, 1);
+}
+
+static void every_duration_gives_a_sound_plan(void **state)
+{
+	(void)state;
+	static const double fps[][2] = { { 24, 1 }, { 25, 1 }, { 30000, 1001 }, { 24000, 1001 }, { 60, 1 }, { 25, 2 }, { 1, 10 } };
+	static const uint32_t rates[] = { 0, 44100, 48000 };
+	for (double seconds = 0.02; seconds < 12000; seconds *= 1.173)
+		for (size_t f = 0; f <= MR_ARRAY_SIZE(fps); f++)
+			for (size_t a = 0; a < MR_ARRAY_SIZE(rates); a++) {
+				struct source s = { .seconds = seconds, .sample_rate = rates[a], .channels = 2, .video_start = 0.021 };
+				if (f < MR_ARRAY_SIZE(fps)) {
+					s.width = 640;
+					s.height = 360;
+					s.fps_num = (uint32_t)fps[f][0];
+					s.fps_den = (uint32_t)fps[f][1];
+				} else if (!s.sample_rate) {
+					continue;
+				}
+				struct ladder_plan p;
+				assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+				check_plan(&p, &s);
+				ladder_plan_release(&p);
+			}
+}
+
+static void boundaries_lie_on_frames(void **state)
+{
+	(void)state;
+	struct source s = { 640, 360, 0, 30000, 1001, 0, 0, 30, 0 };
+	struct ladder_plan p;
+	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+	/* Frame 120 is the first at or after 4 s: 120 · 3003 ticks. */
+	assert_int_equal(p.video_ticks[1], 120 * 3003);
+	assert_int_equal(p.video_ticks[2], 240 * 3003);
+	ladder_plan_release(&p);
+}
+
+static void a_tiny_tail_is_shared(void **state)
+{
+	(void)state;
+	struct source s = { 640, 360, 0, 25, 1, 48000, 2, 12.2, 0 };
+	struct ladder_plan p;
+	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+	assert_int_equal(p.segment_count, 4);
+	/* 8 s, then 4.2 s in two halves, on the frame grid. */
+	assert_int_equal(p.video_ticks[2], 8 * 90000);
+	assert_true(p.video_ticks[3] >= 10.1 * 90000 - 1 && p.video_ticks[3] <= 10.14 * 90000 + 1);
+	ladder_plan_release(&p);
+}
+
+static void runs_are_the_chunks_of_a_source_that_can_be_sought(void **state)
+{
+	(void)state;
+	struct source s = { 640, 360, 0, 25, 1, 48000, 2, 1000, 0 };
+	struct ladder_plan seekable, sequential;
+	assert_int_equal(plan_source(&s, NULL, &seekable, NULL), 0);
+	s.not_seekable = true;
+	assert_int_equal(plan_source(&s, NULL, &sequential, NULL), 0);
+	assert_int_equal(sequential.chunk_count, 2);
+	assert_true(seekable.chunk_count > 30);
+	for (uint32_t i = 1; i < seekable.chunk_count; i++)
+		assert_true(seekable.chunks[i].segment_count <= 6);
+
+	uint32_t runs[300];
+	uint32_t n = ladder_runs(seekable.segment_count, seekable.spec.segment_ticks, 1, seekable.segment_count - 1, runs);
+	assert_int_equal(n, seekable.chunk_count - 1);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(runs[i], seekable.chunks[i + 1].first_segment);
+	ladder_plan_release(&seekable);
+	ladder_plan_release(&sequential);
+}
+
+static void the_plan_survives_json(void **state)
+{
+	(void)state;
+	struct source s = { 1920, 1080, 90, 30000, 1001, 44100, 2, 100, 0 };
+	struct ladder_plan p;
+	struct ladder_spec back;
+	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+	char *json = ladder_spec_format(&p.spec);
+	assert_int_equal(ladder_spec_parse(json, &back, NULL), 0);
+	assert_memory_equal(&back, &p.spec, sizeof(back));
+	free(json);
+	assert_int_equal(ladder_spec_parse("{}", &back, NULL), -ERR_INTERNAL);
+
+	struct probe_result *probe = probe_of(&s), *again = mr_calloc(1, sizeof(*again));
+	memcpy(probe->format, "mov", 4);
+	json = probe_json_format(probe);
+	assert_int_equal(probe_json_parse(json, again, NULL), 0);
+	assert_memory_equal(probe, again, sizeof(*probe));
+	free(json);
+	free(probe);
+	free(again);
+	ladder_plan_release(&p);
+}
+
+static void a_chunk_gets_its_boundaries(void **state)
+{
+	(void)state;
+	struct source s = { 640, 360, 0, 25, 1, 48000, 2, 60, 0 };
+	struct ladder_plan p;
+	struct ladder_spec spec;
+	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+	struct segment video[2], audio[2];
+	for (uint32_t i = 0; i < 2; i++) {
+		video[i] = (struct segment){ .start_ticks = p.video_ticks[3 + i], .duration_ticks = p.video_ticks[4 + i] - p.video_ticks[3 + i] };
+		audio[i] = (struct segment){ .start_ticks = p.audio_frames[3 + i] * 1024,
+					     .duration_ticks = (p.audio_frames[4 + i] - p.audio_frames[3 + i]) * 1024 };
+	}
+	struct chunk c = { .index = 3, .first_segment = 3, .segment_count = 2 };
+	assert_int_equal(ladder_chunk_spec(&p.spec, &c, video, audio, 4, &spec, NULL), 0);
+	assert_memory_equal(spec.video_ticks, p.video_ticks + 3, 3 * sizeof(int64_t));
+	assert_memory_equal(spec.audio_frames, p.audio_frames + 3, 3 * sizeof(int64_t));
+	assert_int_equal(spec.run_count, 1);
+	assert_int_equal(spec.runs[0], 3);
+	assert_int_equal(spec.resume_segment, 4);
+	assert_int_equal(spec.video_threads, 1);
+	free(spec.video_ticks);
+	free(spec.audio_frames);
+	free(spec.runs);
+	ladder_plan_release(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rungs_follow_the_source),
+		cmocka_unit_test(asked_rungs_are_never_above_the_source),
+		cmocka_unit_test(bad_parameters_are_named),
+		cmocka_unit_test(every_duration_gives_a_sound_plan),
+		cmocka_unit_test(boundaries_lie_on_frames),
+		cmocka_unit_test(a_tiny_tail_is_shared),
+		cmocka_unit_test(runs_are_the_chunks_of_a_source_that_can_be_sought),
+		cmocka_unit_test(the_plan_survives_json),
+		cmocka_unit_test(a_chunk_gets_its_boundaries),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
