@@ -7,6 +7,7 @@
 #include "api/signer.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "http/upload.h"
 
 struct events;
 

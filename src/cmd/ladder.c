@@ -85,7 +85,7 @@ static int start(struct one_shot *o, struct err *e)
 	if (r == 0)
 		r = store_open_local(&(struct store_local_opts){ .root = o->options.arguments[1] }, &o->store, e);
 	if (r == 0)
-		r = db_open("sqlite::memory:", &o->db, e);
+		r = db_open(&(struct db_opts){ .url = "sqlite::memory:" }, &o->db, e);
 	if (r == 0)
 		r = repo_open(o->db, &o->repo, e);
 	if (r == 0)

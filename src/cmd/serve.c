@@ -101,7 +101,7 @@ static int open_storage(struct server *s, struct err *e)
 	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
 	int r = dir_make(data, 0700, e);
 	if (r == 0)
-		r = db_open(url, &s->db, e);
+		r = db_open(&(struct db_opts){ .url = url }, &s->db, e);
 	if (r == 0)
 		r = repo_open(s->db, &s->repo, e);
 	if (r == 0)

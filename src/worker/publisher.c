@@ -208,7 +208,7 @@ static bool next_due(struct publisher *p, struct pending *ret)
 			(void)pthread_mutex_unlock(&p->lock);
 			return true;
 		}
-			(void)pthread_cond_timedwait(&p->wake, &p->lock, &until);
+		(void)cond_wait_until(&p->wake, &p->lock, due);
 	}
 	(void)pthread_mutex_unlock(&p->lock);
 	return false;
