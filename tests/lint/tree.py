@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -12,9 +13,9 @@ _SKIPPED = {'.git', 'node_modules', '__pycache__', '.pytest_cache', 'data', 'dis
 
 def files(*suffixes, below=('',)):
     """The project's files with one of the suffixes: what git knows or would add, or, outside a repository, what is there."""
-    listed = subprocess.run(['git', '-C', ROOT, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-                            capture_output=True, check=False)
-    if listed.returncode == 0:
+    command = ['git', '-C', ROOT, 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
+    listed = subprocess.run(command, capture_output=True, check=False) if shutil.which('git') else None
+    if listed and listed.returncode == 0:
         names = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b'\0') if name]
     else:
         names = [p for p in ROOT.rglob('*')
