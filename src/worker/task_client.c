@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -244,6 +245,16 @@ void zygote_condemn(struct zygote *z, pid_t pid)
 	(void)pthread_mutex_unlock(&z->lock);
 }
 
+static int send_request_locked(struct zygote *z, const struct zygote_spawn *request, const int fds[2], struct err *e)
+{
+	int r = ensure_running_locked(z, e);
+	if (r == 0)
+		r = packet_send(z->control, request, sizeof(*request), fds, 2, e);
+	if (r == -ERR_LOST)
+		drop_locked(z);
+	return r;
+}
+
 int zygote_spawn_task(struct zygote *z, const struct zygote_spawn *request, struct spawned *ret, struct err *e)
 {
 	int channel[2], status[2];
@@ -256,16 +267,13 @@ int zygote_spawn_task(struct zygote *z, const struct zygote_spawn *request, stru
 	_cleanup_fd_ int our_status = status[0];
 	_cleanup_fd_ int their_status = status[1];
 
+	const int fds[] = { their_channel, their_status };
 	(void)pthread_mutex_lock(&z->lock);
-	int r = ensure_running_locked(z, e);
-	if (r == 0) {
-		const int fds[] = { their_channel, their_status };
-		r = packet_send(z->control, request, sizeof(*request), fds, 2, e);
-		if (r < 0) {
-			drop_locked(z);
-			r = err_set_code(e, ERR_UNAVAILABLE, "TASK_LOST", "the tasks' zygote is gone");
-		}
-	}
+	int r = send_request_locked(z, request, fds, e);
+	if (r == -ERR_LOST) /* it died unnoticed, and nothing has begun: once more with a new one */
+		r = send_request_locked(z, request, fds, e);
+	if (r == -ERR_LOST)
+		r = err_set_code(e, ERR_UNAVAILABLE, "TASK_LOST", "the tasks' zygote is gone");
 	pid_t pid = z->pid;
 	(void)pthread_mutex_unlock(&z->lock);
 	if (r < 0)

@@ -1,0 +1,58 @@
+/* millrace-task: the only executable that parses media. Started by millrace with an empty environment and a control socket; warms
+ * up, compiles the sandbox, and serves as the zygote (task/zygote.c) until that socket closes. Links no network, database or
+ * TLS library. */
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "media/media_io.h"
+#include "proto/channel.h"
+#include "task/task.h"
+
+/* Codecs make many threads that hardly use their stacks, and the memory limit counts stacks as a whole. */
+#define THREAD_STACK_BYTES (2u << 20)
+/* Each further arena of malloc keeps freed frames to itself; two are enough for threads that mostly compute. */
+#define MALLOC_ARENAS 2
+
+static bool is_control_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
+static void prepare_process(void)
+{
+	pthread_attr_t attr;
+	(void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+	if (pthread_attr_init(&attr) == 0) {
+		if (pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES) == 0)
+			(void)pthread_setattr_default_np(&attr);
+		(void)pthread_attr_destroy(&attr);
+	}
+}
+
+int main(void)
+{
+	struct err e;
+	struct sandbox *sandbox;
+	if (!is_control_socket(ZYGOTE_CONTROL_FD)) {
+		fputs("millrace-task: started by millrace, not by hand\n", stderr);
+		return 2;
+	}
+	if (chdir("/") < 0)
+		return 1;
+	prepare_process();
+	media_init();
+	media_warm_up();
+	if (sandbox_prepare(&sandbox, &e) < 0) {
+		log_error("task_sandbox", LOG_E(&e));
+		return 1;
+	}
+	int code = zygote_run(ZYGOTE_CONTROL_FD, sandbox);
+	sandbox_free(sandbox);
+	return code;
+}
