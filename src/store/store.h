@@ -9,7 +9,11 @@
  * Does not guarantee: order between keys; that a list sees a put of the same millisecond on every backend.
  *
  * Keys: 1–1024 bytes of UTF-8, parts separated by single '/', no part empty, "." or "..", no control characters, not
- * beginning or ending with '/'. A key that breaks this is ERR_INVALID and never reaches a backend.
+ * beginning or ending with '/', and the first part is not ".millrace", where the local folder keeps what is under way. A key
+ * that breaks this is ERR_INVALID and never reaches a backend. On a local folder a part is a file's name (at most 255 bytes,
+ * else ERR_INVALID with code KEY_TOO_LONG), and "a" and "a/b" cannot both be objects: the later put is ERR_CONFLICT with code
+ * KEY_CONFLICT. On S3 they can; portable code does without.
+ *
  * Every call may block on I/O: never call it on an HTTP thread. All calls may be used from any thread at once; a
  * put/reader/multipart handle belongs to one thread at a time. Memory per call is bounded and does not depend on sizes.
  */
@@ -23,6 +27,7 @@
 #include "net/digest.h"
 
 #define STORE_KEY_MAX 1024
+#define STORE_RESERVED_PART ".millrace"
 #define STORE_PART_MIN_BYTES (5u << 20) /* S3's rule: every part but the last */
 #define STORE_PARTS_MAX 10000
 #define STORE_ETAG_SIZE 80

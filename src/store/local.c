@@ -1,0 +1,347 @@
+/* The local folder as an object store: open, put, read, delete. See local.h for what is on disk and why. Runs in the
+ * front process and the worker, of which several may use one folder at once. Guarantees what store.h promises; does not
+ * guarantee anything on a file system whose rename is not atomic.
+ */
+#include "store/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+
+struct local_put {
+	struct store_put base;
+	const struct store_local *store;
+	struct local_temp temp;
+	char *key;
+	char *content_type;
+	struct err failure; /* the first failed write; finish repeats it */
+};
+
+struct local_reader {
+	struct store_reader base;
+	int fd;
+};
+
+static void put_free(struct local_put *p)
+{
+	local_temp_release(p->store, &p->temp);
+	free(p->key);
+	free(p->content_type);
+	free(p);
+}
+
+static int put_begin(struct store *store, const char *key, const char *content_type, struct store_put **ret,
+		     struct err *e)
+{
+	struct store_local *s = local_of(store);
+	if (local_check_names(s, key, e) < 0)
+		return -ERR_INVALID;
+	struct local_temp temp;
+	int r = local_temp_open(s, &temp, e);
+	if (r < 0)
+		return r;
+	struct local_put *p = mr_calloc(1, sizeof(*p));
+	p->base.ops = store->ops;
+	p->store = s;
+	p->temp = temp;
+	p->key = mr_strdup(key);
+	p->content_type = mr_strdup(content_type);
+	*ret = &p->base;
+	return 0;
+}
+
+static int put_write(struct store_put *put, const void *data, size_t len, struct err *e)
+{
+	struct local_put *p = (struct local_put *)put;
+	if (p->failure.kind)
+		return err_copy(e, &p->failure);
+	if (local_temp_write(&p->temp, data, len, &p->failure) < 0) {
+		(void)err_wrap(&p->failure, "put %s", p->key);
+		return err_copy(e, &p->failure);
+	}
+	return 0;
+}
+
+static int check_sum(const uint8_t digest[SHA256_BYTES], const char *expected, struct err *e)
+{
+	uint8_t wanted[SHA256_BYTES];
+	if (hex_decode(expected, strlen(expected), wanted, sizeof(wanted)) &&
+	    digest_equal(digest, wanted, sizeof(wanted)))
+		return 0;
+	return err_set_code(e, ERR_INVALID, "CHECKSUM_MISMATCH",
+			    "the bytes' SHA-256 is not the one that was announced");
+}
+
+static int put_store(struct local_put *p, const char *expected_sha256, struct store_info *ret_info, struct err *e)
+{
+	if (p->failure.kind)
+		return err_copy(e, &p->failure);
+	struct local_meta meta = { .content_type = p->content_type };
+	local_temp_digest(&p->temp, meta.digest);
+	int r = expected_sha256 ? check_sum(meta.digest, expected_sha256, e) : 0;
+	if (r == 0)
+		r = local_temp_seal(&p->temp, &meta, e);
+	struct store_info info;
+	if (r == 0 && local_info(p->temp.fd, p->key, &info) < 0)
+		r = local_errno(e, errno, "stat");
+	if (r == 0)
+		r = local_temp_publish(p->store, &p->temp, p->key, e);
+	if (r == 0 && ret_info)
+		*ret_info = info;
+	return r;
+}
+
+static int put_finish(struct store_put *put, const char *expected_sha256, struct store_info *ret_info, struct err *e)
+{
+	struct local_put *p = (struct local_put *)put;
+	bool wrapped = p->failure.kind != ERR_OK;
+	int r = put_store(p, expected_sha256, ret_info, e);
+	if (r < 0 && !wrapped && e)
+		(void)err_wrap(e, "put %s", p->key);
+	put_free(p);
+	return r;
+}
+
+static void put_abort(struct store_put *put)
+{
+	put_free((struct local_put *)put);
+}
+
+/* Opens an object for reading. O_NONBLOCK keeps a FIFO that somebody put there from hanging us. */
+static int object_open(struct store_local *s, const char *key, struct store_info *ret_info, struct err *e)
+{
+	if (local_check_names(s, key, e) < 0)
+		return -ERR_INVALID;
+	_cleanup_fd_ int fd = local_open(s, key, O_RDONLY | O_NONBLOCK);
+	int r = fd < 0 ? fd : local_info(fd, key, ret_info);
+	if (r == -ENOENT || r == -ENOTDIR || r == -ENXIO)
+		return err_set(e, ERR_NOT_FOUND, "there is no object %s", key);
+	if (r < 0)
+		return local_errno(e, -r, "open %s", key);
+	return fd_steal(fd);
+}
+
+static int stat_key(struct store *store, const char *key, struct store_info *ret, struct err *e)
+{
+	_cleanup_fd_ int fd = object_open(local_of(store), key, ret, e);
+	return fd < 0 ? fd : 0;
+}
+
+static int reader_open(struct store *store, const char *key, struct store_reader **ret, struct store_info *ret_info,
+		       struct err *e)
+{
+	struct store_info info;
+	int fd = object_open(local_of(store), key, &info, e);
+	if (fd < 0)
+		return fd;
+	struct local_reader *r = mr_calloc(1, sizeof(*r));
+	r->base.ops = store->ops;
+	r->fd = fd;
+	*ret = &r->base;
+	if (ret_info)
+		*ret_info = info;
+	return 0;
+}
+
+static int reader_read(struct store_reader *reader, uint64_t offset, void *buf, size_t len, size_t *ret_len,
+		       struct err *e)
+{
+	const struct local_reader *r = (const struct local_reader *)reader;
+	size_t got = 0;
+	/* pread refuses what would end behind the largest offset; no object reaches that far. */
+	uint64_t most = offset < INT64_MAX ? INT64_MAX - offset : 0;
+	if (len > most)
+		len = (size_t)most;
+	while (got < len) {
+		ssize_t n = pread(r->fd, (char *)buf + got, len - got, (off_t)(offset + got));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return local_errno(e, errno, "read an object");
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	*ret_len = got;
+	return 0;
+}
+
+static int reader_fd(const struct store_reader *reader)
+{
+	return ((const struct local_reader *)reader)->fd;
+}
+
+static void reader_close(struct store_reader *reader)
+{
+	struct local_reader *r = (struct local_reader *)reader;
+	fd_close(&r->fd);
+	free(r);
+}
+
+static bool is_absent(int errnum)
+{
+	return errnum == ENOENT || errnum == ENOTDIR || errnum == EISDIR;
+}
+
+static int delete_key(struct store *store, const char *key, struct err *e)
+{
+	struct store_local *s = local_of(store);
+	if (local_check_names(s, key, e) < 0)
+		return -ERR_INVALID;
+	const char *name;
+	_cleanup_fd_ int dir = local_open_parent(s, key, false, &name);
+	if (dir < 0)
+		return is_absent(-dir) ? 0 : local_errno(e, -dir, "delete %s", key);
+	if (unlinkat(dir, name, 0) < 0)
+		return is_absent(errno) ? 0 : local_errno(e, errno, "delete %s", key);
+	/* An object whose record is gone must not come back after a crash; an empty folder may. */
+	if (fsync(dir) < 0)
+		return local_errno(e, errno, "delete %s", key);
+	local_prune(s, key);
+	return 0;
+}
+
+/* The folder that keys are being deleted from, one after the other. */
+struct deletion {
+	const struct store_local *store;
+	int dir;
+	char last[STORE_KEY_MAX + 1]; /* the last key deleted from it */
+	struct err failure;
+};
+
+static bool same_folder(const char *a, const char *b)
+{
+	const char *slash = strrchr(a, '/');
+	size_t len = slash ? (size_t)(slash - a) + 1 : 0;
+	return strncmp(a, b, len) == 0 && !strchr(b + len, '/');
+}
+
+static void folder_done(struct deletion *d)
+{
+	if (d->dir < 0)
+		return;
+	if (fsync(d->dir) < 0 && !d->failure.kind)
+		(void)local_errno(&d->failure, errno, "delete %s", d->last);
+	fd_close(&d->dir);
+	local_prune(d->store, d->last);
+}
+
+static bool delete_one(void *ctx, const char *key, const struct store_info *info)
+{
+	(void)info;
+	struct deletion *d = ctx;
+	if (d->dir >= 0 && !same_folder(d->last, key))
+		folder_done(d);
+	const char *name = strrchr(key, '/');
+	name = name ? name + 1 : key;
+	if (d->dir < 0)
+		d->dir = local_open_parent(d->store, key, false, &name);
+	int why = d->dir < 0 ? -d->dir : unlinkat(d->dir, name, 0) < 0 ? errno : 0;
+	if (why && !is_absent(why))
+		(void)local_errno(&d->failure, why, "delete %s", key);
+	(void)snprintf(d->last, sizeof(d->last), "%s", key);
+	return !d->failure.kind;
+}
+
+static int delete_prefix(struct store *store, const char *prefix, struct err *e)
+{
+	struct store_local *s = local_of(store);
+	int r = delete_key(store, prefix, e);
+	if (r < 0)
+		return r;
+	char below[STORE_KEY_MAX + 2];
+	(void)snprintf(below, sizeof(below), "%s/", prefix);
+	struct deletion d = { .store = s, .dir = -1 };
+	r = local_list_names(s, below, delete_one, &d, e);
+	folder_done(&d);
+	if (r == 0 && d.failure.kind)
+		r = err_copy(e, &d.failure);
+	if (r == 0 && local_remove_empty(s, prefix))
+		local_prune(s, prefix);
+	return r;
+}
+
+static void close_local(struct store *store)
+{
+	struct store_local *s = local_of(store);
+	fd_close(&s->uploads_fd);
+	fd_close(&s->tmp_fd);
+	fd_close(&s->root_fd);
+	free(s);
+}
+
+static const struct store_backend local_backend = {
+	.close = close_local,
+	.put_begin = put_begin,
+	.put_write = put_write,
+	.put_finish = put_finish,
+	.put_abort = put_abort,
+	.stat = stat_key,
+	.reader_open = reader_open,
+	.reader_read = reader_read,
+	.reader_fd = reader_fd,
+	.reader_close = reader_close,
+	.delete_key = delete_key,
+	.delete_prefix = delete_prefix,
+	.list = local_list,
+	.multipart_begin = local_multipart_begin,
+	.multipart_put = local_multipart_put,
+	.multipart_list = local_multipart_list,
+	.multipart_complete = local_multipart_complete,
+	.multipart_abort = local_multipart_abort,
+	.sweep = local_sweep,
+};
+
+static int open_folder(int at, const char *name, int *ret_fd, struct err *e)
+{
+	if (at != AT_FDCWD && mkdirat(at, name, LOCAL_DIR_MODE) < 0 && errno != EEXIST)
+		return err_errno(e, errno, "make %s", name);
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (at == AT_FDCWD ? 0 : O_NOFOLLOW));
+	if (fd < 0)
+		return err_errno(e, errno, "open %s", name);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int open_folders(struct store_local *s, const char *root, struct err *e)
+{
+	_cleanup_fd_ int hidden = -1;
+	int r = dir_make(root, LOCAL_DIR_MODE, e);
+	if (r == 0)
+		r = open_folder(AT_FDCWD, root, &s->root_fd, e);
+	if (r == 0)
+		r = open_folder(s->root_fd, STORE_RESERVED_PART, &hidden, e);
+	if (r == 0)
+		r = open_folder(hidden, "tmp", &s->tmp_fd, e);
+	if (r == 0)
+		r = open_folder(hidden, "uploads", &s->uploads_fd, e);
+	if (r == 0 && (fsync(hidden) < 0 || fsync(s->root_fd) < 0))
+		r = err_errno(e, errno, "fsync %s", root);
+	return r;
+}
+
+int store_open_local(const struct store_local_opts *opts, struct store **ret, struct err *e)
+{
+	struct store_local *s = mr_calloc(1, sizeof(*s));
+	s->base.ops = &local_backend;
+	s->root_fd = s->tmp_fd = s->uploads_fd = -1;
+	int r = open_folders(s, opts->root, e);
+	if (r < 0) {
+		close_local(&s->base);
+		return e ? err_wrap(e, "open the store %s", opts->root) : r;
+	}
+	long name_max = fpathconf(s->root_fd, _PC_NAME_MAX);
+	s->name_max = name_max > 0 ? (size_t)name_max : NAME_MAX;
+	s->has_openat2 = true;
+	int fd = local_open(s, STORE_RESERVED_PART, O_RDONLY | O_DIRECTORY);
+	s->has_openat2 = fd >= 0;
+	fd_close(&fd);
+	*ret = &s->base;
+	return 0;
+}
