@@ -139,8 +139,6 @@ bool hls_lines_next(struct hls_lines *l, struct hls_line *ret)
 
 int hls_uri_check(struct hls_slice uri, size_t line, struct err *e)
 {
-	if (!uri.len)
-		return hls_refuse(e, "uri", line, "an empty URI");
 	for (size_t i = 0; i < uri.len; i++) {
 		unsigned char c = (unsigned char)uri.at[i];
 		if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}", c))

@@ -53,7 +53,7 @@ int hls_lines_begin(struct hls_lines *ret, const char *text, size_t len, struct 
 /* The next line that is neither blank nor a comment; false at the end. */
 bool hls_lines_next(struct hls_lines *l, struct hls_line *ret);
 
-/* A URI that can be one: RFC 3986's characters, complete escapes. */
+/* A URI that can be one: RFC 3986's characters, complete escapes. Lines and quoted strings are never empty here. */
 int hls_uri_check(struct hls_slice uri, size_t line, struct err *e) MR_MUST_USE;
 
 /* Decimal-integer (RFC 8216, 4.2): digits alone, fits 64 bits. */

@@ -14,6 +14,8 @@
 #define ONE "#EXTINF:4.0,\na.ts\n"
 #define TWO "#EXTINF:3.0,\nb.ts\n"
 #define END "#EXT-X-ENDLIST\n"
+#define CRLF \
+	"#EXTM3U\r\n#EXT-X-TARGETDURATION:4\r\n#EXT-X-PLAYLIST-TYPE:EVENT\r\n#EXT-X-INDEPENDENT-SEGMENTS\r\n"
 #define VOD                                                                                                            \
 	"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXTINF:4,\na.ts\n" END
 
@@ -34,6 +36,8 @@ static const struct {
 	{ HEAD("4") "#EXT-X-START:TIME-OFFSET=0\n" ONE, HEAD("4") ONE END,
 	  "append-only, line 6: \"#EXT-X-START:TIME-OFFSET=0\" became \"#EXTINF:4.0,\"" },
 	{ HEAD("4") ONE, HEAD("4") "#EXTINF:4.0,\nc.ts\n" TWO, "append-only, line 7: \"a.ts\" became \"c.ts\"" },
+	{ CRLF "#EXTINF:4,\r\na.ts\r\n", CRLF "#EXTINF:3,\r\na.ts\r\n",
+	  "append-only, line 5: \"#EXTINF:4,\" became \"#EXTINF:3,\" (RFC" },
 	/* Signed anew: the line changed, though the segment is the same. */
 	{ HEAD("4") "#EXTINF:4.0,\na.ts?X-Amz-Date=1\n", HEAD("4") "#EXTINF:4.0,\na.ts?X-Amz-Date=2\n" TWO,
 	  "append-only, line 7: \"a.ts\"" },

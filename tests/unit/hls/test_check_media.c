@@ -34,6 +34,7 @@ static const struct {
 	  "text, line 6: byte 0xfc" },
 	{ TS_HEAD "# a comment\n\n" SEGMENT, TS_HEAD "# a\tcomment\n" SEGMENT, "text, line 6: byte 0x09" },
 	{ TS_HEAD "#EXTINF:4.0,\xc2\xa0\na.ts\n", TS_HEAD "#EXTINF:4.0,\xc2\x85\na.ts\n", "text, line 6: byte 0xc2" },
+	{ TS_HEAD SEGMENT, "\xef\xbb\xbf", "text, line 1: a byte order mark" },
 	{ TS_HEAD SEGMENT SEGMENT, TS_HEAD SEGMENT "#EXTINF:4.0,\na.t", "text, line 9: the last line is not ended" },
 
 	{ TS_HEAD SEGMENT "#EXT-X-NEW-IN-VERSION-20:1\n", TS_HEAD SEGMENT "#EXT-X-STREAM-INF:BANDWIDTH=1\n",
@@ -75,6 +76,16 @@ static const struct {
 	{ FMP4_HEAD "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1,KEYFORMAT=\"identity\"\n#EXTINF:4,\na.m4s\n",
 	  TS_HEAD "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1,KEYFORMAT=\"identity\"\n" SEGMENT,
 	  "version, line 6: EXT-X-KEY with KEYFORMAT needs EXT-X-VERSION 5" },
+	{ "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n" SEGMENT SEGMENT,
+	  "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n" SEGMENT SEGMENT,
+	  "version, line 4: EXTINF with decimals" },
+	{ "#EXTM3U\n#EXT-X-VERSION:2\n#EXT-X-TARGETDURATION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+	  "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1\n#EXTINF:4,\na.ts\n",
+	  "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+	  "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1\n#EXTINF:4,\na.ts\n",
+	  "version, line 4: EXT-X-KEY with IV needs EXT-X-VERSION 2, the list has 1" },
+	{ TS_HEAD SEGMENT, TS_HEAD "#EXT-X-KEY:NONE\n" SEGMENT, "attributes, line 6: no NAME=value" },
+	{ TS_HEAD SEGMENT, TS_HEAD "#EXT-X-MAP:init.mp4\n" SEGMENT, "attributes, line 6: no NAME=value" },
 	{ TS_HEAD "#EXT-X-KEY:METHOD=NONE\n" SEGMENT, TS_HEAD "#EXT-X-KEY:URI=\"k\"\n" SEGMENT,
 	  "attributes, line 6: no METHOD" },
 
@@ -94,6 +105,11 @@ static const struct {
 
 	{ TS_HEAD "#EXTINF:4,\na.ts\n", TS_HEAD "#EXTINF:4\na.ts\n", "extinf, line 6: \"4\" is no duration" },
 	{ TS_HEAD "#EXTINF:04.000000000000,\na.ts\n", TS_HEAD "#EXTINF:-4.0,\na.ts\n", "extinf, line 6:" },
+	{ TS_HEAD SEGMENT, TS_HEAD "#EXTINF:4.,\na.ts\n", "extinf, line 6:" },
+	{ TS_HEAD SEGMENT, TS_HEAD "#EXTINF:4.0x,\na.ts\n", "extinf, line 6:" },
+	{ "#EXTM3U\n#EXT-X-TARGETDURATION:123456789\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXTINF:123456789,\na.ts\n",
+	  "#EXTM3U\n#EXT-X-TARGETDURATION:1234567890\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXTINF:1234567890,\na.ts\n",
+	  "extinf, line 4:" },
 	{ TS_HEAD SEGMENT, TS_HEAD "#EXTINF:4e0,\na.ts\n", "extinf, line 6:" },
 	{ TS_HEAD SEGMENT, TS_HEAD "#EXTINF:,\na.ts\n", "extinf, line 6:" },
 	{ TS_HEAD SEGMENT, TS_HEAD SEGMENT "b.ts\n", "extinf, line 8: a URI without EXTINF: b.ts" },
@@ -120,6 +136,13 @@ static const struct {
 	  "byte-range, line 6:" },
 	{ TS_HEAD "#EXTINF:4.0,\na%20b.ts\n", TS_HEAD "#EXTINF:4.0,\na b.ts\n", "uri, line 7: byte 0x20" },
 	{ TS_HEAD "#EXTINF:4.0,\na%C3%A4.ts\n", TS_HEAD "#EXTINF:4.0,\n\xc3\xa4.ts\n", "uri, line 7: byte 0xc3" },
+	/* What is shown of a line is short, and cut between characters. */
+	{ TS_HEAD "#EXTINF:4.0,\nabcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0123456789.ts\n",
+	  TS_HEAD "#EXTINF:4.0,\nabcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvw\xc3\xa4yz0123456789.ts\n",
+	  "uri, line 7: byte 0xc3 in \"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvw\" (RFC" },
+	{ TS_HEAD "#EXTINF:4.0,\nabcdefghijklmnopqrstuvwxyz%2a\n",
+	  TS_HEAD "#EXTINF:4.0,\nabcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwx yz.ts\n",
+	  "uri, line 7: byte 0x20 in \"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwx\" (RFC" },
 	{ TS_HEAD SEGMENT, TS_HEAD "#EXTINF:4.0,\na%2.ts\n", "uri, line 7: a broken escape" },
 
 	{ TS_HEAD "#EXT-X-START:TIME-OFFSET=-12.5,PRECISE=YES\n" SEGMENT,

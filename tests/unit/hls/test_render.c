@@ -246,6 +246,9 @@ static void media_refusals(void **state)
 	m.type = HLS_VOD;
 	assert_media_refused(&m, ERR_INVALID, "not ended");
 	m = growing();
+	m.type = (enum hls_playlist_type)7;
+	assert_media_refused(&m, ERR_INVALID, "unknown playlist type 7");
+	m = growing();
 	m.target_duration_s = 3;
 	assert_media_refused(&m, ERR_INVALID, "segment 0 lasts 4.000000 s, too long for a target duration of 3");
 
@@ -348,6 +351,9 @@ static void multivariant_refusals(void **state)
 	rendition.group_id = NULL;
 	assert_multivariant_refused(v, rendition, "GROUP-ID is empty");
 	rendition = a;
+	rendition.uri = "a\"b";
+	assert_multivariant_refused(v, rendition, "audio rendition 0: the address of a\"b");
+	rendition = a;
 	rendition.channels = 0;
 	assert_multivariant_refused(v, rendition, "CHANNELS is 0");
 
@@ -358,23 +364,23 @@ static void multivariant_refusals(void **state)
 	assert_string_equal(e.message, "multivariant playlist: no variants");
 }
 
-/* A name may be in any language. */
-static void names_in_utf8(void **state)
+/* A name may be in any language and have spaces, a URI may end with an escape, and a constant rate is its own peak. */
+static void values_at_the_edge(void **state)
 {
 	(void)state;
 	struct hls_audio_rendition a = voices[0];
-	a.name = "Fran\xc3\xa7"
-		 "ais";
+	a.name = "Français (dit\xc2\xa0: vf)";
 	a.language = "fr";
+	struct hls_variant v = ladder[1];
+	v.average_bandwidth_bps = v.bandwidth_bps;
+	v.uri = "v360%2a";
 	assert_multivariant(
-		&(struct hls_multivariant){
-			.variants = &ladder[1], .variant_count = 1, .audio = &a, .audio_count = 1 },
+		&(struct hls_multivariant){ .variants = &v, .variant_count = 1, .audio = &a, .audio_count = 1 },
 		"#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n"
-		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Fran\xc3\xa7"
-		"ais\",LANGUAGE=\"fr\",DEFAULT=YES,AUTOSELECT=YES,"
-		"CHANNELS=\"2\",URI=\"a0/playlist.m3u8\"\n"
-		"#EXT-X-STREAM-INF:BANDWIDTH=820000,CODECS=\"avc1.4d401e,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=25.000,"
-		"AUDIO=\"audio\"\nv360/playlist.m3u8\n");
+		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Français (dit\xc2\xa0: vf)\",LANGUAGE=\"fr\",DEFAULT=YES,"
+		"AUTOSELECT=YES,CHANNELS=\"2\",URI=\"a0/playlist.m3u8\"\n"
+		"#EXT-X-STREAM-INF:BANDWIDTH=820000,AVERAGE-BANDWIDTH=820000,CODECS=\"avc1.4d401e,mp4a.40.2\","
+		"RESOLUTION=640x360,FRAME-RATE=25.000,AUDIO=\"audio\"\nv360%2a\n");
 }
 
 static void buffer_too_small(void **state)
@@ -486,7 +492,7 @@ int main(void)
 		cmocka_unit_test(media_refusals),
 		cmocka_unit_test(addresses_that_break_the_list),
 		cmocka_unit_test(multivariant_refusals),
-		cmocka_unit_test(names_in_utf8),
+		cmocka_unit_test(values_at_the_edge),
 		cmocka_unit_test(buffer_too_small),
 		cmocka_unit_test(target_durations),
 		cmocka_unit_test(random_lists_pass_the_checker),
