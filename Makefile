@@ -47,7 +47,7 @@ sanitize: ## the tests under ASan+UBSan, and what has threads under TSan
 	$(SETUP) build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 	$(SANITIZED) MILLRACE_SANITIZER=address tests/run --build build-asan --only unit,python tests/scenario
 	$(SETUP) build-tsan -Dwerror=true -Db_sanitize=thread -Db_lundef=false
-	$(SANITIZED) TSAN_OPTIONS=halt_on_error=1 MILLRACE_SANITIZER=thread tests/run --build build-tsan --only unit
+	$(SANITIZED) TSAN_OPTIONS=halt_on_error=1 MILLRACE_SANITIZER=thread tests/run --build build-tsan --only unit,python -- -m threads tests/scenario
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (30), with libFuzzer and ASan
 	tools/deps.sh fuzz
