@@ -41,7 +41,8 @@ done
 [ "${ready:-}" = 1 ] || die "the server is not ready after 10 s: curl $base/readyz"
 
 file=$(curl -fsS -F "file=@$sample" "$base/api/files" | field file_id)
-job=$(curl -fsS -H 'Content-Type: application/json' -d "{\"kind\":\"ladder\",\"file_id\":\"$file\"}" "$base/api/jobs" | field job_id)
+order="{\"kind\":\"ladder\",\"file_id\":\"$file\"}"
+job=$(curl -fsS -H 'Content-Type: application/json' -d "$order" "$base/api/jobs" | field job_id)
 page=$base/#/jobs/$job
 printf '\nrun: watch it being made: %s\n\n' "$page"
 

@@ -3,11 +3,13 @@
  *   SLOW_STORE_ROOT=/tmp/x/store SLOW_STORE_MS=200 LD_PRELOAD=…/slow_store.so build/millrace serve …
  *
  * Every call below that names or holds something under SLOW_STORE_ROOT sleeps SLOW_STORE_MS milliseconds first, on its own
- * thread and no other: open, openat, openat2 (by syscall(2)), read, pread, write, pwrite, sendfile, fsync, fdatasync, linkat, rename,
- * renameat, renameat2, unlinkat. A test that measures other requests meanwhile proves that no HTTP thread waits for the store.
+ * thread and no other: open, openat, openat2 (by syscall(2)), read, pread, write, pwrite, sendfile, fsync, fdatasync,
+ * linkat, rename, renameat, renameat2, unlinkat. A test that measures other requests meanwhile proves that no HTTP thread
+ * waits for the store.
  *
- * Paths are judged after they are resolved by the kernel (/proc/self/fd), relative ones included. Variables that are missing or
- * malformed switch it off. Under ASan set ASAN_OPTIONS=verify_asan_link_order=0. Not for production.
+ * A path is judged as it is written (after the working directory, if relative: links in it are not followed), a descriptor
+ * by what it has open. Variables that are missing or malformed switch it off. Under ASan set
+ * ASAN_OPTIONS=verify_asan_link_order=0. Not for production.
  */
 /* The names as the C library has them: not open as another name of open64, no checked variants in their place. */
 #undef _FILE_OFFSET_BITS
@@ -92,7 +94,8 @@ static bool path_below(int dir, const char *path)
 	bool known = getcwd(joined, sizeof(joined)) != NULL;
 	errno = saved;
 	size_t used = known ? strlen(joined) : 0;
-	return known && snprintf(joined + used, sizeof(joined) - used, "/%s", path) < (int)(sizeof(joined) - used) && below(joined);
+	size_t room = sizeof(joined) - used;
+	return known && snprintf(joined + used, room, "/%s", path) < (int)room && below(joined);
 }
 
 static void slow_path(int dir, const char *path)
@@ -107,7 +110,7 @@ static void slow_fd(int fd)
 		wait_a_while();
 }
 
-/* The next definition of the function that is being replaced; dlsym's answer is a function, which C can't cast from void *. */
+/* The next definition of the function that is replaced; what dlsym answers is a function, which C can't cast from void *. */
 #define NEXT(name)                                           \
 	({                                                   \
 		static __typeof__(&name) _next;              \
