@@ -38,15 +38,21 @@ static void upload_free(struct upload *u)
 	free(u);
 }
 
+/* Row first: nobody sees it from then on, and the row's removal remembers the key until the object is gone too. */
+static int remove_file(struct api *a, const char *user_id, const char *id, struct err *e)
+{
+	_cleanup_free_ char *key = NULL;
+	int r = repo_file_delete(a->o.repo, user_id, id, &key, e);
+	if (r == 0)
+		r = store_delete(a->o.store, key, e);
+	return r < 0 ? r : repo_object_gone(a->o.repo, key, e);
+}
+
 /* Removes what an upload that failed has left. What cannot be removed now is the janitor's. */
 static void discard(struct upload *u)
 {
 	struct err e = { 0 };
-	_cleanup_free_ char *key = NULL;
-	int r = store_delete(u->api->o.store, u->file.key, &e);
-	if (r == 0)
-		r = repo_file_delete(u->api->o.repo, NULL, u->file.id, &key, &e);
-	if (r < 0)
+	if (remove_file(u->api, NULL, u->file.id, &e) < 0)
 		log_warn("upload_discard_failed", LOG_S("file", u->file.id), LOG_E(&e));
 	upload_free(u);
 }
@@ -159,12 +165,7 @@ int files_get(void *ctx, struct http_request *req, struct err *e)
 
 int files_delete(void *ctx, struct http_request *req, struct err *e)
 {
-	struct api *a = ctx;
 	const struct file *f = http_request_resource(req);
-	_cleanup_free_ char *key = NULL;
-	int r = repo_file_delete(a->o.repo, f->user_id, f->id, &key, e);
-	if (r < 0)
-		return r;
-	r = store_delete(a->o.store, key, e);
+	int r = remove_file(ctx, f->user_id, f->id, e);
 	return r < 0 ? r : http_respond_empty(req, 204);
 }

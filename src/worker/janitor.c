@@ -66,15 +66,24 @@ static void remove_job(void *ctx, const struct job *job)
 		log_info("job_removed", LOG_S("job", job->id), LOG_S("user", job->user_id));
 }
 
+static void remove_object(void *ctx, const char *key)
+{
+	struct janitor *j = ctx;
+	struct err e = { 0 };
+	int r = store_delete(j->opts.store, key, &e);
+	if (r == 0)
+		r = repo_object_gone(j->opts.repo, key, &e);
+	if (r < 0)
+		log_warn("janitor_failed", LOG_S("what", "delete an object"), LOG_S("key", key), LOG_E(&e));
+}
+
+/* The row alone: its object is doomed by that, and goes in the same round. */
 static void remove_stale_upload(void *ctx, const struct file *f)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
 	_cleanup_free_ char *key = NULL;
-	int r = store_delete(j->opts.store, f->key, &e);
-	if (r == 0)
-		r = repo_file_delete(j->opts.repo, NULL, f->id, &key, &e);
-	if (r < 0 && r != -ERR_NOT_FOUND)
+	if (repo_file_delete(j->opts.repo, NULL, f->id, &key, &e) < 0 && e.kind != ERR_NOT_FOUND)
 		log_warn("janitor_failed", LOG_S("what", "delete a stale upload"), LOG_S("file", f->id), LOG_E(&e));
 }
 
@@ -85,6 +94,8 @@ static void long_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "expired jobs"), LOG_E(&e));
 	if (repo_file_stale(j->opts.repo, STALE_UPLOAD_MS, BATCH, remove_stale_upload, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "stale uploads"), LOG_E(&e));
+	if (repo_objects_doomed(j->opts.repo, BATCH, remove_object, j, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "deleted files"), LOG_E(&e));
 	if (store_sweep(j->opts.store, STALE_PUT_MS, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "leftovers in the store"), LOG_E(&e));
 }
