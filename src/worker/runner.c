@@ -22,12 +22,13 @@ struct run {
 	struct ladder_spec constants;
 	struct rendition renditions[RENDITIONS_MAX];
 	uint32_t rendition_count;
+	bool *committed_before[RENDITIONS_MAX]; /* by segment of the chunk: a row that an earlier attempt committed */
 	struct source source;
 	/* the object that is arriving */
 	struct task_object head;
 	struct store_put *put;
 	struct sha256_stream *digest;
-	uint32_t committed; /* segments, for the log */
+	uint32_t committed; /* segments that this attempt added, for the log */
 	int64_t done_ticks;
 	int64_t next_heartbeat_mono_ms;
 	/* why the repository told us to stop, or OK */
@@ -70,6 +71,16 @@ static int check_head(const struct run *run, const struct task_object *head, str
 	return 0;
 }
 
+/* Already stored and committed, by another chunk or an earlier attempt: what comes now is compared with it, not stored again. */
+static bool is_committed(const struct run *run, const struct task_object *head)
+{
+	const struct chunk *c = &run->c->chunk;
+	if (head->kind == TASK_OBJECT_INIT)
+		return run->renditions[head->rendition].init_committed;
+	uint32_t i = head->index - c->first_segment;
+	return i < c->segment_count && run->committed_before[head->rendition][i];
+}
+
 static int on_object_begin(void *ctx, const struct task_object *head, struct err *e)
 {
 	struct run *run = ctx;
@@ -78,8 +89,9 @@ static int on_object_begin(void *ctx, const struct task_object *head, struct err
 		return r;
 	run->head = *head;
 	run->digest = sha256_stream_new();
-	if (head->kind == TASK_OBJECT_INIT && head->size_bytes == 0)
-		return 0; /* TS has no init segment; its codecs are all that is to be kept */
+	bool no_object = head->kind == TASK_OBJECT_INIT && head->size_bytes == 0; /* TS: the codecs are all there is to keep */
+	if (no_object || is_committed(run, head))
+		return 0;
 	const struct rendition *rendition = &run->renditions[head->rendition];
 	_cleanup_free_ char *relative = head->kind == TASK_OBJECT_INIT ?
 						key_init(rendition) :
@@ -118,7 +130,7 @@ static int commit(struct run *run, const char *sha256, struct err *e)
 			     .bytes = h->size_bytes };
 	memcpy(s.sha256, sha256, SHA256_HEX_SIZE);
 	int r = repo_commit_segment(run->r->repo, run->c, &s, e);
-	if (r == 0) {
+	if (r == 0 && !is_committed(run, h)) {
 		run->committed++;
 		publisher_nudge(run->r->publisher, run->c->job.id);
 	}
@@ -181,6 +193,9 @@ static int planned(struct run *run, uint32_t rendition, struct segment **ret, ui
 		free(rows);
 		return err_set(e, ERR_INTERNAL, "chunk %u: %u of %u planned segments", c->index, count, c->segment_count);
 	}
+	run->committed_before[rendition] = mr_calloc(count, sizeof(bool));
+	for (uint32_t k = 0; k < count; k++)
+		run->committed_before[rendition][k] = rows[k].committed;
 	while (i < count && rows[i].committed)
 		i++;
 	if (c->first_segment + i < *io_resume)
@@ -200,7 +215,7 @@ static int build_spec(struct run *run, struct ladder_spec *ret, struct err *e)
 	_cleanup_free_ struct segment *video = NULL;
 	_cleanup_free_ struct segment *audio = NULL;
 	for (uint32_t i = 0; i < run->rendition_count; i++) {
-		struct segment *rows;
+		struct segment *rows = NULL;
 		r = planned(run, i, &rows, &resume, e);
 		if (r < 0)
 			return r;
@@ -323,6 +338,8 @@ bool runner_run(const struct runner *r, struct claim *c)
 	int outcome = run_ladder(run, result, &usage, &e);
 	on_object_abort(run);
 	bool healthy = settle(run, outcome, result, &e, &usage);
+	for (uint32_t i = 0; i < RENDITIONS_MAX; i++)
+		free(run->committed_before[i]);
 	free(result);
 	free(run);
 	return healthy;
