@@ -1,0 +1,355 @@
+/* One chunk of a ladder: reads the source once, forwards, and drives the video and the audio pipe until every segment of the
+ * range is handed over. Runs in the task; one thread (encoders have their own).
+ *
+ * Guarantees: the same source, specification and library give the same bytes, however the chunk was interrupted before; memory doesn't grow with
+ * the media's length (one decoded frame, one segment's packets per rendition, at most 32 MiB of packets looked ahead);
+ * nothing is left behind on any way out.
+ *
+ * A chunk begins with the run of segments that holds the first one to be made: encoders begin there, too, so a resumed chunk
+ * gives the bytes that the interrupted one would have given.
+ */
+#include <libavutil/mathematics.h>
+
+#include "base/mem.h"
+#include "media/audio_encode.h"
+#include "media/audio_pipe.h"
+#include "media/media_io.h"
+#include "media/rendition.h"
+#include "media/source.h"
+#include "media/timeline.h"
+#include "media/video_pipe.h"
+
+/* The other stream is this far behind the range's end without a frame: none will come. */
+#define STALL_TICKS (10 * (int64_t)VIDEO_TIMESCALE)
+/* Whether the source goes on behind the plan is found out this much before its end. */
+#define SETTLE_TICKS ((int64_t)VIDEO_TIMESCALE)
+#define PROGRESS_TICKS (VIDEO_TIMESCALE / 2)
+
+struct ladder {
+	struct ladder_spec spec; /* from the run on that is to be made; borrows its arrays */
+	const struct media_io *io;
+	int64_t range_start; /* of the whole chunk */
+	struct timeline timeline;
+	struct source *source;
+	struct rendition renditions[TASK_RUNGS_MAX + 1];
+	uint32_t rendition_count;
+	struct video_pipe *video;
+	struct audio_pipe *audio;
+	struct audio_encode *audio_encoder;
+	AVFrame *frame;
+	bool video_seen, audio_seen;
+	bool source_ended;
+	int64_t reported_ticks, media_ticks; /* progress told, and the media's time when it was */
+};
+
+/* ---- Which part of the chunk ---- */
+
+static bool runs_valid(const struct ladder_spec *s)
+{
+	if (s->run_count == 0 || s->runs[0] != s->first_segment)
+		return false;
+	for (uint32_t i = 1; i < s->run_count; i++)
+		if (s->runs[i] <= s->runs[i - 1] || s->runs[i] >= s->first_segment + s->segment_count)
+			return false;
+	return true;
+}
+
+/* Cuts off the runs that are complete. */
+static void begin_at_run(struct ladder_spec *s)
+{
+	uint32_t run = 0;
+	while (run + 1 < s->run_count && s->runs[run + 1] <= s->resume_segment)
+		run++;
+	uint32_t skipped = s->runs[run] - s->first_segment;
+	s->runs += run;
+	s->run_count -= run;
+	s->first_segment += skipped;
+	s->segment_count -= skipped;
+	if (s->video_ticks)
+		s->video_ticks += skipped;
+	if (s->audio_frames)
+		s->audio_frames += skipped;
+}
+
+/* ---- Setting up ---- */
+
+static struct source_start where_to_begin(const struct ladder *l)
+{
+	int64_t lead = timeline_frames_to_ticks(&l->timeline, AUDIO_ENCODE_LEAD + 2); /* and the resampler's warming up */
+	bool has_audio = l->timeline.audio != NULL;
+	return (struct source_start){
+		.from_start = l->spec.sequential || l->spec.first_segment == 0,
+		.video_ticks = timeline_start(&l->timeline),
+		.audio_ticks = has_audio ? timeline_frames_to_ticks(&l->timeline, l->timeline.audio[0]) - lead : 0,
+	};
+}
+
+static int open_audio(struct ladder *l, struct err *e)
+{
+	struct rendition *r = &l->renditions[l->rendition_count++];
+	rendition_init(r, &l->spec, l->io, &l->timeline, l->rendition_count - 1, true);
+	int rc = audio_encode_new(&l->spec, &l->timeline, r, &l->audio_encoder, e);
+	if (rc < 0)
+		return rc;
+	struct audio_pipe_opts o = {
+		.rate = (int)l->spec.audio_rate,
+		.channels = (int)l->spec.audio_channels,
+		.start = audio_encode_start(l->audio_encoder),
+		.origin_ns = l->spec.origin_ns,
+		.first_pts = AV_NOPTS_VALUE,
+		.sink = audio_encode_samples,
+		.ctx = l->audio_encoder,
+	};
+	const AVCodecParameters *par = source_parameters(l->source, SOURCE_AUDIO);
+	if (par) {
+		o.time_base = source_time_base(l->source, SOURCE_AUDIO);
+		o.first_pts = source_first_audio_pts(l->source);
+		o.frame_samples = par->frame_size;
+		o.codec_rate = par->sample_rate;
+	}
+	return audio_pipe_new(&o, &l->audio, e);
+}
+
+static int open_all(struct ladder *l, const struct task_spec *task, struct err *e)
+{
+	struct source_start from = where_to_begin(l);
+	int r = source_open(task, l->io, &from, &l->source, e);
+	if (r < 0)
+		return r;
+	l->frame = av_frame_alloc();
+	if (!l->frame)
+		return err_set_code(e, ERR_MEDIA, "TASK_MEMORY", "no memory for a frame");
+	if (l->timeline.has_video) {
+		for (uint32_t i = 0; i < l->spec.rung_count; i++)
+			rendition_init(&l->renditions[i], &l->spec, l->io, &l->timeline, i, false);
+		l->rendition_count = l->spec.rung_count;
+		r = video_pipe_new(&l->spec, &l->timeline, source_parameters(l->source, SOURCE_VIDEO), l->renditions, &l->video, e);
+	}
+	if (r == 0 && l->timeline.audio)
+		r = open_audio(l, e);
+	return r;
+}
+
+static void close_all(struct ladder *l)
+{
+	av_frame_free(&l->frame);
+	video_pipe_free(&l->video);
+	audio_pipe_free(&l->audio);
+	audio_encode_free(&l->audio_encoder);
+	for (uint32_t i = 0; i < l->rendition_count; i++)
+		rendition_release(&l->renditions[i]);
+	source_close(&l->source);
+	timeline_release(&l->timeline);
+}
+
+/* ---- Progress ---- */
+
+static int64_t done_ticks(const struct ladder *l)
+{
+	int64_t done = INT64_MAX;
+	if (l->video)
+		done = video_pipe_position(l->video);
+	if (l->audio) {
+		int64_t audio = av_rescale(audio_pipe_position(l->audio), VIDEO_TIMESCALE, l->spec.audio_rate);
+		done = audio < done ? audio : done;
+	}
+	int64_t end = timeline_end_ticks(&l->timeline);
+	done = done < end ? done : end;
+	return done > l->range_start ? done - l->range_start : 0;
+}
+
+/* Also while nothing is made yet (decoding up to the range), so that nobody takes the task for dead. */
+static int report(struct ladder *l, int64_t media_ticks, struct err *e)
+{
+	int64_t done = done_ticks(l);
+	if (media_ticks == INT64_MIN)
+		media_ticks = l->media_ticks;
+	bool due = done - l->reported_ticks >= PROGRESS_TICKS || media_ticks - l->media_ticks >= PROGRESS_TICKS;
+	if (!due)
+		return 0;
+	l->media_ticks = media_ticks > l->media_ticks ? media_ticks : l->media_ticks;
+	if (done > l->reported_ticks)
+		l->reported_ticks = done;
+	struct task_progress p = { .done_ticks = l->reported_ticks, .bytes_read = source_bytes_read(l->source) };
+	return l->io->progress(l->io->ctx, &p, e);
+}
+
+/* ---- The source's frames ---- */
+
+/* Before the plan's end is passed: is there more than the last segment can take in? */
+static int settle_end(struct ladder *l, int64_t ticks, struct err *e)
+{
+	struct timeline *t = &l->timeline;
+	while (t->end == TIMELINE_OPEN && ticks > t->video[t->count] - SETTLE_TICKS) {
+		bool more = false;
+		int r = source_reaches(l->source, t->video[t->count] + TIMELINE_ABSORB_TICKS, &more, e);
+		if (r == 0 && more)
+			r = timeline_grow(t, e);
+		else if (r == 0)
+			timeline_absorb(t);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int64_t frame_duration(const AVFrame *f)
+{
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+	return f->duration;
+#else
+	return f->pkt_duration;
+#endif
+}
+
+static int on_video(struct ladder *l, struct err *e)
+{
+	AVRational tb = source_time_base(l->source, SOURCE_VIDEO);
+	int64_t ticks = source_rescale(l->frame->best_effort_timestamp, tb, l->spec.origin_ns, VIDEO_TIMESCALE);
+	int64_t duration = av_rescale_q(frame_duration(l->frame), tb, av_make_q(1, VIDEO_TIMESCALE));
+	l->video_seen = true;
+	int r = settle_end(l, ticks, e);
+	if (r == 0)
+		r = video_pipe_push(l->video, l->frame, ticks, duration, e);
+	if (r == 0 && video_pipe_done(l->video)) {
+		source_stop(l->source, SOURCE_VIDEO);
+		r = video_pipe_finish(l->video, e);
+	}
+	return r < 0 ? r : report(l, ticks, e);
+}
+
+static int on_audio(struct ladder *l, struct err *e)
+{
+	AVRational tb = source_time_base(l->source, SOURCE_AUDIO);
+	int64_t ticks = source_rescale(l->frame->pts, tb, l->spec.origin_ns, VIDEO_TIMESCALE);
+	int64_t length = l->frame->sample_rate > 0 ? av_rescale(l->frame->nb_samples, VIDEO_TIMESCALE, l->frame->sample_rate) : 0;
+	l->audio_seen = true;
+	int r = settle_end(l, ticks == INT64_MIN ? audio_pipe_end_ticks(l->audio) : ticks + length, e);
+	if (r == 0)
+		r = audio_pipe_push(l->audio, l->frame, e);
+	if (r == 0 && audio_encode_done(l->audio_encoder)) {
+		source_stop(l->source, SOURCE_AUDIO);
+		r = audio_encode_flush(l->audio_encoder, e);
+	}
+	return r < 0 ? r : report(l, ticks, e);
+}
+
+static bool video_wanted(const struct ladder *l)
+{
+	return l->video && !video_pipe_done(l->video);
+}
+
+static bool audio_wanted(const struct ladder *l)
+{
+	return l->audio && !audio_encode_done(l->audio_encoder);
+}
+
+/* One stream is complete and far behind the end of the range, the other hasn't got there: it has no more in this range. */
+static bool stalled(const struct ladder *l)
+{
+	int64_t end = timeline_end_ticks(&l->timeline);
+	if (l->timeline.end != TIMELINE_FIXED || (video_wanted(l) && audio_wanted(l)))
+		return false;
+	int64_t v = source_latest_ticks(l->source, SOURCE_VIDEO), a = source_latest_ticks(l->source, SOURCE_AUDIO);
+	return (v > a ? v : a) > end + STALL_TICKS;
+}
+
+static int read_range(struct ladder *l, struct err *e)
+{
+	while ((video_wanted(l) || audio_wanted(l)) && !stalled(l)) {
+		enum source_kind kind;
+		int r = source_next(l->source, l->frame, &kind, e);
+		if (r < 0)
+			return r;
+		if (kind == SOURCE_END) {
+			if (l->video_seen || l->audio_seen || source_at_start(l->source)) {
+				l->source_ended = true;
+				return 0;
+			}
+			r = source_rewind(l->source, e);
+		} else if (kind == SOURCE_VIDEO) {
+			r = on_video(l, e);
+		} else {
+			r = on_audio(l, e);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- The end ---- */
+
+/* Where the later of the two streams ends. Sound that sticks out of the plan by less than a codec frame is mostly its last frame's
+ * padding: it doesn't move the end. */
+static int64_t source_end_ticks(const struct ladder *l)
+{
+	int64_t video = l->video ? video_pipe_end_ticks(l->video) : INT64_MIN;
+	int64_t audio = l->audio ? audio_pipe_end_ticks(l->audio) : INT64_MIN;
+	int64_t planned = l->timeline.video[l->timeline.count];
+	if (l->audio && audio > planned && audio <= planned + timeline_frames_to_ticks(&l->timeline, 1))
+		audio = planned;
+	return video > audio ? video : audio;
+}
+
+static int finish(struct ladder *l, bool *ret_missing, struct err *e)
+{
+	int r = 0;
+	if (l->source_ended) {
+		if (!l->video_seen && !l->audio_seen)
+			return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "nothing in the source could be decoded");
+		*ret_missing = timeline_finish(&l->timeline, source_end_ticks(l), l->video ? video_pipe_begun(l->video) : 0);
+	}
+	if (video_wanted(l))
+		r = video_pipe_finish(l->video, e);
+	if (r == 0 && audio_wanted(l)) {
+		int64_t frames = timeline_end_frames(&l->timeline) + AUDIO_ENCODE_AHEAD;
+		r = audio_pipe_finish(l->audio, frames * AAC_FRAME_SAMPLES, e);
+		if (r == 0)
+			r = audio_encode_flush(l->audio_encoder, e);
+	}
+	return r < 0 ? r : report(l, l->media_ticks + PROGRESS_TICKS, e);
+}
+
+static struct ladder_result result_of(const struct ladder *l, bool missing)
+{
+	const struct timeline *t = &l->timeline;
+	struct ladder_result res = {
+		.next_segment = t->first + t->count,
+		.end_of_media = missing || l->spec.last,
+		.decode_errors = source_decode_errors(l->source),
+		.frames_in = l->video ? video_pipe_frames_in(l->video) : 0,
+		.frames_out = l->video ? video_pipe_frames_out(l->video) : audio_encode_frames(l->audio_encoder),
+	};
+	if (res.end_of_media) {
+		res.end_video_ticks = t->video[t->count];
+		res.end_audio_frames = t->audio ? t->audio[t->count] : 0;
+	}
+	return res;
+}
+
+int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret, struct err *e)
+{
+	if (task->kind != TASK_LADDER || task->input_count == 0 || !runs_valid(&task->ladder))
+		return err_set(e, ERR_INVALID, "not a ladder chunk, or its runs don't fit its segments");
+	struct ladder l = { .spec = task->ladder, .io = io };
+	int r = timeline_init(&l.timeline, &l.spec, e);
+	if (r < 0)
+		return r;
+	l.range_start = timeline_start(&l.timeline);
+	timeline_release(&l.timeline);
+	begin_at_run(&l.spec);
+	r = timeline_init(&l.timeline, &l.spec, e);
+	l.media_ticks = INT64_MIN / 2;
+	bool missing = false;
+	if (r == 0)
+		r = open_all(&l, task, e);
+	if (r == 0)
+		r = read_range(&l, e);
+	if (r == 0)
+		r = finish(&l, &missing, e);
+	if (r == 0)
+		*ret = result_of(&l, missing);
+	close_all(&l);
+	return r;
+}

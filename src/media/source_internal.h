@@ -1,0 +1,40 @@
+/* What source.c (opening and decoding) and source_seek.c (finding the place to begin) share; nobody else includes it. */
+#pragma once
+
+#include "media/input.h"
+#include "media/packet_queue.h"
+#include "media/source.h"
+
+/* Packets held back while a seek is being proved, or looked ahead at the end. */
+#define SOURCE_AHEAD_MAX_BYTES (32u << 20)
+/* Sound this much before the place that is needed is decoded and thrown away: MP3's bit reservoir, Opus' convergence. */
+#define SOURCE_PREROLL_TICKS 90000
+
+struct source {
+	const struct task_spec *task;
+	const struct media_io *io;
+	struct source_start from;
+	struct media_input *input;
+	uint64_t bytes_before; /* read by inputs that are closed by now */
+	AVCodecContext *decoder[2];
+	int stream[2]; /* index in the container, -1: not there */
+	bool stopped[2];
+	struct packet_queue ahead;
+	bool at_start, end_of_file;
+	int current;   /* the decoder that may have frames, -1: none */
+	int drained;   /* at the end: decoders below this kind are drained */
+	uint32_t read_errors;
+	uint32_t decode_errors;
+	int64_t first_audio_pts;
+	int64_t latest[2];
+};
+
+/* The next packet of a wanted stream from the container (not from the queue); *ret = NULL at the end of the file. */
+int source_read(struct source *s, AVPacket **ret, struct err *e) MR_MUST_USE;
+/* SOURCE_VIDEO or SOURCE_AUDIO. */
+enum source_kind source_packet_kind(const struct source *s, const AVPacket *p);
+int64_t source_packet_ticks(const struct source *s, const AVPacket *p);
+/* Forgets everything read so far: decoders, queue, end of file. */
+void source_forget(struct source *s);
+/* Goes to where s->from can be decoded from. */
+int source_position(struct source *s, struct err *e) MR_MUST_USE;

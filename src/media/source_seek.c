@@ -1,0 +1,110 @@
+/* Finding a place to begin decoding at: see source.h. A container's index and keyframe flags are hints; what the decoder gives is
+ * the proof. (In transport streams the first seek fails ten times out of twelve.) */
+#include <libavformat/avformat.h>
+#include <libavutil/mathematics.h>
+#include <string.h>
+
+#include "media/source_internal.h"
+
+/* After so many packets without a sound there is none near. */
+#define AUDIO_SEARCH_MAX_PACKETS 2000
+/* Silence before the place that is longer than this isn't a bad seek but silence. */
+#define AUDIO_BACKOFF_MAX_TICKS (16 * 90000)
+
+enum verdict { UNDECIDED, GOOD, TOO_LATE };
+
+static int64_t needed_from(const struct source *s)
+{
+	int64_t video = s->decoder[SOURCE_VIDEO] ? s->from.video_ticks : INT64_MAX;
+	int64_t audio = s->decoder[SOURCE_AUDIO] ? s->from.audio_ticks - SOURCE_PREROLL_TICKS : INT64_MAX;
+	return video < audio ? video : audio;
+}
+
+/* How much before the place to look first: reordering and edit lists where there is an index, a GOP where there is none. */
+static int64_t first_margin(const struct source *s)
+{
+	bool indexed = strstr(media_input_format(s->input)->iformat->name, "mp4") || !s->decoder[SOURCE_VIDEO];
+	return indexed ? VIDEO_TIMESCALE / 4 : 2 * VIDEO_TIMESCALE;
+}
+
+static bool seek_to(struct source *s, int64_t ticks)
+{
+	enum source_kind kind = s->decoder[SOURCE_VIDEO] ? SOURCE_VIDEO : SOURCE_AUDIO;
+	int64_t ns = s->task->ladder.origin_ns + av_rescale(ticks, 1000000000, VIDEO_TIMESCALE);
+	int64_t ts = av_rescale_q(ns, av_make_q(1, 1000000000), source_time_base(s, kind));
+	source_forget(s);
+	s->at_start = false;
+	return av_seek_frame(media_input_format(s->input), s->stream[kind], ts, AVSEEK_FLAG_BACKWARD) >= 0;
+}
+
+/* A millisecond of grace: timestamps are rounded to that in Matroska. */
+static enum verdict judge_video(struct source *s, AVFrame *frame, const AVPacket *packet)
+{
+	(void)avcodec_send_packet(s->decoder[SOURCE_VIDEO], packet);
+	av_frame_unref(frame);
+	if (avcodec_receive_frame(s->decoder[SOURCE_VIDEO], frame) < 0)
+		return UNDECIDED;
+	int64_t ticks = source_rescale(frame->best_effort_timestamp, source_time_base(s, SOURCE_VIDEO),
+				       s->task->ladder.origin_ns, VIDEO_TIMESCALE);
+	if (ticks == INT64_MIN)
+		return UNDECIDED;
+	return ticks <= s->from.video_ticks + VIDEO_TIMESCALE / 1000 ? GOOD : TOO_LATE;
+}
+
+static enum verdict judge_audio(const struct source *s, const AVPacket *packet)
+{
+	int64_t ticks = source_packet_ticks(s, packet);
+	if (ticks == INT64_MIN)
+		return UNDECIDED;
+	return ticks <= s->from.audio_ticks - SOURCE_PREROLL_TICKS ? GOOD : TOO_LATE;
+}
+
+/* Reads and decodes until it is clear whether the place is early enough. The packets stay in the queue, the decoders
+ * are fresh again afterwards. *ret_good is false for a place that is too late or shows nothing. */
+static int prove(struct source *s, int64_t margin, AVFrame *frame, bool *ret_good, struct err *e)
+{
+	enum verdict v = s->decoder[SOURCE_VIDEO] ? UNDECIDED : GOOD;
+	enum verdict a = s->decoder[SOURCE_AUDIO] ? UNDECIDED : GOOD;
+	while (v == UNDECIDED || (a == UNDECIDED && s->ahead.count < AUDIO_SEARCH_MAX_PACKETS)) {
+		AVPacket *p = NULL;
+		int r = source_read(s, &p, e);
+		if (r < 0)
+			return r;
+		if (!p || s->ahead.bytes > SOURCE_AHEAD_MAX_BYTES) {
+			if (v == UNDECIDED && !p)
+				v = judge_video(s, frame, NULL);
+			av_packet_free(&p);
+			break;
+		}
+		if (source_packet_kind(s, p) == SOURCE_VIDEO && v == UNDECIDED)
+			v = judge_video(s, frame, p);
+		else if (source_packet_kind(s, p) == SOURCE_AUDIO && a == UNDECIDED)
+			a = judge_audio(s, p);
+		packet_queue_push(&s->ahead, p);
+	}
+	if (s->decoder[SOURCE_VIDEO])
+		avcodec_flush_buffers(s->decoder[SOURCE_VIDEO]);
+	if (margin >= AUDIO_BACKOFF_MAX_TICKS || (a == UNDECIDED && s->decoder[SOURCE_VIDEO]))
+		a = GOOD;
+	*ret_good = v == GOOD && a == GOOD;
+	return 0;
+}
+
+int source_position(struct source *s, struct err *e)
+{
+	AVFrame *frame = av_frame_alloc();
+	if (!frame)
+		return media_averror(e, AVERROR(ENOMEM), "seek");
+	bool good = false;
+	int r = 0;
+	for (int64_t margin = first_margin(s); r == 0 && !good; margin *= 2) {
+		int64_t target = needed_from(s) - margin;
+		if (target <= 0 || !seek_to(s, target))
+			break;
+		r = prove(s, margin, frame, &good, e);
+	}
+	av_frame_free(&frame);
+	if (r < 0 || good)
+		return r;
+	return source_rewind(s, e);
+}

@@ -1,0 +1,204 @@
+/* Rotation, scaling and pixel format: see video_graph.h.
+ *
+ * The graph is described as text, as one would on ffmpeg's command line, and built anew when the source's frames change:
+ *
+ *   [in] transpose, scale, format, setsar, split [out0][s0]; [s0] scale [out1] …
+ */
+#include "media/video_graph.h"
+
+#include <errno.h>
+#include <libavfilter/avfilter.h>
+#include <libavfilter/buffersink.h>
+#include <libavfilter/buffersrc.h>
+#include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
+
+#include "base/buf.h"
+#include "media/averror.h"
+
+#define SCALER "flags=bicubic+accurate_rnd+bitexact"
+
+struct video_graph {
+	const struct ladder_spec *spec;
+	struct video_color color;
+	AVFilterGraph *graph;
+	AVFilterContext *source, *sinks[TASK_RUNGS_MAX];
+	/* what the graph was built for */
+	int width, height, format;
+	AVRational sar;
+	enum AVColorSpace space;
+	enum AVColorRange range;
+};
+
+struct video_color video_color_of(const AVCodecParameters *par)
+{
+	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(par->format);
+	bool rgb = par->color_space == AVCOL_SPC_RGB || (d && (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)));
+	bool tagged = !rgb && par->color_space != AVCOL_SPC_UNSPECIFIED && par->color_space != AVCOL_SPC_RESERVED;
+	bool hd = (par->width < par->height ? par->width : par->height) >= 720;
+	struct video_color c = hd ? (struct video_color){ AVCOL_SPC_BT709, AVCOL_PRI_BT709, AVCOL_TRC_BT709 }
+				  : (struct video_color){ AVCOL_SPC_SMPTE170M, AVCOL_PRI_SMPTE170M, AVCOL_TRC_SMPTE170M };
+	if (tagged) {
+		c.space = par->color_space;
+		c.primaries = par->color_primaries;
+		c.transfer = par->color_trc;
+	}
+	return c;
+}
+
+static const char *rotation(uint32_t degrees)
+{
+	switch (degrees) {
+	case 90:
+		return "transpose=clock,";
+	case 180:
+		return "hflip,vflip,";
+	case 270:
+		return "transpose=cclock,";
+	default:
+		return "";
+	}
+}
+
+/* Only RGB needs to be told its way into YUV; YUV keeps the matrix it came with. */
+static const char *matrix_option(const struct video_graph *g)
+{
+	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(g->format);
+	bool rgb = d && (d->flags & AV_PIX_FMT_FLAG_RGB);
+	if (!rgb)
+		return "";
+	return g->color.space == AVCOL_SPC_BT709 ? ":out_color_matrix=bt709" : ":out_color_matrix=smpte170m";
+}
+
+static void describe(const struct video_graph *g, struct buf *b)
+{
+	const struct ladder_spec *s = g->spec;
+	buf_printf(b, "[in]%s", rotation(s->rotation_degrees));
+	for (uint32_t r = 0; r < s->rung_count; r++) {
+		if (r > 0)
+			buf_printf(b, ";[s%u]", r - 1);
+		buf_printf(b, "scale=%u:%u:" SCALER "%s", s->rungs[r].width, s->rungs[r].height,
+			   r == 0 ? ":out_range=tv" : "");
+		if (r == 0)
+			buf_printf(b, "%s,format=yuv420p,setsar=1", matrix_option(g));
+		if (r + 1 < s->rung_count)
+			buf_printf(b, ",split[out%u][s%u]", r, r);
+		else
+			buf_printf(b, "[out%u]", r);
+	}
+}
+
+static int open_source(struct video_graph *g, const AVFrame *in)
+{
+	g->source = avfilter_graph_alloc_filter(g->graph, avfilter_get_by_name("buffer"), "in");
+	AVBufferSrcParameters *p = av_buffersrc_parameters_alloc();
+	int r = g->source && p ? 0 : AVERROR(ENOMEM);
+	if (r >= 0) {
+		p->format = in->format;
+		p->width = in->width;
+		p->height = in->height;
+		p->time_base = (AVRational){ 1, VIDEO_TIMESCALE };
+		p->sample_aspect_ratio = in->sample_aspect_ratio;
+#if LIBAVFILTER_VERSION_INT >= AV_VERSION_INT(9, 16, 100)
+		p->color_space = in->colorspace;
+		p->color_range = in->color_range;
+#endif
+		r = av_buffersrc_parameters_set(g->source, p);
+	}
+	av_free(p);
+	return r < 0 ? r : avfilter_init_str(g->source, NULL);
+}
+
+static int link_ends(struct video_graph *g, AVFilterInOut *inputs, AVFilterInOut *outputs)
+{
+	/* `inputs` are the description's open inputs: the one to feed; `outputs` its open outputs. */
+	int r = inputs ? avfilter_link(g->source, 0, inputs->filter_ctx, (unsigned)inputs->pad_idx) : AVERROR_BUG;
+	for (AVFilterInOut *o = outputs; r >= 0 && o; o = o->next) {
+		uint32_t rung = (uint32_t)(o->name[3] - '0'); /* "out0" … "out7" */
+		r = rung < g->spec->rung_count ? 0 : AVERROR_BUG;
+		if (r >= 0)
+			r = avfilter_graph_create_filter(&g->sinks[rung], avfilter_get_by_name("buffersink"), o->name, NULL,
+							 NULL, g->graph);
+		if (r >= 0)
+			r = avfilter_link(o->filter_ctx, (unsigned)o->pad_idx, g->sinks[rung], 0);
+	}
+	return r;
+}
+
+static int build(struct video_graph *g, const AVFrame *in)
+{
+	avfilter_graph_free(&g->graph);
+	g->graph = avfilter_graph_alloc();
+	if (!g->graph)
+		return AVERROR(ENOMEM);
+	g->graph->nb_threads = 1;
+	g->width = in->width;
+	g->height = in->height;
+	g->format = in->format;
+	g->sar = in->sample_aspect_ratio;
+	g->space = in->colorspace;
+	g->range = in->color_range;
+	/* for scalers that libavfilter inserts by itself */
+	int r = av_opt_set(g->graph, "scale_sws_opts", SCALER, 0);
+	if (r < 0)
+		return r;
+	struct buf text __attribute__((cleanup(buf_release)));
+	buf_init(&text, 4096);
+	describe(g, &text);
+	AVFilterInOut *inputs = NULL, *outputs = NULL;
+	r = text.failed ? AVERROR(ENOMEM) : open_source(g, in);
+	if (r >= 0)
+		r = avfilter_graph_parse2(g->graph, text.data, &inputs, &outputs);
+	if (r >= 0)
+		r = link_ends(g, inputs, outputs);
+	if (r >= 0)
+		r = avfilter_graph_config(g->graph, NULL);
+	avfilter_inout_free(&inputs);
+	avfilter_inout_free(&outputs);
+	return r;
+}
+
+int video_graph_new(const struct ladder_spec *spec, const struct video_color *color, struct video_graph **ret, struct err *e)
+{
+	if (spec->rung_count == 0 || spec->rung_count > TASK_RUNGS_MAX)
+		return err_set(e, ERR_INVALID, "%u rungs", spec->rung_count);
+	struct video_graph *g = mr_calloc(1, sizeof(*g));
+	g->spec = spec;
+	g->color = *color;
+	*ret = g;
+	return 0;
+}
+
+static bool same_source(const struct video_graph *g, const AVFrame *in)
+{
+	return g->graph && g->width == in->width && g->height == in->height && g->format == in->format &&
+	       g->sar.num == in->sample_aspect_ratio.num && g->sar.den == in->sample_aspect_ratio.den &&
+	       g->space == in->colorspace && g->range == in->color_range;
+}
+
+int video_graph_run(struct video_graph *g, const AVFrame *in, AVFrame *const *out, struct err *e)
+{
+	int r = same_source(g, in) ? 0 : build(g, in);
+	if (r < 0) {
+		avfilter_graph_free(&g->graph);
+		return averror_internal(e, r, "build the filter graph");
+	}
+	AVFrame *copy = av_frame_clone(in);
+	if (!copy)
+		return averror_internal(e, AVERROR(ENOMEM), "filter a frame");
+	copy->pts = 0;
+	r = av_buffersrc_add_frame_flags(g->source, copy, AV_BUFFERSRC_FLAG_PUSH);
+	av_frame_free(&copy);
+	for (uint32_t i = 0; r >= 0 && i < g->spec->rung_count; i++)
+		r = av_buffersink_get_frame(g->sinks[i], out[i]);
+	return r < 0 ? averror_internal(e, r, "filter a frame") : 0;
+}
+
+void video_graph_free(struct video_graph **g)
+{
+	if (!*g)
+		return;
+	avfilter_graph_free(&(*g)->graph);
+	free(*g);
+	*g = NULL;
+}
