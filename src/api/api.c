@@ -47,7 +47,7 @@ static int path_id(struct http_request *req, const char *what, const char **ret,
 int load_file(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e)
 {
 	struct api *a = ctx;
-	const char *id;
+	const char *id = NULL;
 	int r = path_id(req, "file", &id, e);
 	if (r < 0)
 		return r;
@@ -71,7 +71,7 @@ void unload_file(void *ctx, void *file)
 int load_job(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e)
 {
 	struct api *a = ctx;
-	const char *id;
+	const char *id = NULL;
 	int r = path_id(req, "job", &id, e);
 	if (r < 0)
 		return r;

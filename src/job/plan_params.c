@@ -59,13 +59,13 @@ int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct 
 	return 0;
 }
 
-static int read_rungs(const json_t *v, struct ladder_params *p, struct err *e)
+static int read_rungs(json_t *v, struct ladder_params *p, struct err *e)
 {
 	size_t i;
 	json_t *item;
 	if (!json_is_array(v) || json_array_size(v) == 0)
 		return err_set(e, ERR_INVALID, "rungs: expected a list of names such as [\"720p\", \"480p\"]");
-	json_array_foreach((json_t *)v, i, item) {
+	json_array_foreach(v, i, item) {
 		if (!json_is_string(item))
 			return err_set(e, ERR_INVALID, "rungs[%zu]: expected a name such as \"720p\"", i);
 		int r = add_rung(p, json_string_value(item), json_string_length(item), e);
@@ -75,7 +75,7 @@ static int read_rungs(const json_t *v, struct ladder_params *p, struct err *e)
 	return 0;
 }
 
-static int read_field(const char *name, const json_t *v, struct ladder_params *p, struct err *e)
+static int read_field(const char *name, json_t *v, struct ladder_params *p, struct err *e)
 {
 	if (strcmp(name, "container") == 0) {
 		const char *s = json_string_value(v);

@@ -133,9 +133,11 @@ int presentation_media(struct repo *repo, const struct job *j, const char *rendi
 	if (count < p->segments)
 		return err_set(e, ERR_INTERNAL, "rendition %s has %u rows where %u are published", rendition.name, count, p->segments);
 	struct hls_segment *list = mr_calloc(count, sizeof(*list));
-	for (uint32_t i = 0; i < count; i++)
-		list[i] = (struct hls_segment){ .duration_ticks = rows[i].duration_ticks,
-						.uri = beside(key_segment(&rendition, spec.container, rows[i].index)) };
+	char **uris = mr_calloc(count, sizeof(*uris));
+	for (uint32_t i = 0; i < count; i++) {
+		uris[i] = beside(key_segment(&rendition, spec.container, rows[i].index));
+		list[i] = (struct hls_segment){ .duration_ticks = rows[i].duration_ticks, .uri = uris[i] };
+	}
 	_cleanup_free_ char *map = spec.container == CONTAINER_FMP4 ? beside(key_init(&rendition)) : NULL;
 	struct hls_media m = { .type = HLS_EVENT,
 			       .target_duration_s = j->target_duration_s,
@@ -149,7 +151,8 @@ int presentation_media(struct repo *repo, const struct job *j, const char *rendi
 			       .uri_ctx = p->uri_ctx };
 	r = hls_render_media(&m, out, e);
 	for (uint32_t i = 0; i < count; i++)
-		free((char *)list[i].uri);
+		free(uris[i]);
+	free(uris);
 	free(list);
 	return r < 0 ? err_wrap(e, "playlist %s of job %s", rendition.name, j->id) : 0;
 }
