@@ -79,7 +79,7 @@ CREATE TABLE job (
   served_ms BIGINT NOT NULL DEFAULT 0,      -- last claim of a chunk of it: whose turn it is
   CHECK (visible_segments <= segment_count AND published_segments <= visible_segments)
 );
-CREATE UNIQUE INDEX job_by_revision ON job (revision);
+CREATE INDEX job_by_revision ON job (revision);
 CREATE INDEX job_by_user ON job (user_id, created_ms, id);
 CREATE INDEX job_by_user_revision ON job (user_id, revision);
 CREATE INDEX job_by_time ON job (created_ms, id);

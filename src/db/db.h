@@ -57,7 +57,7 @@ void db_release(struct db_conn **conn);
 #define _cleanup_db_conn_ MR_CLEANUP(db_release)
 
 /* Runs fn in a transaction that may write: commits when it returns 0 (or more), else rolls back and returns its error. Runs it again,
- * a few times, where the database was busy. */
+ * a few times, where the database was busy. fn's `e` is never NULL. */
 typedef int (*db_tx_fn)(struct db_conn *c, void *ctx, struct err *e);
 int db_transact(struct db *db, db_tx_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 

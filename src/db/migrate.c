@@ -66,8 +66,11 @@ int db_migrate_list(struct db *db, const struct db_migration *list, size_t count
 	struct migration_run run = { .list = list, .count = count };
 	while (!run.done) {
 		int r = db_transact(db, step, &run, e);
-		if (r < 0)
-			return err_wrap(e, "prepare the database");
+		if (r < 0) {
+			if (e)
+				(void)err_wrap(e, "prepare the database");
+			return r;
+		}
 	}
 	return 0;
 }

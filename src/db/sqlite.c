@@ -177,7 +177,9 @@ static int sqlite_connect(void *shared, struct db_conn **ret, struct err *e)
 	int r = code == SQLITE_OK ? configure(c, s->busy_timeout_ms, e) : db_sqlite_error(c->h, code, "open", e);
 	if (r < 0) {
 		sqlite_disconnect(&c->base);
-		return err_wrap(e, "database %s", s->path);
+		if (e)
+			(void)err_wrap(e, "database %s", s->path);
+		return r;
 	}
 	*ret = &c->base;
 	return 0;

@@ -38,6 +38,11 @@ int repo_file_list(struct repo *r, const char *user_id, uint32_t limit, const ch
 /* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it. Removes the row; the caller deletes the object first or
  * leaves it to the janitor: *ret_key (freed by the caller) tells which. */
 int repo_file_delete(struct repo *r, const char *user_id, const char *id, char **ret_key, struct err *e) MR_MUST_USE;
+/* What repo_file_delete left of a file is its object. Its key is remembered until somebody says that the object is gone, so that a
+ * crash in between leaves nothing behind for ever. */
+typedef void (*repo_key_fn)(void *ctx, const char *key);
+int repo_objects_doomed(struct repo *r, uint32_t limit, repo_key_fn fn, void *ctx, struct err *e) MR_MUST_USE;
+int repo_object_gone(struct repo *r, const char *key, struct err *e) MR_MUST_USE;
 /* Files that never got ready and were last touched before now - age_ms. */
 int repo_file_stale(struct repo *r, int64_t age_ms, uint32_t limit, repo_file_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 
@@ -57,7 +62,8 @@ struct job_new {
 	const char *request_hash;     /* with a key: a repeat must be the same request, else ERR_CONFLICT IDEMPOTENCY_KEY_REUSED */
 };
 /* Job, renditions, planned segments and chunks (the finish chunk last, waiting) in one transaction. With an idempotency key
- * (unique per user, kept 24 h) a repeat gives the first job and *ret_existing = true. */
+ * (unique per user, kept 24 h) a repeat gives the first job and *ret_existing = true. ERR_NOT_FOUND: file_id isn't the user's;
+ * ERR_CONFLICT code FILE_NOT_READY. */
 int repo_job_create(struct repo *r, const struct job_new *n, struct job *ret, bool *ret_existing, struct err *e) MR_MUST_USE;
 int repo_job_get(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 struct job_filter {
@@ -72,7 +78,8 @@ int repo_job_list(struct repo *r, const struct job_filter *f, uint32_t limit, co
 		  char ret_cursor[64], struct err *e) MR_MUST_USE;
 /* pending|processing|streaming → canceled, its open chunks too. ERR_CONFLICT if it is final. */
 int repo_job_cancel(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
-/* failed → pending (chunks that failed or were canceled → ready, failures 0). ERR_CONFLICT otherwise. */
+/* failed → pending (chunks that failed or were canceled → ready, failures 0). ERR_CONFLICT otherwise, and (FILE_GONE) where the
+ * source was deleted since. */
 int repo_job_retry(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 /* A final job → deleting: nobody sees it any more; the janitor removes its objects, then its rows. */
 int repo_job_delete(struct repo *r, const char *user_id, const char *id, struct err *e) MR_MUST_USE;
@@ -88,7 +95,8 @@ int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32
 
 /* ---- work ---- */
 /* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a pending
- * job to processing. Order: jobs by creation, chunks by index. */
+ * job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the user's jobs (a new one first), then
+ * chunks by index: job/repo_work.c. */
 int repo_claim(struct repo *r, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e) MR_MUST_USE;
 /* Prolongs the lease and stores the progress of the chunk (never falling) and of its job. ERR_LOST: stop, it is not yours;
  * ERR_CANCELED: the job was canceled or failed. */

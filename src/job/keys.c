@@ -1,0 +1,107 @@
+/* Object keys. Pure; used wherever an object is put, signed or deleted, so that there is one place that knows the layout. */
+#include "job/keys.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "net/digest.h"
+
+#define EXTENSION_MAX 8
+#define EXTENSION_DEFAULT "bin"
+/* A folder's name has at most 255 bytes on Linux; a user's subject of 256 bytes may be three times as long when encoded. */
+#define USER_KEY_MAX 200
+#define USER_KEY_KEPT 120
+
+static bool is_alnum(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* What is too long keeps its beginning and gets a digest. "~~" never occurs in an encoded name, so no two users meet. */
+static char *shorten(char *take_encoded, const char *user_id)
+{
+	char hex[SHA256_HEX_SIZE];
+	sha256_hex(user_id, strlen(user_id), hex);
+	char *out = mr_asprintf("%.*s~~%s", USER_KEY_KEPT, take_encoded, hex);
+	free(take_encoded);
+	return out;
+}
+
+char *key_user(const char *user_id)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *out = mr_calloc(strlen(user_id) + 1, 3), *to = out;
+	for (const char *s = user_id; *s; s++) {
+		if (is_alnum(*s) || *s == '-' || *s == '_') {
+			*to++ = *s;
+			continue;
+		}
+		unsigned char byte = (unsigned char)*s;
+		*to++ = '~';
+		*to++ = digits[byte >> 4];
+		*to++ = digits[byte & 15];
+	}
+	return to - out > USER_KEY_MAX ? shorten(out, user_id) : out;
+}
+
+/* The name's own, in small letters, if it is a plain one. */
+static void extension_of(const char *file_name, char out[EXTENSION_MAX + 1])
+{
+	const char *dot = strrchr(file_name, '.');
+	size_t n = dot ? strlen(dot + 1) : 0;
+	if (n < 1 || n > EXTENSION_MAX || dot == file_name) {
+		memcpy(out, EXTENSION_DEFAULT, sizeof(EXTENSION_DEFAULT));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		char c = dot[1 + i];
+		if (!is_alnum(c)) {
+			memcpy(out, EXTENSION_DEFAULT, sizeof(EXTENSION_DEFAULT));
+			return;
+		}
+		out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	out[n] = '\0';
+}
+
+char *key_upload(const char *user_id, const char *file_id, const char *file_name)
+{
+	char extension[EXTENSION_MAX + 1];
+	extension_of(file_name, extension);
+	_cleanup_free_ char *user = key_user(user_id);
+	return mr_asprintf("uploads/%s/%s.%s", user, file_id, extension);
+}
+
+char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id)
+{
+	_cleanup_free_ char *user = key_user(user_id);
+	const char *folder = "";
+	switch (kind) {
+	case JOB_LADDER:
+		folder = "hls";
+		break;
+	}
+	return mr_asprintf("%s/%s/%s", folder, user, job_id);
+}
+
+char *key_in_job(const char *prefix, const char *relative)
+{
+	return *prefix ? mr_asprintf("%s/%s", prefix, relative) : mr_strdup(relative);
+}
+
+char *key_init(const struct rendition *r)
+{
+	return mr_asprintf("%s/init.mp4", r->name);
+}
+
+char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index)
+{
+	return mr_asprintf("%s/segment_%03u.%s", r->name, index, c == CONTAINER_TS ? "ts" : "m4s");
+}
+
+char *key_playlist(const struct rendition *r)
+{
+	return mr_asprintf("%s/playlist.m3u8", r->name);
+}

@@ -1,0 +1,252 @@
+/* The repository's files: uploads from their first byte to their deletion. Server process (and the janitor wherever it runs). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "job/repo_internal.h"
+
+struct file_rows {
+	struct file *items;
+	uint32_t count;
+};
+
+static void file_rows_release(struct file_rows *list)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		file_release(&list->items[i]);
+	free(list->items);
+}
+#define _cleanup_file_rows_ MR_CLEANUP(file_rows_release)
+
+/* Gathers the rows, and gives the connection back before anybody is called. */
+static int gather(struct repo *repo, const char *sql, const struct db_params *params, struct file_rows *list, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0)
+		return r;
+	r = db_query(c, sql, params, &rows, e);
+	if (r < 0)
+		return r;
+	while ((r = db_next(rows, e)) > 0) {
+		if (list->count % 16 == 0)
+			list->items = mr_reallocarray(list->items, list->count + 16, sizeof(*list->items));
+		repo_file_row(rows, &list->items[list->count++]);
+	}
+	return r;
+}
+
+static int create_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	const struct file *f = ctx;
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	return db_exec(c,
+		       "INSERT INTO file (" FILE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, 0, NULL, $8, $8)",
+		       DB_PARAMS(DB_TEXT(f->id), DB_TEXT(f->user_id), DB_TEXT(f->name ? f->name : ""),
+				 DB_TEXT(f->content_type ? f->content_type : ""), DB_TEXT(f->key), DB_INT(f->size_bytes),
+				 DB_TEXT(f->sha256), DB_INT(now)),
+		       NULL, e);
+}
+
+int repo_file_create(struct repo *r, const struct file *f, struct err *e)
+{
+	struct file borrowed = *f;
+	return repo_transact(r, "create a file", create_tx, &borrowed, e);
+}
+
+struct ready_tx {
+	const char *id;
+	uint64_t size;
+	const char *sha256, *probe_json;
+};
+
+static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	const struct ready_tx *t = ctx;
+	int64_t now, changes;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	r = db_exec(c, "UPDATE file SET ready = 1, size_bytes = $2, sha256 = $3, probe_json = $4, updated_ms = $5 WHERE id = $1",
+		    DB_PARAMS(DB_TEXT(t->id), DB_INT(t->size), DB_TEXT(t->sha256), DB_TEXT(t->probe_json), DB_INT(now)),
+		    &changes, e);
+	if (r < 0)
+		return r;
+	return changes ? 0 : err_set(e, ERR_NOT_FOUND, "there is no such file");
+}
+
+int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json, struct err *e)
+{
+	struct ready_tx t = { .id = id, .size = size, .sha256 = sha256, .probe_json = probe_json };
+	return repo_transact(r, "finish a file", ready_tx, &t, e);
+}
+
+int repo_file_get(struct repo *repo, const char *user_id, const char *id, struct file *ret, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0)
+		return r;
+	r = db_first(c, "SELECT " FILE_COLUMNS " FROM file WHERE id = $1", DB_PARAMS(DB_TEXT(id)), &rows, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || (user_id && strcmp(user_id, db_text(rows, 1)) != 0))
+		return err_set(e, ERR_NOT_FOUND, "there is no such file");
+	repo_file_row(rows, ret);
+	return 0;
+}
+
+int repo_file_list(struct repo *repo, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn, void *ctx,
+		   char ret_cursor[64], struct err *e)
+{
+	int64_t created_ms = INT64_MAX;
+	char id[UUID_SIZE] = "~"; /* behind every id */
+	if (cursor && *cursor) {
+		int r = repo_cursor_parse(cursor, 'f', &created_ms, id, e);
+		if (r < 0)
+			return r;
+	}
+	if (limit < 1 || limit > REPO_LIST_MAX)
+		limit = limit < 1 ? 1 : REPO_LIST_MAX;
+	_cleanup_file_rows_ struct file_rows list = { 0 };
+	int r;
+	if (user_id)
+		r = gather(repo,
+			   "SELECT " FILE_COLUMNS " FROM file WHERE user_id = $1 AND (created_ms, id) < ($2, $3)"
+			   " ORDER BY created_ms DESC, id DESC LIMIT $4",
+			   DB_PARAMS(DB_TEXT(user_id), DB_INT(created_ms), DB_TEXT(id), DB_INT(limit + 1)), &list, e);
+	else
+		r = gather(repo,
+			   "SELECT " FILE_COLUMNS " FROM file WHERE (created_ms, id) < ($1, $2)"
+			   " ORDER BY created_ms DESC, id DESC LIMIT $3",
+			   DB_PARAMS(DB_INT(created_ms), DB_TEXT(id), DB_INT(limit + 1)), &list, e);
+	if (r < 0)
+		return r;
+	bool more = list.count > limit;
+	uint32_t count = more ? limit : list.count;
+	for (uint32_t i = 0; i < count; i++)
+		fn(ctx, &list.items[i]);
+	ret_cursor[0] = '\0';
+	if (more)
+		repo_cursor_format('f', list.items[count - 1].created_ms, list.items[count - 1].id, ret_cursor);
+	return 0;
+}
+
+struct delete_tx {
+	const char *user_id, *id;
+	char *key;
+};
+
+static int lock_file(struct db_conn *c, struct delete_tx *t, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, object_key", DB_PARAMS(DB_TEXT(t->id)),
+			 &rows, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || (t->user_id && strcmp(t->user_id, db_text(rows, 0)) != 0))
+		return err_set(e, ERR_NOT_FOUND, "there is no such file");
+	free(t->key);
+	t->key = mr_strdup(db_text(rows, 1));
+	return 0;
+}
+
+static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct delete_tx *t = ctx;
+	int r = lock_file(c, t, e);
+	if (r < 0)
+		return r;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	r = db_first(c, "SELECT id FROM job WHERE file_id = $1 AND " JOB_IS_OPEN " LIMIT 1", DB_PARAMS(DB_TEXT(t->id)), &rows, e);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return err_set_code(e, ERR_CONFLICT, "FILE_IN_USE", "job %s reads the file", db_text(rows, 0));
+	int64_t now;
+	r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	r = db_exec(c, "INSERT INTO doomed_object (object_key, doomed_ms) VALUES ($1, $2) ON CONFLICT (object_key) DO NOTHING",
+		    DB_PARAMS(DB_TEXT(t->key), DB_INT(now)), NULL, e);
+	if (r < 0)
+		return r;
+	return db_exec(c, "DELETE FROM file WHERE id = $1", DB_PARAMS(DB_TEXT(t->id)), NULL, e);
+}
+
+int repo_file_delete(struct repo *repo, const char *user_id, const char *id, char **ret_key, struct err *e)
+{
+	struct delete_tx t = { .user_id = user_id, .id = id };
+	int r = repo_transact(repo, "delete a file", delete_tx, &t, e);
+	if (r < 0)
+		free(t.key);
+	else
+		*ret_key = t.key;
+	return r;
+}
+
+int repo_file_stale(struct repo *repo, int64_t age_ms, uint32_t limit, repo_file_fn fn, void *ctx, struct err *e)
+{
+	_cleanup_file_rows_ struct file_rows list = { 0 };
+	/* The age is of days: this machine's clock is near enough to the database's. */
+	int r = gather(repo, "SELECT " FILE_COLUMNS " FROM file WHERE ready = 0 AND updated_ms < $1 ORDER BY updated_ms LIMIT $2",
+		       DB_PARAMS(DB_INT(clock_wall_ms() - age_ms), DB_INT(limit)), &list, e);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < list.count; i++)
+		fn(ctx, &list.items[i]);
+	return 0;
+}
+
+/* ---- objects without a row ---- */
+
+struct key_list {
+	char **keys;
+	uint32_t count;
+};
+
+static int gather_keys(struct repo *repo, uint32_t limit, struct key_list *list, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0)
+		return r;
+	r = db_query(c, "SELECT object_key FROM doomed_object ORDER BY object_key LIMIT $1", DB_PARAMS(DB_INT(limit)), &rows, e);
+	if (r < 0)
+		return r;
+	while ((r = db_next(rows, e)) > 0) {
+		list->keys = mr_reallocarray(list->keys, list->count + 1, sizeof(*list->keys));
+		list->keys[list->count++] = mr_strdup(db_text(rows, 0));
+	}
+	return r;
+}
+
+int repo_objects_doomed(struct repo *repo, uint32_t limit, repo_key_fn fn, void *ctx, struct err *e)
+{
+	struct key_list list = { 0 };
+	int r = gather_keys(repo, limit, &list, e);
+	for (uint32_t i = 0; i < list.count; i++) {
+		if (r >= 0)
+			fn(ctx, list.keys[i]);
+		free(list.keys[i]);
+	}
+	free(list.keys);
+	return r;
+}
+
+static int gone_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	return db_exec(c, "DELETE FROM doomed_object WHERE object_key = $1", DB_PARAMS(DB_TEXT((const char *)ctx)), NULL, e);
+}
+
+int repo_object_gone(struct repo *repo, const char *key, struct err *e)
+{
+	_cleanup_free_ char *copy = mr_strdup(key);
+	return repo_transact(repo, "forget an object", gone_tx, copy, e);
+}

@@ -1,0 +1,318 @@
+/* The repository's queue: claim, heartbeat, give back, fail. Worker process (or the server's worker threads).
+ *
+ * Whose turn it is: users take turns (who was served longest ago first; one who has nothing running yet before all); among a user's
+ * jobs again the one that was served longest ago, a new one first; within a job its chunks by index. So the first chunk of a new
+ * job never waits behind a film: not behind another user's, and of one's own only until the next turn.
+ *
+ * An idle worker's poll is one look at the index of due chunks; it takes no lock.
+ */
+#include <stdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job/repo_internal.h"
+
+
+/* ---- claim ---- */
+
+struct claim_tx {
+	const char *worker_id;
+	int64_t lease_ms;
+	struct claim claim;
+};
+
+static int nothing_to_do(struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is nothing to do");
+}
+
+/* PostgreSQL takes this text, too: the last condition makes it safe there. Many workers would then put the inner choice of the chunk
+ * into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
+static const char claim_sql[] =
+	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3"
+	" WHERE (job_id, idx) = ("
+	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
+	"  FROM job j JOIN (SELECT user_id, MAX(served_ms) AS served_ms FROM job WHERE " JOB_IS_OPEN " GROUP BY user_id) u"
+	"   ON u.user_id = j.user_id"
+	"  WHERE j." JOB_IS_OPEN " AND EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
+	"  ORDER BY u.served_ms, j.served_ms, j.created_ms, j.id LIMIT 1)"
+	" AND due_ms <= $1"
+	" RETURNING " CHUNK_COLUMNS;
+
+/* A job's first claim (of this generation) starts it: processing, or streaming at once where something is visible already. */
+static int start_job(struct db_conn *c, const struct job *j, const struct chunk *k, int64_t now, struct err *e)
+{
+	enum job_status next = job_after(j->status, JOB_EVENT_CLAIM);
+	if (!next)
+		return err_set(e, ERR_INTERNAL, "a chunk of job %s is due, but the job is %s", j->id, job_status_name(j->status));
+	if (j->visible_segments > 0)
+		next = job_after(next, JOB_EVENT_SHOW);
+	int r = db_exec(c, "UPDATE job SET served_ms = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(j->id), DB_INT(now)), NULL, e);
+	if (r < 0 || next == j->status)
+		return r;
+	r = db_exec(c,
+		    "UPDATE job SET status = $2, stage = $3, run_ms = $4, run_ticks = done_ticks,"
+		    " started_ms = CASE WHEN started_ms = 0 THEN $4 ELSE started_ms END WHERE id = $1",
+		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_TEXT(k->kind == CHUNK_FINISH ? "finishing" : "encoding"), DB_INT(now)),
+		    NULL, e);
+	return r < 0 ? r : repo_revise(c, j->id, now, e);
+}
+
+static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct claim_tx *t = ctx;
+	claim_release(&t->claim);
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	r = db_first(c, claim_sql, DB_PARAMS(DB_INT(now), DB_TEXT(t->worker_id), DB_INT(now + t->lease_ms)), &rows, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return nothing_to_do(e);
+	struct claim *k = &t->claim;
+	repo_chunk_row(rows, &k->chunk);
+	r = repo_job_lock(c, NULL, k->chunk.job_id, &k->job, e);
+	if (r < 0)
+		return r;
+	r = start_job(c, &k->job, &k->chunk, now, e);
+	if (r < 0)
+		return r;
+	job_release(&k->job);
+	return repo_job_load(c, NULL, k->chunk.job_id, &k->job, e);
+}
+
+static int anything_due(struct repo *repo, bool *ret, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int64_t now;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
+		return r;
+	r = db_first(c, "SELECT 1 FROM chunk WHERE due_ms <= $1 LIMIT 1", DB_PARAMS(DB_INT(now)), &rows, e);
+	if (r < 0)
+		return r;
+	*ret = r > 0;
+	return 0;
+}
+
+int repo_claim(struct repo *repo, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e)
+{
+	bool due;
+	int r = anything_due(repo, &due, e);
+	if (r < 0)
+		return r;
+	if (!due)
+		return nothing_to_do(e);
+	struct claim_tx t = { .worker_id = worker_id, .lease_ms = lease_ms };
+	r = repo_transact(repo, "claim", claim_tx, &t, e);
+	if (r < 0) {
+		claim_release(&t.claim);
+		return r;
+	}
+	t.claim.lease_ms = lease_ms;
+	(void)snprintf(t.claim.worker_id, sizeof(t.claim.worker_id), "%s", worker_id);
+	*ret = t.claim;
+	return 0;
+}
+
+/* ---- heartbeat ---- */
+
+struct heartbeat_tx {
+	const struct claim *claim;
+	int64_t done_ticks;
+};
+
+static int heartbeat_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	const struct heartbeat_tx *t = ctx;
+	struct fence f;
+	int r = repo_fence(c, t->claim, &f, e);
+	if (r < 0)
+		return r;
+	int64_t done = t->done_ticks < f.chunk.weight_ticks ? t->done_ticks : f.chunk.weight_ticks;
+	int64_t added = done - f.chunk.done_ticks;
+	if (added <= 0)
+		return 0;
+	r = db_exec(c, "UPDATE chunk SET done_ticks = $3 WHERE job_id = $1 AND idx = $2",
+		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(f.chunk.index), DB_INT(done)), NULL, e);
+	return r < 0 ? r : repo_progress(c, f.chunk.job_id, f.now_ms, added, e);
+}
+
+int repo_heartbeat(struct repo *repo, const struct claim *claim, int64_t done_ticks, struct err *e)
+{
+	struct heartbeat_tx t = { .claim = claim, .done_ticks = done_ticks };
+	return repo_transact(repo, "heartbeat", heartbeat_tx, &t, e);
+}
+
+/* ---- failed, released ---- */
+
+struct failed_tx {
+	const struct claim *claim;
+	const struct err *why;
+	double jitter;
+	bool final;
+};
+
+static int fail_job(struct db_conn *c, const struct fence *f, const struct err *why, struct err *e)
+{
+	struct job j = { 0 };
+	int r = repo_job_lock(c, NULL, f->chunk.job_id, &j, e);
+	if (r < 0)
+		return r;
+	enum job_status next = job_after(j.status, JOB_EVENT_FAIL);
+	job_release(&j);
+	if (!next)
+		return err_set(e, ERR_INTERNAL, "a chunk of job %s runs, but the job does not", f->chunk.job_id);
+	r = repo_cancel_chunks(c, f->chunk.job_id, e);
+	if (r < 0)
+		return r;
+	r = db_exec(c,
+		    "UPDATE job SET status = $2, error_code = $3, error_message = $4, error_retriable = $5, finished_ms = $6, speed = 0,"
+		    " eta_seconds = -1 WHERE id = $1",
+		    DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(next), DB_TEXT(err_code(why)), DB_TEXT(why->message),
+			      DB_INT(why->retriable), DB_INT(f->now_ms)),
+		    NULL, e);
+	return r < 0 ? r : repo_revise(c, f->chunk.job_id, f->now_ms, e);
+}
+
+static int failed_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct failed_tx *t = ctx;
+	const struct retry_policy policy = RETRY_POLICY_DEFAULT;
+	struct fence f;
+	int r = repo_fence(c, t->claim, &f, e);
+	if (r < 0)
+		return r;
+	uint32_t failures = f.chunk.failures + 1;
+	t->final = retry_is_final(&policy, failures, t->why->retriable);
+	int64_t again_ms = f.now_ms + retry_delay_ms(&policy, failures, t->jitter);
+	r = db_exec(c, "UPDATE chunk SET state = $3, failures = $4, due_ms = $5, worker = '' WHERE job_id = $1 AND idx = $2",
+		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(f.chunk.index), DB_INT(t->final ? CHUNK_FAILED : CHUNK_READY),
+			      DB_INT(failures), t->final ? DB_NULL : DB_INT(again_ms)),
+		    NULL, e);
+	if (r < 0 || !t->final)
+		return r;
+	return fail_job(c, &f, t->why, e);
+}
+
+int repo_chunk_failed(struct repo *repo, const struct claim *claim, const struct err *why, bool *ret_final, struct err *e)
+{
+	uint16_t random;
+	random_bytes(&random, sizeof(random));
+	const struct err cause = *why; /* `why` may be `e` */
+	struct failed_tx t = { .claim = claim, .why = &cause, .jitter = random / 32767.5 - 1 };
+	int r = repo_transact(repo, "note a failure", failed_tx, &t, e);
+	if (r >= 0)
+		*ret_final = t.final;
+	return r;
+}
+
+static int release_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	const struct claim *claim = ctx;
+	struct fence f;
+	int r = repo_fence(c, claim, &f, e);
+	if (r < 0)
+		return r;
+	return db_exec(c, "UPDATE chunk SET state = 2, due_ms = $3, worker = '' WHERE job_id = $1 AND idx = $2",
+		       DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(f.chunk.index), DB_INT(f.now_ms)), NULL, e);
+}
+
+int repo_chunk_release(struct repo *repo, const struct claim *c, struct err *e)
+{
+	struct claim borrowed = *c;
+	return repo_transact(repo, "give a chunk back", release_tx, &borrowed, e);
+}
+
+/* ---- workers that are gone ---- */
+
+struct release_workers_tx {
+	char **workers;
+	uint32_t count;
+	int64_t released;
+};
+
+static int release_workers_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct release_workers_tx *t = ctx;
+	t->released = 0;
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	for (uint32_t i = 0; i < t->count && r >= 0; i++) {
+		int64_t changes = 0;
+		r = db_exec(c, "UPDATE chunk SET state = 2, due_ms = $2, worker = '' WHERE worker = $1 AND state = 3",
+			    DB_PARAMS(DB_TEXT(t->workers[i]), DB_INT(now)), &changes, e);
+		t->released += changes;
+	}
+	return r;
+}
+
+static int holders(struct repo *repo, struct release_workers_tx *t, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0)
+		return r;
+	r = db_query(c, "SELECT DISTINCT worker FROM chunk WHERE state = 3", DB_NO_PARAMS, &rows, e);
+	if (r < 0)
+		return r;
+	while ((r = db_next(rows, e)) > 0) {
+		t->workers = mr_reallocarray(t->workers, t->count + 1, sizeof(*t->workers));
+		t->workers[t->count++] = mr_strdup(db_text(rows, 0));
+	}
+	return r;
+}
+
+/* Keeps those of which `gone` says true. */
+static void keep_gone(struct release_workers_tx *t, bool (*gone)(void *ctx, const char *worker_id), void *ctx)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < t->count; i++) {
+		if (gone(ctx, t->workers[i]))
+			t->workers[kept++] = t->workers[i];
+		else
+			free(t->workers[i]);
+	}
+	t->count = kept;
+}
+
+int repo_release_workers(struct repo *repo, bool (*gone)(void *ctx, const char *worker_id), void *ctx, uint32_t *ret_count,
+			 struct err *e)
+{
+	struct release_workers_tx t = { 0 };
+	int r = holders(repo, &t, e);
+	if (r >= 0)
+		keep_gone(&t, gone, ctx);
+	if (r >= 0 && t.count)
+		r = repo_transact(repo, "give back the chunks of workers that are gone", release_workers_tx, &t, e);
+	if (r >= 0)
+		*ret_count = (uint32_t)t.released;
+	for (uint32_t i = 0; i < t.count; i++)
+		free(t.workers[i]);
+	free(t.workers);
+	return r < 0 ? r : 0;
+}
+
+int repo_next_due(struct repo *repo, int64_t *ret_ms, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int64_t now;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
+		return r;
+	r = db_first(c, "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL", DB_NO_PARAMS, &rows, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || db_is_null(rows, 0))
+		*ret_ms = -1;
+	else
+		*ret_ms = db_int(rows, 0) > now ? db_int(rows, 0) - now : 0;
+	return 0;
+}
