@@ -68,7 +68,7 @@ function fallbackMessage(status: number): string {
 		case 0:
 			return 'The server does not answer. It may be restarting, or the network is down.';
 		case 401:
-			return 'Please sign in.';
+			return 'That sign-in was not accepted.';
 		case 404:
 			return 'That does not exist any more.';
 		case 413:

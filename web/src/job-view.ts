@@ -90,7 +90,7 @@ export class JobView {
 		this.drawProgress(job);
 		this.drawError(job);
 		this.drawActions(job);
-		this.feedPlayer(job);
+		this.feedPlayer(job, before !== null && isActive(before.status));
 		if (before?.status !== job.status) {
 			announce(`${format.jobName(job)}: ${format.statusName(job.status)}`);
 			this.hooks.changed(job);
@@ -145,11 +145,12 @@ export class JobView {
 		show(this.copyButton, Boolean(job.streaming?.playlist_url) && navigator.clipboard !== undefined);
 	}
 
-	private feedPlayer(job: Job): void {
+	/** Who saw the job at work wants to watch; who opens a finished one may want to look around first. */
+	private feedPlayer(job: Job, wasActive: boolean): void {
 		const url = job.streaming?.playlist_url;
 		const active = isActive(job.status);
 		this.player.setGrowing(active);
-		if (url && !this.player.isAttached) this.player.attach(url, active);
+		if (url && !this.player.isAttached) this.player.attach(url, active || wasActive);
 		if (!url && !active) this.player.detach();
 		const cover: Partial<Record<Job['status'], string>> = {
 			pending: 'In the queue',

@@ -53,7 +53,7 @@ export class SignIn {
 			show(this.section, false);
 			if (await this.check()) this.entered();
 		} catch (error) {
-			setText(problem, error instanceof ApiError && error.status !== 401 ? error.message : 'That token was not accepted.');
+			setText(problem, error instanceof ApiError ? error.message : String(error));
 			this.token.focus();
 		}
 	}
