@@ -24,7 +24,7 @@ BELOW = {
     'db': _LOW,
     'bus': _LOW,
     'hls': {'base'},
-    'http': _SERVICES,
+    'http': _SERVICES | {'store'},
     'store': _SERVICES,
     'job': _POLICY,
     'worker': _POLICY | {'job'},
