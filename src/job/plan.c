@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "job/plan_rungs.h"
@@ -191,7 +192,8 @@ static void add_renditions(struct ladder_plan *p, const struct probe_stream *v, 
 	struct rendition *r = &p->renditions[p->rendition_count];
 	*r = (struct rendition){ .index = p->rendition_count++, .is_audio = true, .channels = s->audio_channels };
 	(void)snprintf(r->name, sizeof(r->name), "audio");
-	(void)snprintf(r->language, sizeof(r->language), "%s", a->language);
+	if (strcmp(a->language, "und") != 0) /* ISO 639-2's word for "nobody said" */
+		(void)snprintf(r->language, sizeof(r->language), "%s", a->language);
 	r->timescale = s->audio_rate;
 	r->declared_bps = plan_declared_audio_bps(s->audio_bitrate_bps);
 }
