@@ -71,7 +71,8 @@ static void boundaries(int64_t **ret, uint32_t count, int64_t step)
 void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 {
 	*p = (struct ladder_plan){ .target_duration_s = 4, .rendition_count = 3 };
-	p->spec = (struct ladder_spec){ .video_stream = 0, .audio_stream = 1, .rung_count = 2, .audio_rate = 48000 };
+	p->spec = (struct ladder_spec){ .video_stream = 0, .audio_stream = 1, .segment_ticks = SEGMENT_TICKS, .rung_count = 2,
+					.audio_rate = 48000 };
 	p->renditions[0] = (struct rendition){ .index = 0, .name = "720p", .width = 1280, .height = 720, .frame_rate_milli = 25000,
 					       .timescale = VIDEO_TIMESCALE, .declared_bps = 3000000 };
 	p->renditions[1] = (struct rendition){ .index = 1, .name = "360p", .width = 640, .height = 360, .frame_rate_milli = 25000,
@@ -164,10 +165,15 @@ struct segment segment_at(uint32_t rendition, uint32_t index)
 	return s;
 }
 
+int commit_init(struct repo *repo, const struct claim *c, uint32_t rendition, struct err *e)
+{
+	return repo_commit_init(repo, c, rendition, rendition == 2 ? "mp4a.40.2" : "avc1.64001f", 700 + rendition, "1n1t", e);
+}
+
 void commit_inits(struct repo_fixture *f, const struct claim *c)
 {
 	for (uint32_t i = 0; i < c->job.rendition_count; i++)
-		OK(repo_commit_init(f->repo, c, i, i == 2 ? "mp4a.40.2" : "avc1.64001f", 700 + i, "1n1t", &f->e));
+		OK(commit_init(f->repo, c, i, &f->e));
 }
 
 void commit_segments(struct repo_fixture *f, const struct claim *c, uint32_t first, uint32_t end)

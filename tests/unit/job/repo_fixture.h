@@ -59,6 +59,7 @@ void make_file(struct repo_fixture *f, const char *user, char id[UUID_SIZE]);
 struct claim claim_as(struct repo_fixture *f, const char *worker);
 #define _cleanup_claim_ MR_CLEANUP(claim_release)
 struct segment segment_at(uint32_t rendition, uint32_t index);
+int commit_init(struct repo *repo, const struct claim *c, uint32_t rendition, struct err *e) MR_MUST_USE;
 void commit_inits(struct repo_fixture *f, const struct claim *c);
 /* Segments first … end - 1 of every rendition. */
 void commit_segments(struct repo_fixture *f, const struct claim *c, uint32_t first, uint32_t end);
