@@ -21,6 +21,7 @@
 #define PROBE_MAX_BYTES (1u << 20)	/* to recognise the format */
 #define ANALYZE_MAX_BYTES (10u << 20)	/* to find the streams' parameters */
 #define ANALYZE_MAX_US 10000000
+#define PIXELS_MAX (8192 * 8192) /* twice 8K; what claims more is a bomb */
 #define ERROR_CHARS 256
 
 /* Containers and elementary streams that carry sound or moving pictures by themselves. Left out on purpose: what names further
@@ -188,6 +189,21 @@ static int recognise(struct media_input *in, const AVInputFormat **ret, struct e
 	return 0;
 }
 
+/* Looks into the packets; the decoders that it opens for that get the same bounds as ours. */
+static int find_streams(AVFormatContext *f)
+{
+	AVDictionary *options[TASK_STREAMS_MAX] = { NULL };
+	const unsigned count = f->nb_streams;
+	int r = 0;
+	for (unsigned i = 0; i < count && i < TASK_STREAMS_MAX && r >= 0; i++)
+		r = av_dict_set_int(&options[i], "max_pixels", PIXELS_MAX, 0);
+	if (r >= 0)
+		r = avformat_find_stream_info(f, count ? options : NULL);
+	for (unsigned i = 0; i < TASK_STREAMS_MAX; i++)
+		av_dict_free(&options[i]);
+	return r;
+}
+
 static int open_format(struct media_input *in, struct err *e)
 {
 	const AVInputFormat *found = NULL;
@@ -214,9 +230,11 @@ static int open_format(struct media_input *in, struct err *e)
 	if (r == AVERROR(ENOMEM)) /* libav has one answer for both */
 		return err_set_code(e, ERR_MEDIA, "TASK_MEMORY",
 				    "%s: more than %d streams, or more memory than a task may have", what, TASK_STREAMS_MAX);
+	if (r == AVERROR_EOF && !in->failed)
+		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "%s: the file ends before any media", what);
 	if (r < 0)
 		return media_input_error(in, r, e, what);
-	r = avformat_find_stream_info(in->format, NULL);
+	r = find_streams(in->format);
 	if (r < 0 || in->failed)
 		return media_input_error(in, r, e, "find the streams");
 	return 0;
@@ -271,6 +289,7 @@ int media_decoder_open(const AVStream *st, int threads, AVCodecContext **ret, st
 	if (r >= 0) {
 		c->pkt_timebase = st->time_base;
 		c->thread_count = threads;
+		c->max_pixels = PIXELS_MAX;
 		r = avcodec_open2(c, codec, NULL);
 	}
 	if (r < 0) {

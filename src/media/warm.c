@@ -36,12 +36,16 @@ static void run_encoder(AVCodecContext *c)
 	AVFrame *f = av_frame_alloc();
 	AVPacket *p = av_packet_alloc();
 	if (f && p) {
-		f->width = c->width;
-		f->height = c->height;
-		f->sample_rate = c->sample_rate;
-		f->nb_samples = c->frame_size;
-		f->format = c->codec_type == AVMEDIA_TYPE_VIDEO ? (int)c->pix_fmt : (int)c->sample_fmt;
-		(void)av_channel_layout_copy(&f->ch_layout, &c->ch_layout);
+		if (c->codec_type == AVMEDIA_TYPE_VIDEO) {
+			f->width = c->width;
+			f->height = c->height;
+			f->format = c->pix_fmt;
+		} else {
+			f->nb_samples = c->frame_size;
+			f->sample_rate = c->sample_rate;
+			f->format = c->sample_fmt;
+			(void)av_channel_layout_copy(&f->ch_layout, &c->ch_layout);
+		}
 		f->pts = 0;
 		if (av_frame_get_buffer(f, 0) >= 0 && avcodec_send_frame(c, f) >= 0 && avcodec_send_frame(c, NULL) >= 0)
 			while (avcodec_receive_packet(c, p) >= 0)
@@ -57,11 +61,14 @@ static void warm_encoder(const char *name)
 	AVCodecContext *c = codec ? avcodec_alloc_context3(codec) : NULL;
 	if (!c)
 		return;
-	c->width = c->height = 64;
-	c->pix_fmt = AV_PIX_FMT_YUV420P;
-	c->sample_fmt = AV_SAMPLE_FMT_FLTP;
-	c->sample_rate = 48000;
-	av_channel_layout_default(&c->ch_layout, 2);
+	if (codec->type == AVMEDIA_TYPE_VIDEO) {
+		c->width = c->height = 64;
+		c->pix_fmt = AV_PIX_FMT_YUV420P;
+	} else {
+		c->sample_rate = 48000;
+		c->sample_fmt = AV_SAMPLE_FMT_FLTP;
+		av_channel_layout_default(&c->ch_layout, 2);
+	}
 	c->time_base = (AVRational){ 1, 25 };
 	c->thread_count = 1;
 	if (avcodec_open2(c, codec, NULL) >= 0)

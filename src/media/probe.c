@@ -1,0 +1,427 @@
+/* The probe: what a file holds, whether it can be decoded, how long it is, and whether chunks may seek in it. Runs in the task.
+ *
+ * A duration is taken from the index of a plain MP4, which lists every sample; of everything else the packets are counted up to
+ * SCAN_LIKELY_MAX bytes, and beyond that wherever the header doesn't tell or can't be believed. Decoders of the best candidates
+ * have to show a first picture or sound, so that a job fails here, in a second, and not in its first chunk.
+ */
+#include <libavutil/avstring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/input.h"
+#include "media/probe_stream.h"
+#include "media/probe_walk.h"
+
+#define SCAN_LIKELY_MAX (64ull << 20)	  /* counted even though the header tells */
+#define SCAN_UNCERTAIN_MAX (256ull << 20) /* counted if the header is doubtful; without any duration there is no limit */
+#define CANDIDATES_MAX 4		  /* streams of a kind whose decoder is tried */
+#define BITS_PER_SECOND_MIN 100		  /* less than that over the whole file: the header lies */
+#define NS_PER_SECOND 1000000000
+
+struct probe {
+	struct media_input *in;
+	AVFormatContext *f;
+	uint64_t size_bytes;
+	bool plain_mp4; /* every sample is in the index, and in the file */
+	struct probe_walk walk;
+	struct probe_result r;
+};
+
+/* ---- what the container is ---- */
+
+static bool format_is(const struct probe *p, const char *names)
+{
+	return av_match_list(p->f->iformat->name, names, ',');
+}
+
+/* An MP4 whose moov lists all samples, and whose samples lie within the file. A fragmented one has (nearly) none in its moov. */
+static bool index_is_complete(const struct probe *p)
+{
+	if (!format_is(p, "mp4"))
+		return false;
+	for (unsigned i = 0; i < p->f->nb_streams; i++) {
+		AVStream *st = p->f->streams[i];
+		const enum AVMediaType type = st->codecpar->codec_type;
+		if (type != AVMEDIA_TYPE_VIDEO && type != AVMEDIA_TYPE_AUDIO)
+			continue;
+		const int n = avformat_index_get_entries_count(st);
+		if (st->disposition & AV_DISPOSITION_ATTACHED_PIC)
+			continue;
+		if (n <= 0 || st->nb_frames <= 0 || st->duration <= 0)
+			return false;
+		const AVIndexEntry *last = avformat_index_get_entry(st, n - 1);
+		if (last->pos < 0 || last->size < 0 || (uint64_t)last->pos + (uint64_t)last->size > p->size_bytes)
+			return false;
+	}
+	return true;
+}
+
+static bool header_is_believable(const struct probe *p)
+{
+	const int64_t us = p->f->duration;
+	if (us <= 0 || p->f->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
+		return false;
+	return (double)p->size_bytes * 8 / ((double)us / AV_TIME_BASE) >= BITS_PER_SECOND_MIN;
+}
+
+static bool should_scan(const struct probe *p)
+{
+	if (p->plain_mp4)
+		return false;
+	if (p->f->duration <= 0 || format_is(p, "mp4"))
+		return true;
+	return p->size_bytes <= (header_is_believable(p) ? SCAN_LIKELY_MAX : SCAN_UNCERTAIN_MAX);
+}
+
+/* ---- streams ---- */
+
+static bool is_candidate(const struct probe_stream *s, enum stream_kind kind)
+{
+	return s->kind == kind && !s->attached_picture;
+}
+
+/* Larger is better: the one that is marked, then the larger picture or the more channels, then the first. */
+static uint64_t merit(const struct probe_stream *s)
+{
+	uint64_t size = s->kind == STREAM_VIDEO ? (uint64_t)s->width * s->height : s->channels;
+	return (s->is_default ? 1ull << 48 : 0) + (size << 6) + (TASK_STREAMS_MAX - s->index);
+}
+
+/* The best stream of a kind below `below` in merit, or -1. */
+static int32_t next_best(const struct probe_result *r, enum stream_kind kind, uint64_t below)
+{
+	int32_t best = -1;
+	for (uint32_t i = 0; i < r->stream_count; i++)
+		if (is_candidate(&r->streams[i], kind) && merit(&r->streams[i]) < below &&
+		    (best < 0 || merit(&r->streams[i]) > merit(&r->streams[best])))
+			best = (int32_t)i;
+	return best;
+}
+
+static void try_candidates(struct probe *p, enum stream_kind kind)
+{
+	uint64_t below = UINT64_MAX;
+	for (int i = 0; i < CANDIDATES_MAX; i++) {
+		const int32_t index = next_best(&p->r, kind, below);
+		if (index < 0)
+			return;
+		below = merit(&p->r.streams[index]);
+		probe_walk_try(&p->walk, (uint32_t)index);
+	}
+}
+
+static int32_t best_decodable(const struct probe_result *r, enum stream_kind kind)
+{
+	uint64_t below = UINT64_MAX;
+	int32_t index;
+	while ((index = next_best(r, kind, below)) >= 0) {
+		if (r->streams[index].decodable)
+			return index;
+		below = merit(&r->streams[index]);
+	}
+	return -1;
+}
+
+static bool complete(const struct probe_stream *s)
+{
+	return s->kind == STREAM_VIDEO ? s->width && s->height : s->sample_rate && s->channels;
+}
+
+/* ---- regularity ---- */
+
+/* Steps between samples of an MP4's index, which a walk of a few packets wouldn't show. */
+static bool index_is_regular(AVStream *st)
+{
+	const int n = avformat_index_get_entries_count(st);
+	int64_t min = INT64_MAX, max = 0;
+	for (int i = 1; i < n; i++) {
+		const int64_t step = avformat_index_get_entry(st, i)->timestamp - avformat_index_get_entry(st, i - 1)->timestamp;
+		min = step < min ? step : min;
+		max = step > max ? step : max;
+	}
+	return n > 1 && max - min <= 1;
+}
+
+/* Time stamps of coarse clocks (milliseconds) differ by one unit from frame to frame. */
+static bool packets_are_regular(const struct walked_stream *w)
+{
+	return w->steps > 0 && w->min_step > 0 && w->max_step - w->min_step <= 1;
+}
+
+static bool near(double a, double b)
+{
+	return a > b * 0.98 && a < b * 1.02;
+}
+
+/* The rate as it was counted, where the header has none or another one. */
+static void correct_frame_rate(struct probe_stream *s, const struct walked_stream *w, AVRational time_base)
+{
+	if (w->steps < 2 || w->last_dts <= w->first_dts)
+		return;
+	const double counted = (double)w->steps / ((double)(w->last_dts - w->first_dts) * av_q2d(time_base));
+	const double told = (double)s->fps_num / s->fps_den;
+	/* frames missing at a cut don't change the rate of the rest */
+	const double usual = w->min_step > 0 ? 1 / ((double)w->min_step * av_q2d(time_base)) : counted;
+	if (counted > 1000 || near(told, counted) || (near(told, usual) && told < counted * 1.2))
+		return;
+	const AVRational q = av_d2q(counted, 60000);
+	if (q.num > 0 && q.den > 0) {
+		s->fps_num = (uint32_t)q.num;
+		s->fps_den = (uint32_t)q.den;
+	}
+}
+
+/* Codecs whose packets all hold as many samples; encoders of the others choose as they go. */
+static bool has_constant_frames(enum AVCodecID id)
+{
+	switch (id) {
+	case AV_CODEC_ID_AAC:
+	case AV_CODEC_ID_AAC_LATM:
+	case AV_CODEC_ID_AC3:
+	case AV_CODEC_ID_EAC3:
+	case AV_CODEC_ID_MP2:
+	case AV_CODEC_ID_MP3:
+	case AV_CODEC_ID_OPUS:
+	case AV_CODEC_ID_AMR_NB:
+	case AV_CODEC_ID_AMR_WB:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t frame_samples(const AVStream *st, const struct walked_stream *w)
+{
+	const int rate = st->codecpar->sample_rate;
+	if (!has_constant_frames(st->codecpar->codec_id) || rate <= 0 || w->max_duration <= 0 ||
+	    w->max_duration - w->min_duration > 1)
+		return 0;
+	const int64_t n = av_rescale_q(w->max_duration, st->time_base, (AVRational){ 1, rate });
+	/* where the clock is coarse (milliseconds), the codec's own number is near it and exact */
+	const int64_t codec = st->codecpar->frame_size, tick = av_rescale_q(1, st->time_base, (AVRational){ 1, rate }) + 1;
+	if (codec > 0 && llabs(n - codec) <= tick)
+		return (uint32_t)codec;
+	return n > 0 && n <= 1 << 16 ? (uint32_t)n : 0;
+}
+
+/* ---- times ---- */
+
+static int64_t samples_ns(uint32_t samples, uint32_t rate)
+{
+	return rate ? av_rescale(samples, NS_PER_SECOND, rate) : 0;
+}
+
+/* ends_short: the demuxer has shortened the last packet by what is trimmed (Ogg); others leave that to the decoder. */
+static void take_walked_times(struct probe_stream *s, const AVStream *st, const struct walked_stream *w, bool ends_short)
+{
+	int64_t first = probe_ns(w->first, st->time_base), end = probe_ns(w->end, st->time_base);
+	if (first == TICKS_UNKNOWN || end == TICKS_UNKNOWN) { /* an elementary stream without time stamps */
+		const int64_t sum = probe_ns(w->durations, st->time_base);
+		if (w->packets == 0 || sum == TICKS_UNKNOWN)
+			return;
+		first = 0;
+		end = sum;
+	}
+	/* what precedes the first frame is priming, or refers to pictures before the cut */
+	const int64_t presented = probe_ns(w->decoded_ts, st->time_base);
+	if (presented != TICKS_UNKNOWN && presented < end)
+		first = presented;
+	if (!ends_short)
+		end -= samples_ns(w->trim_samples, s->sample_rate);
+	s->start_ns = first;
+	s->duration_ns = end > first ? end - first : 0;
+}
+
+static void fill_from_walk(struct probe *p, uint32_t i)
+{
+	struct probe_stream *s = &p->r.streams[i];
+	const struct walked_stream *w = &p->walk.streams[i];
+	AVStream *st = p->f->streams[i];
+	s->decodable = w->decoded && !w->encrypted && complete(s);
+	if (p->walk.scan_all)
+		take_walked_times(s, st, w, format_is(p, "ogg"));
+	if (s->kind == STREAM_VIDEO) {
+		s->interlaced = s->interlaced || w->interlaced;
+		s->constant_frame_rate = p->plain_mp4 ? index_is_regular(st) : packets_are_regular(w);
+		if (p->walk.scan_all)
+			correct_frame_rate(s, w, st->time_base);
+	} else if (s->kind == STREAM_AUDIO) {
+		s->frame_samples = frame_samples(st, w);
+	}
+}
+
+/* From the first sample that is presented to the end of the longer stream. */
+static void fill_duration(struct probe *p)
+{
+	int64_t start = INT64_MAX, end = INT64_MIN;
+	const int32_t best[] = { p->r.best_video, p->r.best_audio };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(best); i++) {
+		const struct probe_stream *s = best[i] >= 0 ? &p->r.streams[best[i]] : NULL;
+		if (!s || s->duration_ns == TICKS_UNKNOWN)
+			continue;
+		const int64_t from = s->start_ns == TICKS_UNKNOWN ? 0 : s->start_ns;
+		start = from < start ? from : start;
+		end = from + s->duration_ns > end ? from + s->duration_ns : end;
+	}
+	if (start == INT64_MAX) { /* the streams don't tell: the container does, or it would have been scanned */
+		start = probe_ns(p->f->start_time, AV_TIME_BASE_Q);
+		start = start == TICKS_UNKNOWN ? 0 : start;
+		const int64_t whole = probe_ns(p->f->duration, AV_TIME_BASE_Q);
+		end = start + (whole > 0 ? whole : 0);
+	}
+	p->r.start_ns = start;
+	p->r.duration_ns = end - start;
+	p->r.scanned = p->walk.scan_all;
+	if (p->r.duration_ns > 0)
+		p->r.bit_rate_bps = (uint64_t)((double)p->size_bytes * 8 * NS_PER_SECOND / (double)p->r.duration_ns);
+}
+
+/* ---- seeking ---- */
+
+static bool is_pcm(const struct probe_stream *s)
+{
+	return strncmp(s->codec, "pcm_", 4) == 0;
+}
+
+/* Whether positions after a seek are those of a run from the start: the time stamps are exact to the sample, or coarse but of
+ * frames of one size, so that they snap to a grid. */
+static bool positions_are_exact(const struct probe *p)
+{
+	const struct probe_stream *audio = p->r.best_audio >= 0 ? &p->r.streams[p->r.best_audio] : NULL;
+	const bool video = p->r.best_video >= 0;
+	if (format_is(p, "mp4"))
+		return true;
+	if (format_is(p, "matroska,webm,mpegts"))
+		return !audio || audio->frame_samples;
+	if (video || !audio)
+		return false;
+	if (format_is(p, "wav,w64,aiff,caf,au"))
+		return is_pcm(audio);
+	return format_is(p, "flac,mp3,aac,ogg");
+}
+
+/* The claim is put to the test once, in the middle: a fragmented file without an index, or one that lies, fails it. */
+static bool seeking_works(struct probe *p)
+{
+	const int32_t index = p->r.best_video >= 0 ? p->r.best_video : p->r.best_audio;
+	AVStream *st = p->f->streams[index];
+	const int64_t middle_ns = p->r.start_ns + p->r.duration_ns / 2;
+	const int64_t target = av_rescale_q(middle_ns, (AVRational){ 1, NS_PER_SECOND }, st->time_base);
+	if (av_seek_frame(p->f, index, target, AVSEEK_FLAG_BACKWARD) < 0)
+		return false;
+	for (int i = 0; i < 10000; i++) {
+		if (av_read_frame(p->f, p->walk.packet) < 0)
+			return false;
+		const bool ours = p->walk.packet->stream_index == index;
+		const int64_t ts = p->walk.packet->dts != AV_NOPTS_VALUE ? p->walk.packet->dts : p->walk.packet->pts;
+		av_packet_unref(p->walk.packet);
+		if (ours)
+			return ts != AV_NOPTS_VALUE && ts <= target;
+	}
+	return false;
+}
+
+/* ---- what can't be used ---- */
+
+static void list_streams(const struct probe *p, char *out, size_t size)
+{
+	static const char *const names[] = { "", "video", "audio", "subtitle", "data" };
+	size_t used = 0;
+	out[0] = '\0';
+	for (uint32_t i = 0; i < p->r.stream_count && used < size; i++) {
+		const struct probe_stream *s = &p->r.streams[i];
+		int n = snprintf(out + used, size - used, "%s%s %s", i ? ", " : "", s->attached_picture ? "picture" : names[s->kind],
+				 s->codec);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	if (p->r.stream_count == 0)
+		(void)snprintf(out, size, "no stream at all");
+}
+
+static int refuse_unusable(const struct probe *p, struct err *e)
+{
+	char found[200];
+	bool candidates = false, packets = false, encrypted = false;
+	const struct err *why = NULL;
+	list_streams(p, found, sizeof(found));
+	for (uint32_t i = 0; i < p->r.stream_count; i++) {
+		const struct walked_stream *w = &p->walk.streams[i];
+		if (!is_candidate(&p->r.streams[i], STREAM_VIDEO) && !is_candidate(&p->r.streams[i], STREAM_AUDIO))
+			continue;
+		candidates = true;
+		packets = packets || w->packets || w->tried_packets;
+		encrypted = encrypted || w->encrypted || probe_stream_encrypted(p->f->streams[i]);
+		why = w->why_not.kind && !why ? &w->why_not : why;
+	}
+	if (!candidates)
+		return err_set_code(e, ERR_MEDIA, "NO_MEDIA_STREAMS", "neither video nor audio in it, but: %s", found);
+	if (encrypted)
+		return err_set_code(e, ERR_MEDIA, "ENCRYPTED_MEDIA", "it is encrypted (%s)", found);
+	if (!packets)
+		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "it has a header (%s), but nothing after it", found);
+	return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "nothing in it can be decoded (%s)%s%.150s", found, why ? ": " : "",
+			    why ? why->message : "");
+}
+
+/* ---- the whole ---- */
+
+static int walk(struct probe *p, struct err *e)
+{
+	int r = probe_walk_init(&p->walk, p->in, should_scan(p), e);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < p->r.stream_count; i++)
+		if (!is_candidate(&p->r.streams[i], STREAM_VIDEO) && !is_candidate(&p->r.streams[i], STREAM_AUDIO))
+			p->f->streams[i]->discard = AVDISCARD_ALL;
+	try_candidates(p, STREAM_VIDEO);
+	try_candidates(p, STREAM_AUDIO);
+	r = probe_walk_run(&p->walk, e);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < p->r.stream_count; i++)
+		fill_from_walk(p, i);
+	return 0;
+}
+
+static int assess(struct probe *p, struct err *e)
+{
+	for (unsigned i = 0; i < p->f->nb_streams && i < TASK_STREAMS_MAX; i++) {
+		probe_stream_fill(p->f, p->f->streams[i], &p->r.streams[i]);
+		p->r.stream_count++;
+	}
+	int r = walk(p, e);
+	if (r < 0)
+		return r;
+	p->r.best_video = best_decodable(&p->r, STREAM_VIDEO);
+	p->r.best_audio = best_decodable(&p->r, STREAM_AUDIO);
+	if (p->r.best_video < 0 && p->r.best_audio < 0)
+		return refuse_unusable(p, e);
+	fill_duration(p);
+	if (p->r.duration_ns <= 0)
+		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "it plays for no time at all");
+	p->r.seekable = positions_are_exact(p) && seeking_works(p);
+	return 0;
+}
+
+int media_probe(const struct task_spec *spec, const struct media_io *io, struct probe_result *ret, struct err *e)
+{
+	_cleanup_media_input_ struct media_input *in = NULL;
+	int r = media_input_open(spec, 0, io, &in, e);
+	if (r < 0)
+		return r;
+	struct probe *p = mr_calloc(1, sizeof(*p)); /* too large for a stack */
+	p->in = in;
+	p->f = media_input_format(in);
+	p->size_bytes = spec->inputs[0].size_bytes;
+	p->plain_mp4 = index_is_complete(p);
+	probe_text(p->r.format, sizeof(p->r.format), p->f->iformat->name);
+	const AVDictionaryEntry *title = av_dict_get(p->f->metadata, "title", NULL, 0);
+	probe_text(p->r.title, sizeof(p->r.title), title ? title->value : NULL);
+	r = assess(p, e);
+	if (r == 0)
+		*ret = p->r;
+	probe_walk_release(&p->walk);
+	free(p);
+	return r;
+}
