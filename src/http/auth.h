@@ -68,9 +68,9 @@ struct http_auth_opts {
 
 /* True if tokens are required. */
 bool http_auth_opts_configured(const struct http_auth_opts *o);
-/* ERR_INVALID: a secret too short, secret and JWKS contradict, an address beyond loopback without authentication and
- * not `insecure`. `listen` as in http_server_opts. Resolves no names: a host name other than localhost counts as beyond
-  * loopback. */
+/* ERR_INVALID: a secret or session key too short, a JWKS URL and a file, an address beyond loopback without
+ * authentication and not `insecure`. `listen` as in http_server_opts. Resolves no names: a host name other than
+  * localhost counts as beyond loopback. */
 int http_auth_check(const struct http_auth_opts *o, const char *listen, struct err *e) MR_MUST_USE;
 /* Copies the options. Fetches nothing yet. */
 int http_auth_new(const struct http_auth_opts *o, struct http_auth **ret, struct err *e) MR_MUST_USE;
@@ -91,4 +91,7 @@ int http_session_verify(struct http_auth *a, const char *jwt, struct http_identi
 /* For the request's identity: sets HttpOnly, SameSite=Strict, Path=/ (Secure over https) on the answer. ERR_UNSUPPORTED
  * without a session_key. */
 int http_session_start(struct http_request *req, char ret_csrf[HTTP_CSRF_SIZE], struct err *e) MR_MUST_USE;
+/* The same for an identity that came in another way than by the request's headers (a token in the body). */
+int http_session_start_as(struct http_request *req, const struct http_identity *who, char ret_csrf[HTTP_CSRF_SIZE],
+			  struct err *e) MR_MUST_USE;
 void http_session_end(struct http_request *req);

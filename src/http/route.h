@@ -86,7 +86,8 @@ struct http_route {
 	uint64_t body_max_bytes;      /* 0: the server's default for this kind of body */
 	const struct http_sink *sink; /* HTTP_BODY_STREAM* */
 	http_load_fn load;	      /* HTTP_ACCESS_OWNER */
-	/* Once for each resource that load returned, after the handler; may be NULL. */
+	/* Once for each resource (not NULL) that load returned, after the handler or when the client has gone before;
+	 * any thread, must not block; may be NULL. */
 	void (*unload)(void *ctx, void *resource);
 	bool public_param;	      /* PUBLIC on purpose although the pattern has a parameter */
 	bool page;		      /* HTML for people: send `csp` and friends instead of the API's own headers */

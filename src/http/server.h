@@ -60,7 +60,9 @@ struct http_server_opts {
 	bool trust_proxy;	 /* believe X-Forwarded-For, -Proto, -Host; only behind a proxy that sets them */
 	bool access_log;	 /* one line a request: event=http_request */
 
-	struct pool *pool;	 /* where handlers, sinks and reads run; borrowed, must outlive the server */
+	/* Where handlers, sinks and reads run; borrowed, must outlive the server. When its backlog is full requests get
+	 * 503, so let it be about twice max_connections. */
+	struct pool *pool;
 	struct http_auth *auth;	 /* borrowed; NULL only if all routes are PUBLIC or SIGNED */
 	sigv4_lookup_fn key_lookup; /* for SIGNED routes; runs on the pool, may block */
 	void *key_lookup_ctx;

@@ -1,0 +1,150 @@
+/* Who sends this request, by token, cookie, open door or signature. The front process; pool threads. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "http/auth_internal.h"
+#include "http/fields.h"
+#include "http/internal.h"
+#include "http/json.h"
+#include "http/jwt.h"
+#include "net/digest.h"
+
+static bool changes_state(const struct http_request *req)
+{
+	return strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0 &&
+	       strcmp(req->method, "OPTIONS") != 0;
+}
+
+/* A page of another site may send simple requests without asking first; what it can't do is leave out or forge Origin.
+ * */
+static int check_origin(const struct http_request *req, bool by_cookie, struct err *e)
+{
+	const char *origin = http_request_header(req, "Origin");
+	if (!origin || !changes_state(req))
+		return 0;
+	const char *sep = strstr(origin, "://");
+	/* Our own scheme may be hidden by a proxy, so the host alone counts. */
+	if (sep && strcasecmp(sep + 3, req->host) == 0)
+		return 0;
+	if (cors_origin_allowed(req->server, origin) || (!by_cookie && cors_origin_allowed(req->server, "*")))
+		return 0;
+	return err_set_code(e, ERR_DENIED, "CROSS_ORIGIN", "requests from pages of %.200s are not allowed", origin);
+}
+
+static int check_csrf(const struct http_request *req, const struct http_identity *who, struct err *e)
+{
+	if (!changes_state(req))
+		return 0;
+	const char *given = http_request_header(req, "X-CSRF-Token");
+	size_t len = strlen(who->csrf);
+	if (!given || strlen(given) != len || !digest_equal(given, who->csrf, len))
+		return err_set_code(e, ERR_DENIED, "CSRF", "X-CSRF-Token must be the session's csrf_token");
+	return check_origin(req, true, e);
+}
+
+static int by_open_door(struct http_request *req, struct http_identity *who, struct err *e)
+{
+	const struct http_auth *a = req->server->opts.auth;
+	/* DNS rebinding: a page's own name made to resolve to 127.0.0.1 shows in Host. */
+	if (!a->insecure && !req->server->opts.public_url && !field_host_is_loopback(req->host))
+		return err_set_code(e, ERR_DENIED, "MISDIRECTED", "this server answers to loopback names only");
+	int r = check_origin(req, false, e);
+	if (r < 0)
+		return r;
+	*who = (struct http_identity) { .by = HTTP_BY_LOCAL, .expires_ms = INT64_MAX };
+	memcpy(who->user, "local", sizeof("local"));
+	return 0;
+}
+
+static int by_token_or_cookie(struct http_request *req, struct http_identity *who, struct err *e)
+{
+	struct http_auth *a = req->server->opts.auth;
+	const char *authorization = http_request_header(req, "Authorization");
+	if (authorization) {
+		if (strncasecmp(authorization, "Bearer ", 7) != 0)
+			return err_set(e, ERR_AUTH, "Authorization must be a Bearer token");
+		return http_auth_verify_token(a, authorization + 7 + strspn(authorization + 7, " "), who, e);
+	}
+	const char *cookie = a->session_keys ? http_request_cookie(req, HTTP_SESSION_COOKIE) : NULL;
+	if (!cookie)
+		return err_set(e, ERR_AUTH, "this needs a token: Authorization: Bearer …");
+	int r = http_session_verify(a, cookie, who, e);
+	return r < 0 ? r : check_csrf(req, who, e);
+}
+
+/* A user named in the request: on the open door that is who it is, else it must be who it is. */
+static int apply_user(struct http_identity *who, const char *user, struct err *e)
+{
+	if (!user)
+		return 0;
+	if (who->by != HTTP_BY_LOCAL)
+		return strcmp(user, who->user) == 0
+			       ? 0
+			       : err_set(e, ERR_DENIED, "user_id is not the user that the token was made for");
+	int r = user_check(user, e);
+	if (r < 0)
+		return r;
+	memset(who->user, 0, sizeof(who->user));
+	memcpy(who->user, user, strlen(user));
+	return 0;
+}
+
+int identity_find(struct http_request *req, struct err *e)
+{
+	struct http_identity who;
+	int r = req->server->opts.auth->configured ? by_token_or_cookie(req, &who, e) : by_open_door(req, &who, e);
+	if (r == 0)
+		r = apply_user(&who, http_request_query(req, "user_id"), e);
+	if (r < 0)
+		return r;
+	req->identity = who;
+	req->has_identity = true;
+	return 0;
+}
+
+int identity_from_body(struct http_request *req, struct err *e)
+{
+	const char *user = NULL;
+	if (!req->has_identity || req->match.route->access == HTTP_ACCESS_PUBLIC)
+		return 0;
+	int r = json_get_string(req->json, "user_id", JSON_OPTIONAL, &user, e);
+	return r < 0 ? r : apply_user(&req->identity, user, e);
+}
+
+/* ---- signatures ---- */
+
+static int verify_with_host(struct http_request *req, const char *host, struct err *e)
+{
+	struct sigv4_pair *headers = arena_alloc(&req->arena, (req->header_count + 1) * sizeof(*headers));
+	for (size_t i = 0; i < req->header_count; i++) {
+		headers[i] = req->headers[i];
+		if (strcasecmp(headers[i].name, "Host") == 0)
+			headers[i].value = host;
+	}
+	const struct sigv4_request signed_request = {
+		.method = req->method,
+		.path = req->uri.path,
+		.query = req->uri.query,
+		.query_count = req->uri.query_count,
+		.headers = headers,
+		.header_count = req->header_count,
+		.payload_hash = SIGV4_UNSIGNED_PAYLOAD,
+	};
+	const struct http_server_opts *o = &req->server->opts;
+	if (!sigv4_is_presigned(&signed_request))
+		return err_set_code(e, ERR_DENIED, "AccessDenied", "this needs a pre-signed URL");
+	return sigv4_verify_query(&signed_request, "s3", o->key_lookup, o->key_lookup_ctx, clock_wall_ms(),
+				  &req->signature, e);
+}
+
+int signature_check(struct http_request *req, struct err *e)
+{
+	const char *host = http_request_header(req, "Host");
+	int r = verify_with_host(req, req->host, e);
+	/* Behind a proxy: signed for the public name, or for the name that this server was asked by. */
+	if (r < 0 && host && strcmp(host, req->host) != 0 && e->kind == ERR_DENIED)
+		r = verify_with_host(req, host, e);
+	req->has_signature = r == 0;
+	return r;
+}

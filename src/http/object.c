@@ -1,0 +1,284 @@
+/* Objects of the store and embedded assets as answers: validators, ranges, sendfile. The front process; runs on the
+ * pool (assets: any thread). Without a descriptor the object is read on the pool, 256 KiB at a time, with the
+ * connection suspended meanwhile. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "http/fields.h"
+#include "http/internal.h"
+#include "http/response.h"
+#include "os/fd.h"
+#include "os/pool.h"
+
+#define READ_BYTES (256u << 10)
+#define BLOCK_BYTES (32u << 10)
+
+/* ---- reading without a descriptor ---- */
+
+struct source {
+	struct http_server *server;
+	struct MHD_Connection *mhd;
+	struct store_reader *reader;
+	uint64_t offset; /* in the object, of what is read next */
+	uint64_t left;
+	/* The job's while the connection is suspended, else the HTTP thread's. */
+	char *data;
+	size_t pos, len;
+	bool failed;
+};
+
+static void read_job(void *arg)
+{
+	struct source *src = arg;
+	struct http_server *s = src->server;
+	struct err e;
+	size_t want = src->left < READ_BYTES ? (size_t)src->left : READ_BYTES, got = 0;
+	int r = store_reader_read(src->reader, src->offset, src->data, want, &got, &e);
+	src->pos = 0;
+	src->len = got;
+	src->offset += got;
+	src->left -= got;
+	/* A short read would make the answer shorter than its Content-Length: only cutting the connection tells the
+	 * client. */
+	src->failed = r < 0 || got == 0;
+	if (r < 0)
+		log_error("object_read", LOG_E(&e));
+	MHD_resume_connection(src->mhd);
+	work_release(s);
+}
+
+static ssize_t read_source(void *cls, uint64_t pos, char *out, size_t max)
+{
+	(void)pos;
+	struct source *src = cls;
+	if (src->pos < src->len) {
+		size_t n = src->len - src->pos < max ? src->len - src->pos : max;
+		memcpy(out, src->data + src->pos, n);
+		src->pos += n;
+		return (ssize_t)n;
+	}
+	if (src->failed)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (!src->left)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (!work_hold(src->server))
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	MHD_suspend_connection(src->mhd);
+	if (pool_submit(src->server->opts.pool, read_job, src) < 0) {
+		src->failed = true;
+		MHD_resume_connection(src->mhd);
+		work_release(src->server);
+	}
+	return 0;
+}
+
+static void free_source(void *cls)
+{
+	struct source *src = cls;
+	store_reader_close(src->reader);
+	free(src->data);
+	free(src);
+}
+
+static struct MHD_Response *response_from_reader(struct http_request *req, struct store_reader *take_reader,
+						 uint64_t offset, uint64_t len)
+{
+	struct source *src = mr_calloc(1, sizeof(*src));
+	src->server = req->server;
+	src->mhd = req->mhd;
+	src->reader = take_reader;
+	src->offset = offset;
+	src->left = len;
+	src->data = malloc(READ_BYTES);
+	struct MHD_Response *r =
+		src->data ? MHD_create_response_from_callback(len, BLOCK_BYTES, read_source, src, free_source) : NULL;
+	if (!r)
+		free_source(src);
+	return r;
+}
+
+static struct MHD_Response *response_from_fd(struct store_reader *take_reader, uint64_t offset, uint64_t len)
+{
+	_cleanup_fd_ int fd = fcntl(store_reader_fd(take_reader), F_DUPFD_CLOEXEC, 3);
+	store_reader_close(take_reader);
+	if (fd < 0)
+		return NULL;
+	struct MHD_Response *r = MHD_create_response_from_fd_at_offset64(len, fd, offset);
+	if (r)
+		(void)fd_steal(fd); /* libmicrohttpd closes it */
+	return r;
+}
+
+/* ---- conditions (RFC 9110, 13.2.2) ---- */
+
+enum verdict { VERDICT_SEND, VERDICT_NOT_MODIFIED, VERDICT_FAILED };
+
+static enum verdict check_conditions(const struct http_request *req, const char *etag, int64_t modified_ms)
+{
+	int64_t since, modified_s = modified_ms / 1000;
+	const char *if_match = http_request_header(req, "If-Match");
+	const char *if_unmodified = http_request_header(req, "If-Unmodified-Since");
+	const char *if_none = http_request_header(req, "If-None-Match");
+	const char *if_modified = http_request_header(req, "If-Modified-Since");
+	if (if_match) {
+		if (!field_etag_matches(if_match, etag, false))
+			return VERDICT_FAILED;
+	} else if (if_unmodified && field_date_parse(if_unmodified, &since) && modified_s > since) {
+		return VERDICT_FAILED;
+	}
+	if (if_none)
+		return field_etag_matches(if_none, etag, true) ? VERDICT_NOT_MODIFIED : VERDICT_SEND;
+	if (if_modified && modified_ms && field_date_parse(if_modified, &since) && modified_s <= since)
+		return VERDICT_NOT_MODIFIED;
+	return VERDICT_SEND;
+}
+
+/* If-Range: the range counts only if the object is still the one that the client has a part of. */
+static bool range_still_valid(const struct http_request *req, const char *etag, int64_t modified_ms)
+{
+	const char *if_range = http_request_header(req, "If-Range");
+	int64_t at;
+	if (!if_range)
+		return true;
+	if (field_date_parse(if_range, &at))
+		return modified_ms / 1000 == at;
+	return *if_range != '*' && field_etag_matches(if_range, etag, false);
+}
+
+/* ---- headers ---- */
+
+static const char * override(const struct http_request *req, const struct http_object_opts *o, const char *name,
+			     const char *value)
+{
+	const char *over = o->s3_overrides ? http_request_query(req, name) : NULL;
+	return over ? over : value;
+}
+
+static void add_object_headers(struct http_request *req, const struct store_info *info,
+			       const struct http_object_opts *o)
+{
+	char date[HTTP_DATE_SIZE];
+	field_date_format(info->modified_ms, date);
+	const char *type = o->content_type ? o->content_type : info->content_type;
+	type = override(req, o, "response-content-type", *type ? type : "application/octet-stream");
+	const char *disposition = o->content_disposition;
+	_cleanup_buf_ struct buf b;
+	buf_init(&b, 4096);
+	bool active = field_is_active_type(type);
+	if (!disposition && o->filename && field_disposition_format(&b, o->attachment || active, o->filename))
+		disposition = b.data;
+	disposition = override(req, o, "response-content-disposition", disposition);
+	if (active) {
+		http_response_header(req, "Content-Security-Policy", "sandbox; default-src 'none'");
+		if (!disposition || strncmp(disposition, "attachment", 10) != 0)
+			disposition = "attachment";
+	}
+	if (disposition)
+		http_response_header(req, "Content-Disposition", disposition);
+	http_response_header(req, "Content-Type", type);
+	http_response_header(req, "Last-Modified", date);
+	http_response_header(req, "Accept-Ranges", "bytes");
+	http_response_header(req, "ETag", http_request_printf(req, "\"%s\"", info->etag));
+	const char *cache =
+		override(req, o, "response-cache-control", o->cache_control ? o->cache_control : "private, no-cache");
+	http_response_header(req, "Cache-Control", cache);
+	http_response_header(req, "Content-Language", override(req, o, "response-content-language", ""));
+	http_response_header(req, "Content-Encoding", override(req, o, "response-content-encoding", ""));
+	http_response_header(req, "Expires", override(req, o, "response-expires", ""));
+}
+
+static ssize_t never_read(void *cls, uint64_t pos, char *out, size_t max)
+{
+	(void)cls;
+	(void)pos;
+	(void)out;
+	(void)max;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* Without content, but libmicrohttpd writes the Content-Length that a 200 would have had (RFC 9110, 15.4.5). */
+static void respond_not_modified(struct http_request *req, uint64_t size)
+{
+	reply_set(req, 304, MHD_create_response_from_callback(size, 1024, never_read, NULL, NULL), 0);
+	req->reply.cacheable = true;
+}
+
+static int respond_slice(struct http_request *req, struct store_reader *take_reader, const struct store_info *info,
+			 struct err *e)
+{
+	uint64_t size = info->size, first = 0, last = size ? size - 1 : 0;
+	unsigned status = 200;
+	/* A range is defined for GET alone (RFC 9110, 14.2). */
+	bool ranged = strcmp(req->method, "GET") == 0 && range_still_valid(req, info->etag, info->modified_ms);
+	const char *range = ranged ? http_request_header(req, "Range") : NULL;
+	switch (field_range_parse(range, size, &first, &last)) {
+	case RANGE_UNSATISFIABLE:
+		store_reader_close(take_reader);
+		http_response_header(req, "Content-Range", http_request_printf(req, "bytes */%" PRIu64, size));
+		return err_set(e, ERR_RANGE, "the range lies outside of the object's %" PRIu64 " bytes", size);
+	case RANGE_ONE:
+		status = 206;
+		http_response_header(
+			req, "Content-Range",
+			http_request_printf(req, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last, size));
+		break;
+	case RANGE_NONE:
+		break;
+	}
+	uint64_t len = size ? last - first + 1 : 0;
+	if (!len) {
+		store_reader_close(take_reader);
+		return http_respond_empty(req, status);
+	}
+	struct MHD_Response *mhd = store_reader_fd(take_reader) >= 0
+					   ? response_from_fd(take_reader, first, len)
+					   : response_from_reader(req, take_reader, first, len);
+	if (!mhd)
+		return err_set(e, ERR_UNAVAILABLE, "no memory or descriptor for the answer");
+	reply_set(req, status, mhd, len);
+	return 0;
+}
+
+int http_respond_object(struct http_request *req, struct store_reader *take_reader, const struct store_info *info,
+			const struct http_object_opts *opts, struct err *e)
+{
+	static const struct http_object_opts none;
+	const struct http_object_opts *o = opts ? opts : &none;
+	enum verdict v = check_conditions(req, info->etag, info->modified_ms);
+	if (v == VERDICT_FAILED) {
+		store_reader_close(take_reader);
+		return err_set_code(e, ERR_CONFLICT, "PRECONDITION_FAILED", "the object is another one by now");
+	}
+	add_object_headers(req, info, o);
+	if (v == VERDICT_NOT_MODIFIED) {
+		store_reader_close(take_reader);
+		respond_not_modified(req, info->size);
+		return 0;
+	}
+	return respond_slice(req, take_reader, info, e);
+}
+
+int http_respond_asset(struct http_request *req, const struct http_asset *asset)
+{
+	bool gzip = asset->gzip && field_accepts_coding(http_request_header(req, "Accept-Encoding"), "gzip");
+	const void *data = gzip ? asset->gzip : asset->data;
+	size_t len = gzip ? asset->gzip_len : asset->len;
+	const char *etag = http_request_printf(req, "%s%s", asset->etag, gzip ? "-gz" : "");
+	http_response_header(req, "Content-Type", asset->content_type);
+	http_response_header(req, "ETag", http_request_printf(req, "\"%s\"", etag));
+	http_response_header(req, "Cache-Control", asset->cache_control ? asset->cache_control : "no-cache");
+	if (asset->gzip)
+		http_response_header(req, "Vary", "Accept-Encoding");
+	if (check_conditions(req, etag, 0) == VERDICT_NOT_MODIFIED) {
+		respond_not_modified(req, len);
+		return 0;
+	}
+	if (gzip)
+		http_response_header(req, "Content-Encoding", "gzip");
+	/* The parameter lacks const; static storage is only read. */
+	reply_set(req, 200, MHD_create_response_from_buffer(len, (void *)(uintptr_t)data, MHD_RESPMEM_PERSISTENT), len);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* Work on the pool for a request whose connection is suspended meanwhile. The front process.
+ *
+ * The order matters: the connection is suspended before the work is handed over (it may be done before pool_submit
+ * returns), and `jobs` is counted down after the resume, so that http_server_stop, which waits for zero, never stops
+ * libmicrohttpd with a suspended connection, which would abort the process. */
+#include "http/internal.h"
+#include "http/response.h"
+#include "os/pool.h"
+
+bool work_hold(struct http_server *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	bool ok = !s->stopping;
+	s->jobs += ok;
+	(void)pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+void work_release(struct http_server *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	if (--s->jobs == 0)
+		(void)pthread_cond_broadcast(&s->idle);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+void work_end(struct http_request *req, enum phase phase)
+{
+	struct http_server *s = req->server;
+	req->phase = phase;
+	MHD_resume_connection(req->mhd);
+	work_release(s);
+}
+
+bool work_start(struct http_request *req, work_fn fn)
+{
+	struct err e;
+	if (!work_hold(req->server)) {
+		(void)err_set_code(&e, ERR_UNAVAILABLE, "DRAINING", "the server is stopping");
+		(void)http_respond_error(req, &e);
+		req->phase = PHASE_RESPOND;
+		return false;
+	}
+	req->phase = PHASE_JOB;
+	MHD_suspend_connection(req->mhd);
+	if (pool_submit(req->server->opts.pool, fn, req) < 0) {
+		(void)err_set_code(&e, ERR_UNAVAILABLE, "OVERLOADED", "too many requests are waiting; try again");
+		(void)http_respond_error(req, &e);
+		work_end(req, PHASE_RESPOND);
+	}
+	return true;
+}
