@@ -131,7 +131,7 @@ static void send_job(struct events *ev, struct stream *s, const struct job *j)
 	if (job_status_is_final(j->status) && !s->job_id[0])
 		forget(s, k);
 	json_t *o = job_json(ev->api, j, s->base_url, s->host);
-	_cleanup_free_ char *text = json_dumps(o, JSON_COMPACT);
+	_cleanup_free_ char *text = json_dumps(o, JSON_ANSWER);
 	json_decref(o);
 	if (text && sse_send(s->sse, id, "job", text) < 0)
 		return; /* closed; the sweep removes it */

@@ -46,11 +46,17 @@ static json_t *error_json(const struct job *j)
 	return json_pack("{ss ss sb}", "code", j->error_code, "message", j->error_message, "retriable", (int)j->error_retriable);
 }
 
+/* Enough for people, and stable text: 42.5, not 42.499999999999996. Rounded down, so that 100 is said by completion alone. */
+static double tenths(double v)
+{
+	return (double)(int64_t)(v * 10) / 10;
+}
+
 json_t *job_json(const struct api *a, const struct job *j, const char *base_url, const char *host)
 {
-	json_t *progress = json_pack("{sf ss so so}", "percent", j->percent, "stage", j->stage, "speed",
-				     j->speed > 0 ? json_real(j->speed) : json_null(), "eta_seconds",
-				     j->eta_seconds >= 0 ? json_real(j->eta_seconds) : json_null());
+	json_t *progress = json_pack("{sf ss so so}", "percent", tenths(j->percent), "stage", j->stage, "speed",
+				     j->speed > 0 ? json_real(tenths(j->speed)) : json_null(), "eta_seconds",
+				     j->eta_seconds >= 0 ? json_real(tenths(j->eta_seconds)) : json_null());
 	json_t *streaming = json_pack("{sb so sI so so}", "enabled", 1, "playlist_url", playlist_url(a, j, base_url, host),
 				      "segments_completed", (json_int_t)j->published_segments, "segments_total",
 				      json_integer(j->segment_count), "started_at", json_time(j->streaming_ms));

@@ -20,6 +20,9 @@
 
 enum json_need { JSON_OPTIONAL, JSON_REQUIRED };
 
+/* How answers are written: compact, and numbers as people wrote them (0.1 stays 0.1). */
+#define JSON_ANSWER (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 #define JSON_MAX_DEPTH 32
 
 /* One JSON value of UTF-8 text: no duplicate keys, no \u0000, at most JSON_MAX_DEPTH levels deep (a parser recursing

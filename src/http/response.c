@@ -143,7 +143,7 @@ int http_respond_redirect(struct http_request *req, unsigned status, const char 
 
 int http_respond_json(struct http_request *req, unsigned status, json_t *take_value)
 {
-	char *text = take_value ? json_dumps(take_value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	char *text = take_value ? json_dumps(take_value, JSON_ANSWER | JSON_ENCODE_ANY) : NULL;
 	json_decref(take_value);
 	if (!text) {
 		struct err e;
