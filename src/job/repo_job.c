@@ -21,6 +21,7 @@ int repo_job_get(struct repo *repo, const char *user_id, const char *id, struct 
 /* A WHERE that grows with what is asked; few texts in all, so that the statements stay prepared. */
 struct list_query {
 	struct buf sql;
+	char cursor_id[UUID_SIZE]; /* a value points here */
 	struct db_param values[8];
 	size_t count;
 };
@@ -36,10 +37,9 @@ static int list_query_init(struct list_query *q, const struct job_filter *f, uin
 {
 	bool by_revision = f->after_revision > 0;
 	int64_t number = 0;
-	char id[UUID_SIZE] = "";
 	bool go_on = cursor && *cursor;
 	if (go_on) {
-		int r = repo_cursor_parse(cursor, by_revision ? 'r' : 'j', &number, id, e);
+		int r = repo_cursor_parse(cursor, by_revision ? 'r' : 'j', &number, q->cursor_id, e);
 		if (r < 0)
 			return r;
 	}
@@ -59,7 +59,7 @@ static int list_query_init(struct list_query *q, const struct job_filter *f, uin
 	} else {
 		if (go_on) {
 			q->values[q->count++] = DB_INT(number);
-			q->values[q->count++] = DB_TEXT(id);
+			q->values[q->count++] = DB_TEXT(q->cursor_id);
 			buf_printf(&q->sql, " AND (created_ms, id) < ($%zu, $%zu)", q->count - 1, q->count);
 		}
 		buf_puts(&q->sql, " ORDER BY created_ms DESC, id DESC");

@@ -662,6 +662,7 @@ static void next_due(void **state)
 	OK(repo_next_due(f->repo, &due, &f->e));
 	assert_int_equal(due, 0);
 	_cleanup_claim_ struct claim c = claim_as(f, "w");
+	assert_string_equal(c.job.id, id);
 	OK(repo_next_due(f->repo, &due, &f->e));
 	assert_true(due > LEASE_MS - 10000 && due <= LEASE_MS);
 }
