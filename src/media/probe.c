@@ -130,23 +130,13 @@ static bool complete(const struct probe_stream *s)
 
 /* ---- regularity ---- */
 
-/* Steps between samples of an MP4's index, which a walk of a few packets wouldn't show. */
-static bool index_is_regular(AVStream *st)
+/* From an MP4's index, which a walk of a few packets doesn't show. */
+static void index_steps(AVStream *st, struct step_stats *ret)
 {
 	const int n = avformat_index_get_entries_count(st);
-	int64_t min = INT64_MAX, max = 0;
-	for (int i = 1; i < n; i++) {
-		const int64_t step = avformat_index_get_entry(st, i)->timestamp - avformat_index_get_entry(st, i - 1)->timestamp;
-		min = step < min ? step : min;
-		max = step > max ? step : max;
-	}
-	return n > 1 && max - min <= 1;
-}
-
-/* Time stamps of coarse clocks (milliseconds) differ by one unit from frame to frame. */
-static bool packets_are_regular(const struct walked_stream *w)
-{
-	return w->steps > 0 && w->min_step > 0 && w->max_step - w->min_step <= 1;
+	step_stats_init(ret);
+	for (int i = 0; i < n; i++)
+		step_stats_add(ret, avformat_index_get_entry(st, i)->timestamp);
 }
 
 static bool near(double a, double b)
@@ -154,22 +144,27 @@ static bool near(double a, double b)
 	return a > b * 0.98 && a < b * 1.02;
 }
 
-/* The rate as it was counted, where the header has none or another one. */
-static void correct_frame_rate(struct probe_stream *s, const struct walked_stream *w, AVRational time_base)
+/* The rate that frames have where none is missing: libav's base rate if most steps are of it, else the header's average, unless
+ * counting shows another. */
+static void judge_cadence(struct probe_stream *s, const AVStream *st, const struct step_stats *steps)
 {
-	if (w->steps < 2 || w->last_dts <= w->first_dts)
+	if (steps->count < 2 || steps->last <= steps->first)
 		return;
-	const double counted = (double)w->steps / ((double)(w->last_dts - w->first_dts) * av_q2d(time_base));
-	const double told = (double)s->fps_num / s->fps_den;
-	/* frames missing at a cut don't change the rate of the rest */
-	const double usual = w->min_step > 0 ? 1 / ((double)w->min_step * av_q2d(time_base)) : counted;
-	if (counted > 1000 || near(told, counted) || (near(told, usual) && told < counted * 1.2))
-		return;
-	const AVRational q = av_d2q(counted, 60000);
-	if (q.num > 0 && q.den > 0) {
-		s->fps_num = (uint32_t)q.num;
-		s->fps_den = (uint32_t)q.den;
+	/* time stamps of coarse clocks (milliseconds) differ by one unit from frame to frame */
+	s->constant_frame_rate = steps->min > 0 && steps->max - steps->min <= 1;
+	const double tick = av_q2d(st->time_base), told = (double)s->fps_num / s->fps_den;
+	const double counted = (double)steps->count / ((double)(steps->last - steps->first) * tick);
+	const bool majority = steps->usual > 0 && (double)steps->votes > (double)steps->count * 0.5;
+	AVRational rate = st->r_frame_rate;
+	if (!(majority && rate.num > 0 && rate.den > 0 && near(av_q2d(rate), 1 / ((double)steps->usual * tick)))) {
+		if (near(told, counted) || counted > 1000)
+			return;
+		rate = av_d2q(counted, 60000);
 	}
+	if (rate.num <= 0 || rate.den <= 0)
+		return;
+	s->fps_num = (uint32_t)rate.num;
+	s->fps_den = (uint32_t)rate.den;
 }
 
 /* Codecs whose packets all hold as many samples; encoders of the others choose as they go. */
@@ -197,12 +192,15 @@ static uint32_t frame_samples(const AVStream *st, const struct walked_stream *w)
 	if (!has_constant_frames(st->codecpar->codec_id) || rate <= 0 || w->max_duration <= 0 ||
 	    w->max_duration - w->min_duration > 1)
 		return 0;
+	static const uint32_t sizes[] = { 120, 160, 240, 256, 320, 480, 512, 576, 768, 960, 1024, 1152, 1536, 1920, 2048, 2880 };
 	const int64_t n = av_rescale_q(w->max_duration, st->time_base, (AVRational){ 1, rate });
-	/* where the clock is coarse (milliseconds), the codec's own number is near it and exact */
-	const int64_t codec = st->codecpar->frame_size, tick = av_rescale_q(1, st->time_base, (AVRational){ 1, rate }) + 1;
-	if (codec > 0 && llabs(n - codec) <= tick)
-		return (uint32_t)codec;
-	return n > 0 && n <= 1 << 16 ? (uint32_t)n : 0;
+	/* a coarse clock (milliseconds) shows a number nearby */
+	const int64_t tick = av_rescale_q(1, st->time_base, (AVRational){ 1, rate });
+	uint32_t best = sizes[0];
+	for (size_t i = 1; i < MR_ARRAY_SIZE(sizes); i++)
+		if (llabs(n - sizes[i]) < llabs(n - best))
+			best = sizes[i];
+	return llabs(n - best) <= tick ? best : 0;
 }
 
 /* ---- times ---- */
@@ -243,9 +241,14 @@ static void fill_from_walk(struct probe *p, uint32_t i)
 		take_walked_times(s, st, w, format_is(p, "ogg"));
 	if (s->kind == STREAM_VIDEO) {
 		s->interlaced = s->interlaced || w->interlaced;
-		s->constant_frame_rate = p->plain_mp4 ? index_is_regular(st) : packets_are_regular(w);
-		if (p->walk.scan_all)
-			correct_frame_rate(s, w, st->time_base);
+		struct step_stats all;
+		if (p->plain_mp4)
+			index_steps(st, &all);
+		judge_cadence(s, st, p->plain_mp4 ? &all : &w->steps);
+		if (s->decodable && s->fps_num == 0) {
+			s->fps_num = 25; /* one picture, or nothing to count by */
+			s->fps_den = 1;
+		}
 	} else if (s->kind == STREAM_AUDIO) {
 		s->frame_samples = frame_samples(st, w);
 	}

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <libavutil/intreadwrite.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A stream cut out of a broadcast may begin just after a keyframe; the next one is at most some seconds away. */
@@ -19,8 +20,9 @@ int probe_walk_init(struct probe_walk *w, struct media_input *in, bool scan_all,
 	*w = (struct probe_walk){ .in = in, .scan_all = scan_all, .packet = av_packet_alloc(), .frame = av_frame_alloc() };
 	for (size_t i = 0; i < TASK_STREAMS_MAX; i++) {
 		struct walked_stream *s = &w->streams[i];
-		s->first = s->end = s->first_dts = s->last_dts = s->decoded_ts = AV_NOPTS_VALUE;
-		s->min_step = s->min_duration = INT64_MAX;
+		s->first = s->end = s->decoded_ts = AV_NOPTS_VALUE;
+		s->min_duration = INT64_MAX;
+		step_stats_init(&s->steps);
 	}
 	if (w->packet && w->frame)
 		return 0;
@@ -81,21 +83,28 @@ static void try_packet(struct probe_walk *w, struct walked_stream *s, const AVPa
 		give_up(s, r < 0 ? r : AVERROR_INVALIDDATA);
 }
 
-static void count_step(struct walked_stream *s, int64_t dts)
+void step_stats_init(struct step_stats *s)
 {
+	*s = (struct step_stats){ .first = AV_NOPTS_VALUE, .last = AV_NOPTS_VALUE, .min = INT64_MAX };
+}
+
+void step_stats_add(struct step_stats *s, int64_t dts)
+{
+	int64_t step;
 	if (dts == AV_NOPTS_VALUE)
 		return;
-	if (s->first_dts == AV_NOPTS_VALUE) {
-		s->first_dts = s->last_dts = dts;
-		return;
+	if (s->first == AV_NOPTS_VALUE)
+		s->first = dts;
+	else if (!__builtin_sub_overflow(dts, s->last, &step)) {
+		s->min = step < s->min ? step : s->min;
+		s->max = step > s->max ? step : s->max;
+		s->count++;
+		/* Boyer and Moore's vote: a majority survives it, whatever the order */
+		if (s->votes == 0)
+			s->usual = step;
+		s->votes += llabs(step - s->usual) <= 1 ? 1 : -1;
 	}
-	int64_t step;
-	if (__builtin_sub_overflow(dts, s->last_dts, &step))
-		return;
-	s->min_step = step < s->min_step ? step : s->min_step;
-	s->max_step = step > s->max_step ? step : s->max_step;
-	s->steps++;
-	s->last_dts = dts;
+	s->last = dts;
 }
 
 /* How long a packet without a duration lasts, in its stream's time base: a frame of video, else what the step before was. */
@@ -104,7 +113,7 @@ static int64_t guess_duration(const AVStream *st, const struct walked_stream *s)
 	const AVRational fps = st->avg_frame_rate.num > 0 ? st->avg_frame_rate : st->r_frame_rate;
 	if (st->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && fps.num > 0 && fps.den > 0)
 		return av_rescale_q(1, av_inv_q(fps), st->time_base);
-	return s->steps && s->max_step > 0 && s->min_step == s->max_step ? s->max_step : 0;
+	return s->steps.count && s->steps.max > 0 && s->steps.min == s->steps.max ? s->steps.max : 0;
 }
 
 static void note_times(const AVStream *st, struct walked_stream *s, const AVPacket *p)
@@ -113,7 +122,7 @@ static void note_times(const AVStream *st, struct walked_stream *s, const AVPack
 	const int64_t duration = p->duration > 0 ? p->duration : guess_duration(st, s);
 	if (__builtin_add_overflow(s->durations, duration, &s->durations))
 		s->durations = 0;
-	count_step(s, p->dts);
+	step_stats_add(&s->steps, p->dts);
 	int64_t end;
 	if (ts == AV_NOPTS_VALUE || __builtin_add_overflow(ts, duration, &end))
 		return;

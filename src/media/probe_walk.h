@@ -12,15 +12,23 @@
 
 #include "media/input.h"
 
+/* Steps between successive decoding times. */
+struct step_stats {
+	int64_t first, last; /* AV_NOPTS_VALUE before there are any */
+	int64_t min, max;
+	uint64_t count;
+	int64_t usual, votes; /* the step that the majority has, give or take one unit, and by how many it leads */
+};
+void step_stats_init(struct step_stats *s);
+void step_stats_add(struct step_stats *s, int64_t dts);
+
 struct walked_stream {
 	uint64_t packets; /* without those that are not presented */
 	bool encrypted;
 	/* of presented packets, in the stream's time base; AV_NOPTS_VALUE where unknown */
 	int64_t first, end;
 	int64_t durations;		   /* their sum, for streams without time stamps */
-	int64_t first_dts, last_dts;
-	int64_t min_step, max_step;	   /* between decoding times */
-	uint64_t steps;
+	struct step_stats steps;
 	int64_t min_duration, max_duration; /* of packets but the last, which may be shorter */
 	int64_t pending_duration;	   /* of the latest packet */
 	uint32_t trim_samples;		   /* at the end: decoded, but not presented */
