@@ -21,11 +21,11 @@ deps: ## install what is missing: Debian's packages, the page's from npm
 
 build: ## build/millrace and build/millrace-task
 	tools/deps.sh build
-	$(SETUP) build
+	$(SETUP) build -Dtests=false
 
 run: ## serve on LISTEN (127.0.0.1:8080) and send a sample video through
 	tools/deps.sh run
-	$(SETUP) build
+	$(SETUP) build -Dtests=false
 	@LISTEN=$(LISTEN) DATA=$(DATA) tools/run.sh
 
 # What the tests need, without running them; .ci/run starts with it.
@@ -68,7 +68,7 @@ soak: test-build ## the kill tests in full
 
 bench: ## the benchmarks
 	tools/deps.sh bench
-	$(SETUP) build
+	$(SETUP) build -Dtests=false
 	$(PYTHON) bench/run.py
 
 clean: ## remove what was built (not data/, not installed packages)

@@ -27,14 +27,16 @@ fi
 echo "run: making a sample video"
 sample=$(MILLRACE_TEST_MEDIA=$build/test-media /usr/bin/python3 tests/media/make_media.py sample.mp4)
 
-"$build/millrace" serve --data "$data" --listen "$listen" &
+mkdir -p "$data"
+log=$data/server.log
+"$build/millrace" serve --data "$data" --listen "$listen" 2>>"$log" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
 for _ in $(seq 100); do
-	kill -0 "$server" 2>/dev/null || die "the server ended; its last lines above say why"
+	kill -0 "$server" 2>/dev/null || die "the server ended: $(tail -n 3 "$log")"
 	curl -fsS -o /dev/null "$base/readyz" 2>/dev/null && ready=1 && break
 	sleep 0.1
 done
@@ -58,5 +60,5 @@ while :; do
 done
 printf '\n\nrun: done. The page:     %s\n' "$page"
 printf 'run: the playlist: %s\n' "$(field streaming.playlist_url <<<"$state")"
-echo "run: Ctrl-C stops the server."
+echo "run: the server's log is $log; Ctrl-C stops the server."
 wait "$server"
