@@ -45,7 +45,8 @@ int timeline_init(struct timeline *t, const struct ladder_spec *spec, struct err
 	*t = (struct timeline){ .first = spec->first_segment,
 				.count = n,
 				.has_video = spec->video_stream >= 0 && spec->rung_count > 0,
-				.audio_rate = spec->audio_rate,
+				/* Without sound, frames of any rate do for reckoning. */
+				.audio_rate = spec->audio_rate ? spec->audio_rate : 48000,
 				.frame_ticks = spec->frame_ticks,
 				.segment_ticks = spec->segment_ticks,
 				.end = spec->last ? TIMELINE_OPEN : TIMELINE_FIXED };

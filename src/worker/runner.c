@@ -254,11 +254,15 @@ static int run_ladder(struct run *run, struct task_result *result, struct task_u
 }
 
 /* Settles a claim whose work ended with `why`. */
-static bool settle_failure(struct run *run, const struct err *why)
+static bool settle_failure(struct run *run, struct err *why)
 {
 	const struct claim *c = run->c;
 	struct err e = { 0 };
 	bool final = false, task_lost = strcmp(err_code(why), "TASK_LOST") == 0;
+	/* A task that died or hung may have met a fault of the machine rather than of the file: it gets its three attempts. What a
+	 * task itself says of the file is final. */
+	if (strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0)
+		why->retriable = true;
 	const struct err *verdict = run->verdict.kind ? &run->verdict : why;
 	int r;
 	if (verdict->kind == ERR_LOST || (run->verdict.kind == ERR_CANCELED)) {
@@ -275,13 +279,13 @@ static bool settle_failure(struct run *run, const struct err *why)
 		log_warn(final ? "job_failed" : "chunk_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
 			 LOG_I("attempt", c->chunk.claims), LOG_E(why));
 	}
-	if (r < 0 && r != -ERR_LOST)
+	if (r < 0 && r != -ERR_LOST && r != -ERR_CANCELED) /* those two: the rows have moved on */
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
 	tell(run);
 	return !task_lost;
 }
 
-static bool settle(struct run *run, int outcome, const struct task_result *result, const struct err *why,
+static bool settle(struct run *run, int outcome, const struct task_result *result, struct err *why,
 		   const struct task_usage *usage)
 {
 	const struct claim *c = run->c;
