@@ -258,7 +258,8 @@ static bool settle_failure(struct run *run, struct err *why)
 {
 	const struct claim *c = run->c;
 	struct err e = { 0 };
-	bool final = false, task_lost = strcmp(err_code(why), "TASK_LOST") == 0;
+	/* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own. */
+	bool final = false, blameless = why->kind == ERR_UNAVAILABLE || why->kind == ERR_NO_SPACE || why->kind == ERR_TIMEOUT;
 	/* A task that died or hung may have met a fault of the machine rather than of the file: it gets its three attempts. What a
 	 * task itself says of the file is final. */
 	if (strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0)
@@ -270,7 +271,7 @@ static bool settle_failure(struct run *run, struct err *why)
 			 LOG_I("attempt", c->chunk.claims), LOG_S("why", verdict->message));
 		return true;
 	}
-	if (task_lost || atomic_load(run->r->stopping)) {
+	if (blameless || atomic_load(run->r->stopping)) {
 		r = repo_chunk_release(run->r->repo, c, &e);
 		log_warn("chunk_released", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
 			 LOG_I("attempt", c->chunk.claims), LOG_E(why));
@@ -282,7 +283,7 @@ static bool settle_failure(struct run *run, struct err *why)
 	if (r < 0 && r != -ERR_LOST && r != -ERR_CANCELED) /* those two: the rows have moved on */
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
 	tell(run);
-	return !task_lost;
+	return !blameless;
 }
 
 static bool settle(struct run *run, int outcome, const struct task_result *result, struct err *why,

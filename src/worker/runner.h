@@ -2,7 +2,8 @@
  * the claim. Every outcome settles it in exactly one way:
  *
  *   done            repo_chunk_done
- *   stopped, or the task was lost (killed from outside, zygote gone)      repo_chunk_release: no failure
+ *   stopped, the task was lost (killed from outside, zygote gone),
+ *   or the store, its disk or the database is away                        repo_chunk_release: no failure
  *   the claim is not ours any more (lease lost, job canceled)             nothing: the rows have moved on
  *   anything else   repo_chunk_failed: counted, retried after a back-off or final
  *
@@ -33,5 +34,5 @@ struct runner {
 	struct task_limits limits;
 };
 
-/* Settles the claim; logs how it ended. False if the task was lost and the caller should wait a little before the next. */
+/* Settles the claim; logs how it ended. False if something that every chunk needs is away, so that the caller should wait a little. */
 bool runner_run(const struct runner *r, struct claim *c);

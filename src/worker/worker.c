@@ -21,7 +21,7 @@
 #define THREADS_MAX 256
 #define LEASE_MS 15000
 #define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
-#define AFTER_LOSS_MS 500   /* a lost task may mean that the zygote cannot start: don't spin */
+#define AFTER_LOSS_MS 500   /* the zygote cannot start, the disk is full: don't spin */
 #define AFTER_ERROR_MS 1000 /* the database is away */
 
 static const struct task_limits chunk_limits = { .memory_bytes = 3ull << 30, .wall_ms = 0, .silence_ms = 120000 };
