@@ -317,6 +317,8 @@ static enum MHD_Result on_body_data(struct http_request *req, const char *data, 
 	}
 	if (req->upload) {
 		bool ok = upload_data(req, data, size, &e);
+		if (!ok)
+			*size = 0; /* what is left unread here would never be offered again */
 		req->received += offered - *size;
 		return ok ? MHD_YES : fail_in_body(req, &e);
 	}

@@ -1,0 +1,302 @@
+/* Objects of a real local store over the wire: conditions, the table of ranges, sendfile and the path without a
+ * descriptor, pre-signed URLs, clients that go away in the middle. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "client.h"
+#include "fixture.h"
+
+#define BIG_BYTES (24u << 20)
+
+static struct store *store;
+static char root[] = "/tmp/http-object-XXXXXX";
+static char *big;
+
+static int get(void *ctx, struct http_request *req, struct err *e)
+{
+	(void)ctx;
+	struct store_reader *r;
+	struct store_info info;
+	const char *key = http_request_param(req, "key");
+	if (store_reader_open(store, key, &r, &info, e) < 0)
+		return -(int)e->kind;
+	const struct http_object_opts o = {
+		.filename = http_request_query(req, "name"),
+		.s3_overrides = http_request_signature(req) != NULL,
+	};
+	return http_respond_object(req, r, &info, &o, e);
+}
+
+static bool lookup(void *ctx, const char *id, struct sigv4_key *ret)
+{
+	(void)ctx;
+	if (strcmp(id, "AKID") != 0)
+		return false;
+	*ret = (struct sigv4_key) { "AKID", "secret", NULL, "us-east-1", "s3" };
+	return true;
+}
+
+static const struct http_route routes[] = {
+	{ "GET", "/o/{key...}", get, .access = HTTP_ACCESS_PUBLIC, .public_param = true },
+	{ "GET", "/media/{key...}", get, .access = HTTP_ACCESS_SIGNED },
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	struct err e;
+	if (!mkdtemp(root) || store_open_local(&(struct store_local_opts) { .root = root }, &store, &e) < 0)
+		return -1;
+	assert_int_equal(store_put(store, "a/digits.txt", "0123456789", 10, "text/plain", NULL, &e), 0);
+	assert_int_equal(store_put(store, "a/empty", "", 0, "video/mp4", NULL, &e), 0);
+	assert_int_equal(store_put(store, "a/evil.html", "<script>", 8, "text/html", NULL, &e), 0);
+	big = malloc(BIG_BYTES);
+	assert_non_null(big);
+	random_bytes(big, BIG_BYTES);
+	assert_int_equal(store_put(store, "a/big.bin", big, BIG_BYTES, "video/mp4", NULL, &e), 0);
+	fixture_start(&f, (struct http_server_opts) { .key_lookup = lookup }, NULL, routes, MR_ARRAY_SIZE(routes));
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_stop(*state);
+	store_close(store);
+	free(big);
+	char *rm = mr_asprintf("rm -rf %s", root);
+	int r = system(rm);
+	free(rm);
+	return r;
+}
+
+static void test_ranges(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *range;
+		int status;
+		const char *body, *content_range;
+	} t[] = {
+		{ "", 200, "0123456789", NULL },
+		{ "Range: bytes=0-0\r\n", 206, "0", "bytes 0-0/10" },
+		{ "Range: bytes=3-5\r\n", 206, "345", "bytes 3-5/10" },
+		{ "Range: bytes=7-\r\n", 206, "789", "bytes 7-9/10" },
+		{ "Range: bytes=-3\r\n", 206, "789", "bytes 7-9/10" },
+		{ "Range: bytes=-30\r\n", 206, "0123456789", "bytes 0-9/10" },
+		{ "Range: bytes=8-100\r\n", 206, "89", "bytes 8-9/10" },
+		{ "Range: bytes=0-1,4-5\r\n", 200, "0123456789", NULL },
+		{ "Range: chars=0-1\r\n", 200, "0123456789", NULL },
+		{ "Range: bytes=5-2\r\n", 200, "0123456789", NULL },
+		{ "Range: bytes=10-\r\n", 416, NULL, "bytes */10" },
+		{ "Range: bytes=-0\r\n", 416, NULL, "bytes */10" },
+		{ "Range: bytes=0-1\r\nIf-Range: \"other\"\r\n", 200, "0123456789", NULL },
+		{ "Range: bytes=0-1\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 200, "0123456789", NULL },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(t); i++) {
+		struct answer a = request(f->port, "GET", "/o/a/digits.txt", t[i].range, NULL);
+		if (a.status != t[i].status || (t[i].body && strcmp(a.body, t[i].body) != 0))
+			fail_msg("%s: %s%s", t[i].range, a.head, a.body);
+		const char *cr = header(&a, "Content-Range");
+		assert_int_equal(cr != NULL, t[i].content_range != NULL);
+		if (cr)
+			assert_string_equal(cr, t[i].content_range);
+		answer_free(&a);
+	}
+}
+
+static void test_conditions(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = request(f->port, "HEAD", "/o/a/digits.txt", "Range: bytes=0-1\r\n", NULL);
+	assert_int_equal(a.status, 200);
+	assert_string_equal(header(&a, "Content-Length"), "10");
+	assert_string_equal(header(&a, "Accept-Ranges"), "bytes");
+	assert_string_equal(header(&a, "Content-Type"), "text/plain");
+	assert_string_equal(header(&a, "Cache-Control"), "private, no-cache");
+	char *etag = mr_strdup(header(&a, "ETag")), *date = mr_strdup(header(&a, "Last-Modified"));
+	answer_free(&a);
+	static const struct {
+		const char *format;
+		bool by_date;
+		int status;
+	} t[] = {
+		{ "If-None-Match: %s\r\n", false, 304 },
+		{ "If-None-Match: W/%s\r\n", false, 304 },
+		{ "If-None-Match: \"x\", %s\r\n", false, 304 },
+		{ "If-Match: %s\r\n", false, 200 },
+		{ "If-Match: W/%s\r\n", false, 412 },
+		{ "Range: bytes=0-1\r\nIf-Range: %s\r\n", false, 206 },
+		{ "Range: bytes=0-1\r\nIf-Range: W/%s\r\n", false, 200 },
+		{ "If-Modified-Since: %s\r\n", true, 304 },
+		{ "If-Unmodified-Since: %s\r\n", true, 200 },
+		{ "Range: bytes=0-1\r\nIf-Range: %s\r\n", true, 206 },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(t); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		char *h = mr_asprintf(t[i].format, t[i].by_date ? date : etag);
+#pragma GCC diagnostic pop
+		a = request(f->port, "GET", "/o/a/digits.txt", h, NULL);
+		if (a.status != t[i].status)
+			fail_msg("%s: %s", h, a.head);
+		if (a.status == 304)
+			assert_string_equal(header(&a, "ETag"), etag);
+		answer_free(&a);
+		free(h);
+	}
+	a = request(f->port, "GET", "/o/a/digits.txt", "If-Match: \"x\"\r\n", NULL);
+	assert_int_equal(a.status, 412);
+	assert_non_null(strstr(a.body, "PRECONDITION_FAILED"));
+	answer_free(&a);
+	free(etag);
+	free(date);
+}
+
+static void test_kinds(void **state)
+{
+	struct fixture *f = *state;
+	struct answer a = request(f->port, "GET", "/o/a/empty", "", NULL);
+	assert_int_equal(a.status, 200);
+	assert_string_equal(header(&a, "Content-Length"), "0");
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a/empty", "Range: bytes=0-\r\n", NULL);
+	assert_int_equal(a.status, 416);
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a/none", "", NULL);
+	assert_int_equal(a.status, 404);
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a/..%2F..%2Fx", "", NULL);
+	assert_int_equal(a.status, 400);
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a//x", "", NULL);
+	assert_int_equal(a.status, 400);
+	answer_free(&a);
+	/* What would act in our origin is saved, not shown. */
+	a = request(f->port, "GET", "/o/a/evil.html?name=e.html", "", NULL);
+	assert_string_equal(header(&a, "Content-Disposition"), "attachment; filename=\"e.html\"");
+	assert_string_equal(header(&a, "Content-Security-Policy"), "sandbox; default-src 'none'");
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a/digits.txt?name=%C3%A4%0D%0AX:1.txt", "", NULL);
+	assert_string_equal(header(&a, "Content-Disposition"),
+			    "inline; filename=\"_X:1.txt\"; filename*=UTF-8''%C3%A4X%3A1.txt");
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a/big.bin", "", NULL);
+	assert_int_equal(a.len, BIG_BYTES);
+	assert_memory_equal(a.body, big, BIG_BYTES);
+	answer_free(&a);
+	a = request(f->port, "GET", "/o/a/big.bin", "Range: bytes=1000000-20000000\r\n", NULL);
+	assert_int_equal(a.len, 19000001);
+	assert_memory_equal(a.body, big + 1000000, 19000001);
+	answer_free(&a);
+}
+
+static char *presign(const struct fixture *f, const char *method, const char *key, const struct sigv4_pair *extra,
+		     size_t n, int64_t at_ms)
+{
+	const struct sigv4_key k = { "AKID", "secret", NULL, "us-east-1", "s3" };
+	char *host = mr_asprintf("127.0.0.1:%u", f->port), *path = mr_asprintf("/media/%s", key);
+	struct buf b;
+	struct err e;
+	buf_init(&b, 8192);
+	assert_int_equal(sigv4_presign(&k, method, host, path, extra, n, at_ms, 60, &b, &e), 0);
+	free(host);
+	free(path);
+	return buf_steal(&b);
+}
+
+static void test_signed(void **state)
+{
+	struct fixture *f = *state;
+	static const struct sigv4_pair extra[] = { { "response-content-type", "audio/x-odd" },
+						   { "response-content-disposition",
+						     "attachment; filename=\"x y.txt\"" } };
+	char *url = presign(f, "GET", "a/digits.txt", extra, 2, clock_wall_ms());
+	struct answer a = request(f->port, "GET", url, "Range: bytes=2-3\r\n", NULL);
+	assert_int_equal(a.status, 206);
+	assert_string_equal(a.body, "23");
+	assert_string_equal(header(&a, "Content-Type"), "audio/x-odd");
+	assert_string_equal(header(&a, "Content-Disposition"), "attachment; filename=\"x y.txt\"");
+	answer_free(&a);
+	/* A GET's signature is none for HEAD, as with S3. */
+	a = request(f->port, "HEAD", url, "", NULL);
+	assert_int_equal(a.status, 403);
+	answer_free(&a);
+	url[strlen(url) - 1] ^= 1;
+	a = request(f->port, "GET", url, "", NULL);
+	assert_int_equal(a.status, 403);
+	assert_non_null(strstr(a.body, "SignatureDoesNotMatch"));
+	answer_free(&a);
+	free(url);
+	url = presign(f, "GET", "a/digits.txt", NULL, 0, clock_wall_ms() - 61000);
+	a = request(f->port, "GET", url, "", NULL);
+	assert_int_equal(a.status, 403);
+	answer_free(&a);
+	free(url);
+	a = request(f->port, "GET", "/media/a/digits.txt", "", NULL);
+	assert_int_equal(a.status, 403);
+	assert_non_null(strstr(a.body, "AccessDenied"));
+	answer_free(&a);
+	url = presign(f, "HEAD", "a/digits.txt", NULL, 0, clock_wall_ms());
+	a = request(f->port, "HEAD", url, "", NULL);
+	assert_int_equal(a.status, 200);
+	answer_free(&a);
+	free(url);
+}
+
+static size_t open_descriptors(void)
+{
+	size_t n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void wait_for_no_requests(const struct fixture *f)
+{
+	struct http_server_stats s;
+	for (int i = 0; i < 3000; i++) {
+		http_server_get_stats(f->server, &s);
+		if (!s.active && !s.connections)
+			return;
+		usleep(10000);
+	}
+	fail_msg("%u requests, %u connections are still there", s.active, s.connections);
+}
+
+static void test_disconnects(void **state)
+{
+	struct fixture *f = *state;
+	wait_for_no_requests(f);
+	size_t before = open_descriptors();
+	for (int i = 0; i < 20; i++) {
+		int fd = dial(f->port);
+		assert_true(send_text(fd, "GET /o/a/big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+		struct answer a = read_head(fd);
+		assert_int_equal(a.status, 200);
+		answer_free(&a);
+		close(fd);
+	}
+	wait_for_no_requests(f);
+	assert_int_equal(open_descriptors(), before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ranges), cmocka_unit_test(test_conditions),  cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_signed), cmocka_unit_test(test_disconnects),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
