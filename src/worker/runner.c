@@ -35,9 +35,9 @@ struct run {
 	struct err verdict;
 };
 
-static void tell(struct run *run)
+static void tell_job(const struct runner *r, const struct job *j)
 {
-	bus_publish(run->r->bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = run->c->job.user_id, .job_id = run->c->job.id });
+	bus_publish(r->bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });
 }
 
 static int heartbeat(struct run *run, struct err *e)
@@ -48,7 +48,7 @@ static int heartbeat(struct run *run, struct err *e)
 	run->next_heartbeat_mono_ms = now + HEARTBEAT_MS;
 	int r = repo_heartbeat(run->r->repo, run->c, run->done_ticks, e);
 	if (r == 0)
-		tell(run);
+		tell_job(run->r, &run->c->job);
 	return r;
 }
 
@@ -253,36 +253,40 @@ static int run_ladder(struct run *run, struct task_result *result, struct task_u
 	return r;
 }
 
-/* Settles a claim whose work ended with `why`. */
-static bool settle_failure(struct run *run, struct err *why)
+/* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own. */
+static bool is_blameless(const struct err *why)
 {
-	const struct claim *c = run->c;
+	return why->kind == ERR_UNAVAILABLE || why->kind == ERR_NO_SPACE || why->kind == ERR_TIMEOUT;
+}
+
+/* A task that died or hung may have met a fault of the machine rather than of the file: it gets its three attempts. What a task
+ * itself says of the file is final. */
+static bool may_pass(const struct err *why)
+{
+	return why->retriable || strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0;
+}
+
+/* Settles a claim whose work ended with `why`; false as runner_run. */
+static bool settle_failure(const struct runner *r, const struct claim *c, struct err *why)
+{
 	struct err e = { 0 };
-	/* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own. */
-	bool final = false, blameless = why->kind == ERR_UNAVAILABLE || why->kind == ERR_NO_SPACE || why->kind == ERR_TIMEOUT;
-	/* A task that died or hung may have met a fault of the machine rather than of the file: it gets its three attempts. What a
-	 * task itself says of the file is final. */
-	if (strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0)
-		why->retriable = true;
-	const struct err *verdict = run->verdict.kind ? &run->verdict : why;
-	int r;
-	if (verdict->kind == ERR_LOST || (run->verdict.kind == ERR_CANCELED)) {
-		log_info("chunk_dropped", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
-			 LOG_I("attempt", c->chunk.claims), LOG_S("why", verdict->message));
-		return true;
-	}
-	if (blameless || atomic_load(run->r->stopping)) {
-		r = repo_chunk_release(run->r->repo, c, &e);
-		log_warn("chunk_released", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
-			 LOG_I("attempt", c->chunk.claims), LOG_E(why));
+	bool final = false, blameless = is_blameless(why);
+	const char *event;
+	int rc = 0;
+	why->retriable = may_pass(why);
+	if (why->kind == ERR_LOST || (why->kind == ERR_CANCELED && !atomic_load(r->stopping))) {
+		event = "chunk_dropped"; /* the rows have moved on */
+	} else if (blameless || atomic_load(r->stopping)) {
+		event = "chunk_released";
+		rc = repo_chunk_release(r->repo, c, &e);
 	} else {
-		r = repo_chunk_failed(run->r->repo, c, why, &final, &e);
-		log_warn(final ? "job_failed" : "chunk_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
-			 LOG_I("attempt", c->chunk.claims), LOG_E(why));
+		rc = repo_chunk_failed(r->repo, c, why, &final, &e);
+		event = final ? "job_failed" : "chunk_failed";
 	}
-	if (r < 0 && r != -ERR_LOST && r != -ERR_CANCELED) /* those two: the rows have moved on */
+	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims), LOG_E(why));
+	if (rc < 0 && rc != -ERR_LOST && rc != -ERR_CANCELED)
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
-	tell(run);
+	tell_job(r, &c->job);
 	return !blameless;
 }
 
@@ -291,7 +295,7 @@ static bool settle(struct run *run, int outcome, const struct task_result *resul
 {
 	const struct claim *c = run->c;
 	if (outcome < 0)
-		return settle_failure(run, why);
+		return settle_failure(run->r, c, run->verdict.kind ? &run->verdict : why);
 	struct err e = { 0 };
 	int r = repo_chunk_done(run->r->repo, c, result->ladder.next_segment, &e);
 	if (r < 0) {
@@ -303,27 +307,18 @@ static bool settle(struct run *run, int outcome, const struct task_result *resul
 		 LOG_I("max_rss_kb", usage->max_rss_kb), LOG_I("decode_errors", result->ladder.decode_errors));
 	publisher_nudge(run->r->publisher, c->job.id);
 	bus_publish(run->r->bus, &(struct bus_event){ .topic = BUS_WORK });
-	tell(run);
+	tell_job(run->r, &run->c->job);
 	return true;
 }
 
 static bool run_finish(const struct runner *r, struct claim *c)
 {
 	struct err e = { 0 };
-	bool final;
-	int rc = finish_job(r->repo, r->publisher, c, &e);
-	if (rc == 0) {
-		log_info("job_completed", LOG_S("job", c->job.id), LOG_S("user", c->job.user_id), LOG_I("segments", c->job.segment_count),
-			 LOG_I("ms", clock_wall_ms() - c->job.started_ms));
-	} else if (rc == -ERR_LOST || rc == -ERR_CANCELED) {
-		log_info("chunk_dropped", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_S("why", e.message));
-	} else {
-		struct err e2 = { 0 };
-		log_warn("finish_failed", LOG_S("job", c->job.id), LOG_I("attempt", c->chunk.claims), LOG_E(&e));
-		if (repo_chunk_failed(r->repo, c, &e, &final, &e2) < 0 && e2.kind != ERR_LOST)
-			log_error("settle_failed", LOG_S("job", c->job.id), LOG_E(&e2));
-	}
-	bus_publish(r->bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = c->job.user_id, .job_id = c->job.id });
+	if (finish_job(r->repo, r->publisher, c, &e) < 0)
+		return settle_failure(r, c, &e);
+	log_info("job_completed", LOG_S("job", c->job.id), LOG_S("user", c->job.user_id), LOG_I("segments", c->job.segment_count),
+		 LOG_I("ms", clock_wall_ms() - c->job.started_ms));
+	tell_job(r, &c->job);
 	return true;
 }
 
@@ -339,7 +334,7 @@ bool runner_run(const struct runner *r, struct claim *c)
 	struct task_result *result = mr_calloc(1, sizeof(*result));
 	struct task_usage usage = { 0 };
 	struct err e = { 0 };
-	tell(run);
+	tell_job(run->r, &run->c->job);
 	int outcome = run_ladder(run, result, &usage, &e);
 	on_object_abort(run);
 	bool healthy = settle(run, outcome, result, &e, &usage);
