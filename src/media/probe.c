@@ -404,6 +404,8 @@ static int assess(struct probe *p, struct err *e)
 	if (p->r.duration_ns <= 0)
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "it plays for no time at all");
 	p->r.seekable = positions_are_exact(p) && seeking_works(p);
+	if (media_input_failed(p->in)) /* libav may have taken it for the end of the file */
+		return media_input_error(p->in, 0, e, "try to seek");
 	return 0;
 }
 

@@ -105,8 +105,8 @@ static int read_part(int fd, void *data, size_t len, bool within, struct err *e)
 int channel_recv(int fd, enum msg_type *ret_type, struct buf *payload, struct err *e)
 {
 	uint8_t header[MSG_HEADER_BYTES];
-	enum msg_type type;
-	uint32_t len;
+	enum msg_type type = MSG_SPEC;
+	uint32_t len = 0;
 	buf_clear(payload);
 	int r = read_part(fd, header, sizeof(header), false, e);
 	if (r == 0)

@@ -271,7 +271,7 @@ static void a_ladder_in_the_sandbox(void **state)
 	free(r);
 }
 
-static void too_little_memory_is_said(void **state)
+static void too_little_memory_is_an_error(void **state)
 {
 	(void)state;
 	if (MR_SANITIZED)
@@ -294,7 +294,10 @@ static void too_little_memory_is_said(void **state)
 	const struct task_handlers h = { .ctx = &s, .read = on_read, .object_begin = on_begin, .object_data = on_data,
 					 .object_end = on_end };
 	struct task_result *r = mr_calloc(1, sizeof(*r));
-	assert_true(task_run(zygote, &spec, &h, &small, r, NULL, &e) < 0);
+	/* the encoder says no more than that it can't be opened; what counts is that the task lives to tell */
+	int res = task_run(zygote, &spec, &h, &small, r, NULL, &e);
+	assert_true(res == -ERR_MEDIA || res == -ERR_INTERNAL);
+	assert_string_not_equal(e.code, "TASK_CRASHED");
 	assert_int_equal(s.objects, 0);
 	fd_close(&s.fd);
 	free(r);
@@ -316,7 +319,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_failing_store_stays_a_failing_store),
 		cmocka_unit_test(cut_files_never_crash),
 		cmocka_unit_test(a_ladder_in_the_sandbox),
-		cmocka_unit_test(too_little_memory_is_said),
+		cmocka_unit_test(too_little_memory_is_an_error),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	zygote_stop(zygote);
