@@ -1,6 +1,6 @@
-/* The bus within one process. Publishing calls the subscribers on the publisher's thread under a lock that publishers share;
- * subscribing and unsubscribing take it alone, which is how an unsubscribe waits for callbacks that still run. Nothing is
- * queued: who is not subscribed at that moment doesn't hear of it.
+/* The bus within one process. Publishing calls the subscribers on the publisher's thread under a lock that publishers
+ * share; subscribing and unsubscribing take it alone, which is how an unsubscribe waits for callbacks that still run.
+ * Nothing is queued: who is not subscribed at that moment doesn't hear of it.
  */
 #include "bus/bus.h"
 
@@ -28,7 +28,8 @@ int bus_open_local(struct bus **ret, struct err *e)
 {
 	pthread_rwlockattr_t attr;
 	pthread_rwlockattr_init(&attr);
-	/* Or a stream of events would keep an unsubscribe waiting for ever. Callbacks don't publish, so it can't lock itself out. */
+	/* Or a stream of events would keep an unsubscribe waiting for ever. Callbacks don't publish, so it can't lock
+	 * itself out. */
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	struct bus *b = mr_calloc(1, sizeof(*b));
 	int errnum = pthread_rwlock_init(&b->lock, &attr);
@@ -59,7 +60,8 @@ void bus_publish(struct bus *b, const struct bus_event *ev)
 	pthread_rwlock_unlock(&b->lock);
 }
 
-int bus_subscribe(struct bus *b, enum bus_topic topic, bus_fn fn, void *ctx, struct bus_subscription **ret, struct err *e)
+int bus_subscribe(struct bus *b, enum bus_topic topic, bus_fn fn, void *ctx, struct bus_subscription **ret,
+		  struct err *e)
 {
 	(void)e; /* a bus behind a network can fail here */
 	struct bus_subscription *s = mr_calloc(1, sizeof(*s));

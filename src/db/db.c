@@ -1,6 +1,7 @@
-/* The part of SQL access that no database differs in: the pool, and transactions that are run again when it was busy. Runs in the
- * server and worker process. Connections are opened when needed and kept until the end; nobody waits for one longer than the
- * busy time-out. It does not detect a caller that waits for a second connection while holding the only one.
+/* The part of SQL access that no database differs in: the pool, and transactions that are run again when it was busy.
+ * Runs in the server and worker process. Connections are opened when needed and kept until the end; nobody waits for
+ * one longer than the busy time-out. It does not detect a caller that waits for a second connection while holding the
+ * only one.
  */
 #include "db/db.h"
 
@@ -122,8 +123,8 @@ static int reserve(struct db *db, struct db_conn **ret, struct err *e)
 	while (!db->idle && db->open == db->max) {
 		if (pthread_cond_timedwait(&db->freed, &db->lock, &deadline) != 0 && !db->idle && db->open == db->max) {
 			pthread_mutex_unlock(&db->lock);
-			return err_set_code(e, ERR_UNAVAILABLE, DB_BUSY_CODE, "all %u connections to the database are in use",
-					    db->max);
+			return err_set_code(e, ERR_UNAVAILABLE, DB_BUSY_CODE,
+					    "all %u connections to the database are in use", db->max);
 		}
 	}
 	*ret = db->idle;

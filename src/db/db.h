@@ -13,16 +13,17 @@
  *   while ((r = db_next(rows, e)) > 0)
  *           use(db_text(rows, 0));
  *
- * Writes go through db_transact alone. Its callback may run more than once (a busy database, later a serialization failure),
- * so it writes to its context only what a second run writes again.
+ * Writes go through db_transact alone. Its callback may run more than once (a busy database, later a serialization
+ * failure), so it writes to its context only what a second run writes again.
  *
- * SQLite: WAL, synchronous=FULL (what was committed survives a power cut), one writer at a time: in this process in turn,
- * between processes with a time-out. Threads: a struct db may be used by any; a connection and its rows by one at a time.
- * Don't acquire a second connection while holding one: an in-memory database has just one, and it would wait for itself.
+ * SQLite: WAL, synchronous=FULL (what was committed survives a power cut), one writer at a time: in this process in
+ * turn, between processes with a time-out. Threads: a struct db may be used by any; a connection and its rows by one at
+ * a time. Don't acquire a second connection while holding one: an in-memory database has just one, and it would wait
+ * for itself.
  *
- * Errors: ERR_UNAVAILABLE code DB_BUSY (locked by somebody else for too long, or no connection became free), ERR_NO_SPACE,
- * ERR_IO (code DB_CORRUPT where the file is damaged), ERR_CONFLICT code DB_CONSTRAINT, ERR_INTERNAL for wrong SQL.
- */
+ * Errors: ERR_UNAVAILABLE code DB_BUSY (locked by somebody else for too long, or no connection became free),
+ * ERR_NO_SPACE, ERR_IO (code DB_CORRUPT where the file is damaged), ERR_CONFLICT code DB_CONSTRAINT, ERR_INTERNAL for
+ * wrong SQL. */
 #pragma once
 
 #include <stdbool.h>
@@ -41,13 +42,14 @@ struct db_opts {
 	uint32_t connections;	  /* most at once, opened when needed; 0: 4. In-memory databases have exactly one. */
 	uint32_t busy_timeout_ms; /* wait for another process' write, or for a free connection; 0: 10,000 */
 };
-/* Opens one connection, so that a wrong path shows here. The file is made (mode 0600) if it is not there; its folder is not. */
+/* Opens one connection, so that a wrong path shows here. The file is made (mode 0600) if it is not there; its folder is
+ * not. */
 int db_open(const struct db_opts *opts, struct db **ret, struct err *e) MR_MUST_USE;
 /* No connection may be in use. NULL is fine. */
 void db_close(struct db *db);
 
-/* Brings the schema to this binary's version (sql/), one transaction for each step; safe when several processes start at once.
- * ERR_CONFLICT code SCHEMA_NEWER: the database is newer than the binary, nothing was touched. */
+/* Brings the schema to this binary's version (sql/), one transaction for each step; safe when several processes start
+ * at once. ERR_CONFLICT code SCHEMA_NEWER: the database is newer than the binary, nothing was touched. */
 int db_migrate(struct db *db, struct err *e) MR_MUST_USE;
 
 /* Blocks until a connection is free. */
@@ -56,8 +58,8 @@ int db_acquire(struct db *db, struct db_conn **ret, struct err *e) MR_MUST_USE;
 void db_release(struct db_conn **conn);
 #define _cleanup_db_conn_ MR_CLEANUP(db_release)
 
-/* Runs fn in a transaction that may write: commits when it returns 0 (or more), else rolls back and returns its error. Runs it again,
- * a few times, where the database was busy. fn's `e` is never NULL. */
+/* Runs fn in a transaction that may write: commits when it returns 0 (or more), else rolls back and returns its error.
+ * Runs it again, a few times, where the database was busy. fn's `e` is never NULL. */
 typedef int (*db_tx_fn)(struct db_conn *c, void *ctx, struct err *e);
 int db_transact(struct db *db, db_tx_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 
@@ -82,9 +84,10 @@ struct db_params {
 #define DB_INT(n) ((struct db_param){ .type = DB_TYPE_INT, .i = (int64_t)(n) })
 #define DB_REAL(x) ((struct db_param){ .type = DB_TYPE_REAL, .f = (x) })
 #define DB_NULL ((struct db_param){ .type = DB_TYPE_NULL })
-#define DB_PARAMS(...)                                                                                   \
-	(&(const struct db_params){ .values = (const struct db_param[]){ __VA_ARGS__ },                  \
-				    .count = sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param) })
+#define DB_PARAMS(...)                                                                          \
+	(&(const struct db_params){ .values = (const struct db_param[]){ __VA_ARGS__ },         \
+				    .count = sizeof((const struct db_param[]){ __VA_ARGS__ }) / \
+					     sizeof(struct db_param) })
 #define DB_NO_PARAMS NULL
 
 static inline struct db_param db_param_text(const char *s)

@@ -1,10 +1,10 @@
 /* The seam between db.c and a database: what a driver implements. Private to db/ (and its tests).
  *
- * A driver embeds struct db_conn and struct db_rows as the first member of its own. It maps its codes to kinds of errors, and
- * says code DB_BUSY exactly where running the whole transaction again can help (SQLITE_BUSY; on PostgreSQL also 40001 and
- * 40P01). SQL above is written so that both databases take it; row locks are taken by an UPDATE that comes first in each
- * transaction, in the order chunk, job, counter, so that a driver with many writers needs nothing else.
- */
+ * A driver embeds struct db_conn and struct db_rows as the first member of its own. It maps its codes to kinds of
+ * errors, and says code DB_BUSY exactly where running the whole transaction again can help (SQLITE_BUSY; on PostgreSQL
+ * also 40001 and 40P01). SQL above is written so that both databases take it; row locks are taken by an UPDATE that
+ * comes first in each transaction, in the order chunk, job, counter, so that a driver with many writers needs nothing
+ * else. */
 #pragma once
 
 #include "db/db.h"
@@ -16,7 +16,8 @@
 struct db_driver {
 	const char *scheme; /* of the URL: "sqlite" */
 	/* `where` is the URL behind the scheme. ret_connections: how many connections the pool may open. */
-	int (*open)(const struct db_opts *opts, const char *where, void **ret_shared, uint32_t *ret_connections, struct err *e);
+	int (*open)(const struct db_opts *opts, const char *where, void **ret_shared, uint32_t *ret_connections,
+		    struct err *e);
 	void (*close)(void *shared);
 
 	int (*connect)(void *shared, struct db_conn **ret, struct err *e);
@@ -30,7 +31,8 @@ struct db_driver {
 	/* Several statements without parameters. */
 	int (*script)(struct db_conn *c, const char *sql, struct err *e);
 
-	int (*query)(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret, struct err *e);
+	int (*query)(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret,
+		     struct err *e);
 	int (*next)(struct db_rows *rows, struct err *e);
 	int64_t (*changes)(struct db_rows *rows); /* after next gave 0 */
 	void (*finish)(struct db_rows *rows);

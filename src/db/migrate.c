@@ -1,6 +1,6 @@
 /* Migrations: numbered SQL scripts, each applied once, in order, in a transaction of its own together with its row in
- * schema_version. A process that is killed between two leaves a schema that the next start carries on from. Two that start at once
- * take turns: the second finds the rows of the first. Runs in whatever process opens the database.
+ * schema_version. A process that is killed between two leaves a schema that the next start carries on from. Two that
+ * start at once take turns: the second finds the rows of the first. Runs in whatever process opens the database.
  */
 #include <inttypes.h>
 
@@ -39,8 +39,8 @@ static int step(struct db_conn *c, void *ctx, struct err *e)
 {
 	struct migration_run *run = ctx;
 	int r = c->driver->script(c,
-				  "CREATE TABLE IF NOT EXISTS schema_version ("
-				  " version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_ms BIGINT NOT NULL)",
+				  "CREATE TABLE IF NOT EXISTS schema_version ( version BIGINT NOT NULL PRIMARY KEY,"
+				  " name TEXT NOT NULL, applied_ms BIGINT NOT NULL)",
 				  e);
 	if (r < 0)
 		return r;

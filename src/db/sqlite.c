@@ -1,8 +1,9 @@
-/* The SQLite driver: connections, transactions, the error map. Statements: db/sqlite_stmt.c. Runs in the server and worker process.
+/* The SQLite driver: connections, transactions, the error map. Statements: db/sqlite_stmt.c. Runs in the server and
+ * worker process.
  *
- * WAL with synchronous=FULL: a commit is on the disk when it returns. Writers of this process queue at a mutex (SQLite's own
- * waiting polls, and starves the unlucky); writers of other processes are waited for with the busy time-out. No memory map,
- * and a small page cache, so that a connection costs well below 2 MB.
+ * WAL with synchronous=FULL: a commit is on the disk when it returns. Writers of this process queue at a mutex
+ * (SQLite's own waiting polls, and starves the unlucky); writers of other processes are waited for with the busy
+ * time-out. No memory map, and a small page cache, so that a connection costs well below 2 MB.
  */
 #include "db/sqlite.h"
 
@@ -122,8 +123,8 @@ static int sqlite_open(const struct db_opts *opts, const char *where, void **ret
 	return 0;
 }
 
-/* Changing the journal mode needs the file for itself for a moment, and SQLite does not call the busy handler there: two
- * processes that start at once would see SQLITE_BUSY. */
+/* Changing the journal mode needs the file for itself for a moment, and SQLite does not call the busy handler there:
+ * two processes that start at once would see SQLITE_BUSY. */
 static int enter_wal(struct sqlite_conn *c, uint32_t timeout_ms, struct err *e)
 {
 	int64_t give_up_ms = clock_mono_ms() + timeout_ms;
@@ -173,7 +174,8 @@ static int sqlite_connect(void *shared, struct db_conn **ret, struct err *e)
 	struct sqlite_conn *c = mr_calloc(1, sizeof(*c));
 	c->writer = &s->writer;
 	/* NOMUTEX: a connection is used by one thread at a time, the pool sees to that. */
-	int code = sqlite3_open_v2(s->path, &c->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	int code =
+		sqlite3_open_v2(s->path, &c->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	int r = code == SQLITE_OK ? configure(c, s->busy_timeout_ms, e) : db_sqlite_error(c->h, code, "open", e);
 	if (r < 0) {
 		sqlite_disconnect(&c->base);
@@ -192,8 +194,8 @@ static int script(struct db_conn *conn, const char *sql, struct err *e)
 	return code == SQLITE_OK ? 0 : db_sqlite_error(c->h, code, "database", e);
 }
 
-/* IMMEDIATE takes the write lock at once: a transaction that reads first and writes later can't fail half-way because somebody
- * else wrote in between. */
+/* IMMEDIATE takes the write lock at once: a transaction that reads first and writes later can't fail half-way because
+ * somebody else wrote in between. */
 static int begin(struct db_conn *conn, struct err *e)
 {
 	struct sqlite_conn *c = (struct sqlite_conn *)conn;

@@ -1,5 +1,6 @@
-/* Statements of the SQLite driver: a cache of prepared ones for each connection (least recently used goes first), binding of $N by
- * number, rows by step. A statement whose rows are still being read is not shared: a nested use prepares another.
+/* Statements of the SQLite driver: a cache of prepared ones for each connection (least recently used goes first),
+ * binding of $N by number, rows by step. A statement whose rows are still being read is not shared: a nested use
+ * prepares another.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +120,8 @@ static int bind_one(sqlite3_stmt *h, int at, const struct db_param *p)
 static int bind(struct sqlite_stmt *s, const struct db_params *params, struct err *e)
 {
 	if (params->count != s->highest)
-		return err_set(e, ERR_INTERNAL, "%zu parameters given, %zu wanted: %s", params->count, s->highest, s->sql);
+		return err_set(e, ERR_INTERNAL, "%zu parameters given, %zu wanted: %s", params->count, s->highest,
+			       s->sql);
 	for (int i = 0; i < s->param_count; i++) {
 		int code = bind_one(s->h, i + 1, &params->values[s->param_numbers[i] - 1]);
 		if (code != SQLITE_OK)
@@ -128,7 +130,8 @@ static int bind(struct sqlite_stmt *s, const struct db_params *params, struct er
 	return 0;
 }
 
-int db_sqlite_query(struct db_conn *conn, const char *sql, const struct db_params *params, struct db_rows **ret, struct err *e)
+int db_sqlite_query(struct db_conn *conn, const char *sql, const struct db_params *params, struct db_rows **ret,
+		    struct err *e)
 {
 	struct sqlite_conn *c = (struct sqlite_conn *)conn;
 	struct sqlite_stmt *s = NULL;

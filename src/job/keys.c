@@ -1,4 +1,5 @@
-/* Object keys. Pure; used wherever an object is put, signed or deleted, so that there is one place that knows the layout. */
+/* Object keys. Pure; used wherever an object is put, signed or deleted, so that there is one place that knows the
+ * layout. */
 #include "job/keys.h"
 
 #include <stdbool.h>
@@ -10,7 +11,8 @@
 
 #define EXTENSION_MAX 8
 #define EXTENSION_DEFAULT "bin"
-/* A folder's name has at most 255 bytes on Linux; a user's subject of 256 bytes may be three times as long when encoded. */
+/* A folder's name has at most 255 bytes on Linux; a user's subject of 256 bytes may be three times as long when
+ * encoded. */
 #define USER_KEY_MAX 200
 #define USER_KEY_KEPT 120
 
@@ -19,7 +21,8 @@ static bool is_alnum(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* What is too long keeps its beginning and gets a digest. "~~" never occurs in an encoded name, so no two users meet. */
+/* What is too long keeps its beginning and gets a digest. "~~" never occurs in an encoded name, so no two users meet.
+ */
 static char *shorten(char *take_encoded, const char *user_id)
 {
 	char hex[SHA256_HEX_SIZE];

@@ -1,6 +1,7 @@
 /* Object keys (DESIGN: kind first, so that a bucket's lifecycle rules can match by prefix). Pure.
- * All return strings that the caller frees. `user` is encoded so that any character is safe: percent-encoding with '~' in the
- * place of '%', of everything but A–Z a–z 0–9 - _ (and of a leading or sole '.').
+ * All return strings that the caller frees. `user` is encoded so that any character is safe: percent-encoding with '~'
+ * in the place of '%', of everything but A–Z a–z 0–9 - _; what would be longer than 200 bytes keeps its beginning and
+ * ends in "~~" and a digest of the whole, so that it fits a folder's name.
  */
 #pragma once
 

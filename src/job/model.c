@@ -8,8 +8,8 @@
 
 static const char *const kind_names[] = { [JOB_LADDER] = "ladder" };
 static const char *const status_names[] = {
-	[JOB_PENDING] = "pending",	 [JOB_PROCESSING] = "processing", [JOB_STREAMING] = "streaming",
-	[JOB_COMPLETED] = "completed",	 [JOB_FAILED] = "failed",	  [JOB_CANCELED] = "canceled",
+	[JOB_PENDING] = "pending",     [JOB_PROCESSING] = "processing", [JOB_STREAMING] = "streaming",
+	[JOB_COMPLETED] = "completed", [JOB_FAILED] = "failed",		[JOB_CANCELED] = "canceled",
 	[JOB_DELETING] = "deleting",
 };
 

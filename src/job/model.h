@@ -7,6 +7,7 @@
  *   pending | processing | streaming ──a chunk failed for good (worker)──▶ failed
  *   pending | processing | streaming ──DELETE (api)──▶ canceled
  *   failed ──retry (api)──▶ pending, with everything committed kept and failures forgotten; generation_attempt + 1
+ *     (its next claim makes it streaming at once where segments are visible already)
  *   any ──DELETE of an ended job (api) or its expiry (janitor)──▶ deleting ──objects gone (janitor)──▶ no row
  *
  * A chunk's life:

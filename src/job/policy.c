@@ -1,18 +1,25 @@
 /* Lifecycle, retry and progress as pure functions; used by the repository in the server and worker process. */
 #include "job/policy.h"
 
-#define OPEN(to) { [JOB_PENDING] = (to), [JOB_PROCESSING] = (to), [JOB_STREAMING] = (to) }
+#define OPEN(to)                                                                      \
+	{                                                                             \
+		[JOB_PENDING] = (to), [JOB_PROCESSING] = (to), [JOB_STREAMING] = (to) \
+	}
 #define DELAY_MAX_MS 3600000
 #define PERCENT_UNTIL_COMPLETED 99.9
 
 static const enum job_status after[JOB_EVENTS][JOB_DELETING + 1] = {
-	[JOB_EVENT_CLAIM] = { [JOB_PENDING] = JOB_PROCESSING, [JOB_PROCESSING] = JOB_PROCESSING, [JOB_STREAMING] = JOB_STREAMING },
+	[JOB_EVENT_CLAIM] = { [JOB_PENDING] = JOB_PROCESSING,
+			      [JOB_PROCESSING] = JOB_PROCESSING,
+			      [JOB_STREAMING] = JOB_STREAMING },
 	[JOB_EVENT_SHOW] = { [JOB_PROCESSING] = JOB_STREAMING, [JOB_STREAMING] = JOB_STREAMING },
 	[JOB_EVENT_COMPLETE] = { [JOB_PROCESSING] = JOB_COMPLETED, [JOB_STREAMING] = JOB_COMPLETED },
 	[JOB_EVENT_FAIL] = OPEN(JOB_FAILED),
 	[JOB_EVENT_CANCEL] = OPEN(JOB_CANCELED),
 	[JOB_EVENT_RETRY] = { [JOB_FAILED] = JOB_PENDING },
-	[JOB_EVENT_DELETE] = { [JOB_COMPLETED] = JOB_DELETING, [JOB_FAILED] = JOB_DELETING, [JOB_CANCELED] = JOB_DELETING },
+	[JOB_EVENT_DELETE] = { [JOB_COMPLETED] = JOB_DELETING,
+			       [JOB_FAILED] = JOB_DELETING,
+			       [JOB_CANCELED] = JOB_DELETING },
 };
 
 enum job_status job_after(enum job_status status, enum job_event event)

@@ -1,10 +1,9 @@
-/* The rules that the repository applies, as pure functions: which status follows which, when a failed chunk is tried again, how far
- * a job is. No clock, no randomness, no database; any thread.
+/* The rules that the repository applies, as pure functions: which status follows which, when a failed chunk is tried
+ * again, how far a job is. No clock, no randomness, no database; any thread.
  *
  *   enum job_status next = job_after(job->status, JOB_EVENT_CANCEL);
  *   if (!next)
- *           return err_set(e, ERR_CONFLICT, …);
- */
+ *           return err_set(e, ERR_CONFLICT, …); */
 #pragma once
 
 #include <stdbool.h>
@@ -32,9 +31,11 @@ struct retry_policy {
 	uint32_t jitter_percent; /* up to so much shorter or longer */
 	uint32_t failures_max;	 /* since the last committed segment: so many end the job */
 };
-#define RETRY_POLICY_DEFAULT \
-	((struct retry_policy){ .first_ms = 1000, .factor = 4, .jitter_percent = 20, .failures_max = CHUNK_FAILURES_MAX })
-/* `failures`: how many there were, this one included, from 1. `jitter`: −1…1, the caller's random number. At most an hour. */
+#define RETRY_POLICY_DEFAULT    \
+	((struct retry_policy){ \
+		.first_ms = 1000, .factor = 4, .jitter_percent = 20, .failures_max = CHUNK_FAILURES_MAX })
+/* `failures`: how many there were, this one included, from 1. `jitter`: −1…1, the caller's random number. At most an
+ * hour. */
 int64_t retry_delay_ms(const struct retry_policy *p, uint32_t failures, double jitter);
 bool retry_is_final(const struct retry_policy *p, uint32_t failures, bool retriable);
 

@@ -1,6 +1,6 @@
-/* The repository: opening, settings, and the parts that its transactions are made of (the fence, revisions, progress). Runs in the
- * server and worker process. Files: repo_file.c, jobs: repo_job.c and repo_create.c, work: repo_work.c and repo_commit.c,
- * publishing: repo_publish.c.
+/* The repository: opening, settings, and the parts that its transactions are made of (the fence, revisions, progress).
+ * Runs in the server and worker process. Files: repo_file.c, jobs: repo_job.c and repo_create.c, work: repo_work.c and
+ * repo_commit.c, publishing: repo_publish.c.
  */
 #include "job/repo.h"
 
@@ -71,7 +71,8 @@ int repo_setting_init(struct repo *repo, const char *name, const char *initial, 
 
 /* ---- parts of transactions ---- */
 
-static int job_first(struct db_conn *c, const char *sql, const char *user_id, const char *id, struct job *ret, struct err *e)
+static int job_first(struct db_conn *c, const char *sql, const char *user_id, const char *id, struct job *ret,
+		     struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	int r = db_first(c, sql, DB_PARAMS(DB_TEXT(id)), &rows, e);
@@ -97,7 +98,8 @@ int repo_job_lock(struct db_conn *c, const char *user_id, const char *id, struct
 int repo_revise(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE counter SET value = value + 1 WHERE name = 'revision' RETURNING value", DB_NO_PARAMS, &rows, e);
+	int r = db_first(c, "UPDATE counter SET value = value + 1 WHERE name = 'revision' RETURNING value",
+			 DB_NO_PARAMS, &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -129,7 +131,8 @@ int repo_fence(struct db_conn *c, const struct claim *claim, struct fence *ret, 
 	const struct chunk *k = &claim->chunk;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	r = db_first(c,
-		     "UPDATE chunk SET due_ms = $5 WHERE job_id = $1 AND idx = $2 AND claims = $3 AND state = 3 AND worker = $4"
+		     "UPDATE chunk SET due_ms = $5 WHERE job_id = $1 AND idx = $2 AND claims = $3 AND state = 3"
+		     " AND worker = $4"
 		     " RETURNING " CHUNK_COLUMNS,
 		     DB_PARAMS(DB_TEXT(k->job_id), DB_INT(k->index), DB_INT(k->claims), DB_TEXT(claim->worker_id),
 			       DB_INT(f.now_ms + claim->lease_ms)),

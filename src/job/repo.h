@@ -1,10 +1,10 @@
-/* The repository: how everything above sees the rows. Implemented over SQL once for every database (job/repo_*.c); each call is
- * one conditional write, or one small transaction on the rows of one job, so that a key-value store can stand behind it too.
+/* The repository: how everything above sees the rows. Implemented over SQL once for every database (job/repo_*.c); each
+ * call is one conditional write, or one small transaction on the rows of one job, so that a key-value store can stand
+ * behind it too.
  *
- * Time is the database's where leases are concerned. Every call may block for a short query; any thread. Values returned own
- * their strings (…_release). Calls that act for a user take the user's id and answer ERR_NOT_FOUND for what is not theirs;
- * `user_id` NULL means the system itself (worker, janitor).
- */
+ * Time is the database's where leases are concerned. Every call may block for a short query; any thread. Values
+ * returned own their strings (…_release). Calls that act for a user take the user's id and answer ERR_NOT_FOUND for
+ * what is not theirs; `user_id` NULL means the system itself (worker, janitor). */
 #pragma once
 
 #include <stdbool.h>
@@ -31,20 +31,22 @@ int repo_file_create(struct repo *r, const struct file *f, struct err *e) MR_MUS
 int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json,
 		    struct err *e) MR_MUST_USE;
 int repo_file_get(struct repo *r, const char *user_id, const char *id, struct file *ret, struct err *e) MR_MUST_USE;
-/* Newest first; `cursor` NULL or what the last call gave; *ret_cursor is "" at the end. Rows are given to fn, which borrows. */
+/* Newest first; `cursor` NULL or what the last call gave; *ret_cursor is "" at the end. Rows are given to fn, which
+ * borrows. */
 typedef void (*repo_file_fn)(void *ctx, const struct file *f);
 int repo_file_list(struct repo *r, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn, void *ctx,
 		   char ret_cursor[64], struct err *e) MR_MUST_USE;
-/* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it. Removes the row; the caller deletes the object first or
- * leaves it to the janitor: *ret_key (freed by the caller) tells which. */
+/* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it. Removes the row; the caller deletes the object
+ * first or leaves it to the janitor: *ret_key (freed by the caller) tells which. */
 int repo_file_delete(struct repo *r, const char *user_id, const char *id, char **ret_key, struct err *e) MR_MUST_USE;
-/* What repo_file_delete left of a file is its object. Its key is remembered until somebody says that the object is gone, so that a
- * crash in between leaves nothing behind for ever. */
+/* What repo_file_delete left of a file is its object. Its key is remembered until somebody says that the object is
+ * gone, so that a crash in between leaves nothing behind for ever. */
 typedef void (*repo_key_fn)(void *ctx, const char *key);
 int repo_objects_doomed(struct repo *r, uint32_t limit, repo_key_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 int repo_object_gone(struct repo *r, const char *key, struct err *e) MR_MUST_USE;
 /* Files that never got ready and were last touched before now - age_ms. */
-int repo_file_stale(struct repo *r, int64_t age_ms, uint32_t limit, repo_file_fn fn, void *ctx, struct err *e) MR_MUST_USE;
+int repo_file_stale(struct repo *r, int64_t age_ms, uint32_t limit, repo_file_fn fn, void *ctx,
+		    struct err *e) MR_MUST_USE;
 
 /* ---- jobs ---- */
 struct job_new {
@@ -58,28 +60,30 @@ struct job_new {
 	const char *params_json;
 	const struct ladder_plan *plan;
 	int64_t expires_ms;
-	const char *idempotency_key;  /* NULL: none */
-	const char *request_hash;     /* with a key: a repeat must be the same request, else ERR_CONFLICT IDEMPOTENCY_KEY_REUSED */
+	const char *idempotency_key; /* NULL: none */
+	const char *request_hash;    /* with a key: a repeat must be the same request, else ERR_CONFLICT
+					IDEMPOTENCY_KEY_REUSED */
 };
-/* Job, renditions, planned segments and chunks (the finish chunk last, waiting) in one transaction. With an idempotency key
- * (unique per user, kept 24 h) a repeat gives the first job and *ret_existing = true. ERR_NOT_FOUND: file_id isn't the user's;
- * ERR_CONFLICT code FILE_NOT_READY. */
-int repo_job_create(struct repo *r, const struct job_new *n, struct job *ret, bool *ret_existing, struct err *e) MR_MUST_USE;
+/* Job, renditions, planned segments and chunks (the finish chunk last, waiting) in one transaction. With an idempotency
+ * key (unique per user, kept 24 h) a repeat gives the first job and *ret_existing = true. ERR_NOT_FOUND: file_id isn't
+ * the user's; ERR_CONFLICT code FILE_NOT_READY. */
+int repo_job_create(struct repo *r, const struct job_new *n, struct job *ret, bool *ret_existing,
+		    struct err *e) MR_MUST_USE;
 int repo_job_get(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 struct job_filter {
 	const char *user_id;
-	int status; /* 0: any (deleting never) */
-	int kind;   /* 0: any */
+	int status;		/* 0: any (deleting never) */
+	int kind;		/* 0: any */
 	int64_t after_revision; /* > 0: only jobs with a higher revision, in rising order (for Last-Event-ID) */
-	const char *file_id; /* NULL: any */
+	const char *file_id;	/* NULL: any */
 };
 typedef void (*repo_job_fn)(void *ctx, const struct job *j);
-int repo_job_list(struct repo *r, const struct job_filter *f, uint32_t limit, const char *cursor, repo_job_fn fn, void *ctx,
-		  char ret_cursor[64], struct err *e) MR_MUST_USE;
+int repo_job_list(struct repo *r, const struct job_filter *f, uint32_t limit, const char *cursor, repo_job_fn fn,
+		  void *ctx, char ret_cursor[64], struct err *e) MR_MUST_USE;
 /* pending|processing|streaming → canceled, its open chunks too. ERR_CONFLICT if it is final. */
 int repo_job_cancel(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
-/* failed → pending (chunks that failed or were canceled → ready, failures 0). ERR_CONFLICT otherwise, and (FILE_GONE) where the
- * source was deleted since. */
+/* failed → pending (chunks that failed or were canceled → ready, failures 0). ERR_CONFLICT otherwise, and (FILE_GONE)
+ * where the source was deleted since. */
 int repo_job_retry(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 /* A final job → deleting: nobody sees it any more; the janitor removes its objects, then its rows. */
 int repo_job_delete(struct repo *r, const char *user_id, const char *id, struct err *e) MR_MUST_USE;
@@ -90,49 +94,55 @@ int repo_job_purge(struct repo *r, const char *id, struct err *e) MR_MUST_USE;
 int repo_renditions(struct repo *r, const char *job_id, struct rendition ret[RENDITIONS_MAX], uint32_t *ret_count,
 		    struct err *e) MR_MUST_USE;
 /* Segments of one rendition from `first`, at most `count` (committed or planned), by index; the caller frees the array. */
-int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32_t first, uint32_t count, struct segment **ret,
-		  uint32_t *ret_count, struct err *e) MR_MUST_USE;
+int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32_t first, uint32_t count,
+		  struct segment **ret, uint32_t *ret_count, struct err *e) MR_MUST_USE;
 
 /* ---- work ---- */
-/* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a pending
- * job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the user's jobs (a new one first), then
- * chunks by index: job/repo_work.c. */
+/* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a
+ * pending job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the
+ * user's jobs (a new one first), then chunks by index: job/repo_work.c. */
 int repo_claim(struct repo *r, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e) MR_MUST_USE;
-/* Prolongs the lease and stores the progress of the chunk (never falling) and of its job. ERR_LOST: stop, it is not yours;
- * ERR_CANCELED: the job was canceled or failed. */
+/* Prolongs the lease and stores the progress of the chunk (never falling) and of its job. ERR_LOST: stop, it is not
+ * yours; ERR_CANCELED: the job was canceled or failed. */
 int repo_heartbeat(struct repo *r, const struct claim *c, int64_t done_ticks, struct err *e) MR_MUST_USE;
-/* The init segment of a rendition: the first commit sets it; a later one must be equal, else ERR_MEDIA code INIT_MISMATCH. Fenced. */
+/* The init segment of a rendition: the first commit sets it; a later one must be equal, else ERR_MEDIA code
+ * INIT_MISMATCH. Fenced. */
 int repo_commit_init(struct repo *r, const struct claim *c, uint32_t rendition, const char *codecs, uint64_t bytes,
 		     const char *sha256, struct err *e) MR_MUST_USE;
-/* A stored and verified segment; resets the chunk's failures. Beyond the plan it adds rows (open end). Committing again what is
- * committed with the same digest is no error; a different digest is ERR_INTERNAL code NOT_REPRODUCIBLE. Fenced. */
+/* A stored and verified segment; resets the chunk's failures. Beyond the plan it adds rows (open end). Committing again
+ * what is committed with the same digest is no error; a different digest is ERR_INTERNAL code NOT_REPRODUCIBLE. Fenced. */
 int repo_commit_segment(struct repo *r, const struct claim *c, const struct segment *s, struct err *e) MR_MUST_USE;
-/* The chunk is done. If the source ended before the plan: next_segment < planned end removes the planned rows from there on (of
- * all renditions), and chunks that lie wholly behind become done. When all media chunks are done, the finish chunk is ready. */
+/* The chunk is done. If the source ended before the plan: next_segment < planned end removes the planned rows from
+ * there on (of all renditions), and chunks that lie wholly behind become done. When all media chunks are done, the
+ * finish chunk is ready. */
 int repo_chunk_done(struct repo *r, const struct claim *c, uint32_t next_segment, struct err *e) MR_MUST_USE;
-/* A failure of its own: back to ready after a back-off, or for good (the job fails with this error): when it isn't retriable, or
- * after CHUNK_FAILURES_MAX. *ret_final tells. */
-int repo_chunk_failed(struct repo *r, const struct claim *c, const struct err *why, bool *ret_final, struct err *e) MR_MUST_USE;
+/* A failure of its own: back to ready after a back-off, or for good (the job fails with this error): when it isn't
+ * retriable, or after CHUNK_FAILURES_MAX. *ret_final tells. */
+int repo_chunk_failed(struct repo *r, const struct claim *c, const struct err *why, bool *ret_final,
+		      struct err *e) MR_MUST_USE;
 /* Gives the claim back: stopped or lost, not a failure. */
 int repo_chunk_release(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;
-/* Gives back everything that `worker_id`-s for which `gone` says true still hold (a restarted process does not wait for leases). */
+/* Gives back everything that `worker_id`-s for which `gone` says true still hold (a restarted process does not wait for
+ * leases). */
 int repo_release_workers(struct repo *r, bool (*gone)(void *ctx, const char *worker_id), void *ctx, uint32_t *ret_count,
 			 struct err *e) MR_MUST_USE;
-/* The soonest time (ms from now) at which a claim may succeed without a hint: back-off ends or leases. -1: nothing is open. */
+/* The soonest time (ms from now) at which a claim may succeed without a hint: back-off ends or leases. -1: nothing is
+ * open. */
 int repo_next_due(struct repo *r, int64_t *ret_ms, struct err *e) MR_MUST_USE;
 
 /* ---- publishing ---- */
-/* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least `min_interval_ms`
- * passed since the last advance (or it is the first, or `flush`). The first makes a job streaming. *ret_changed tells;
- * *ret_wait_ms: when to try again if it was too early, else -1. */
-int repo_advance(struct repo *r, const char *job_id, int64_t min_interval_ms, bool flush, bool *ret_changed, int64_t *ret_wait_ms,
-		 struct err *e) MR_MUST_USE;
+/* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least
+ * `min_interval_ms` passed since the last advance (or it is the first, or `flush`). The first makes a job streaming.
+ * *ret_changed tells; *ret_wait_ms: when to try again if it was too early, else -1. */
+int repo_advance(struct repo *r, const char *job_id, int64_t min_interval_ms, bool flush, bool *ret_changed,
+		 int64_t *ret_wait_ms, struct err *e) MR_MUST_USE;
 /* The stored playlists list this many now (only rises). */
 int repo_published(struct repo *r, const char *job_id, uint32_t segments, struct err *e) MR_MUST_USE;
 /* Writes the measured bit rates of a rendition. Fenced by the finish chunk's claim. */
 int repo_measured(struct repo *r, const struct claim *c, uint32_t rendition, uint64_t peak_bps, uint64_t average_bps,
 		  struct err *e) MR_MUST_USE;
-/* Playlists end: ended = true, all segments visible. Then repo_job_complete after the final playlists are stored. Fenced. */
+/* Playlists end: ended = true, all segments visible. Then repo_job_complete after the final playlists are stored.
+ * Fenced. */
 int repo_job_end(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;
 int repo_job_complete(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;
 /* Jobs that are being made and whose visible or published segments lag behind what is committed. */

@@ -1,6 +1,6 @@
-/* The repository's results of a chunk: init segments, segments, the chunk's end. Worker process (or the server's worker threads).
- * A segment's commit is four short statements on indexed rows, so that its cost is that of the disk's flush. What a chunk claims
- * is checked against its row: a task that breaks its range commits nothing.
+/* The repository's results of a chunk: init segments, segments, the chunk's end. Worker process (or the server's worker
+ * threads). A segment's commit is four short statements on indexed rows, so that its cost is that of the disk's flush.
+ * What a chunk claims is checked against its row: a task that breaks its range commits nothing.
  */
 #include <string.h>
 
@@ -26,7 +26,8 @@ static int init_tx(struct db_conn *c, void *ctx, struct err *e)
 	r = db_exec(c,
 		    "UPDATE rendition SET init_committed = 1, codecs = $3, init_bytes = $4, init_sha256 = $5"
 		    " WHERE job_id = $1 AND idx = $2 AND init_committed = 0",
-		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(t->rendition), DB_TEXT(t->codecs), DB_INT(t->bytes), DB_TEXT(t->sha256)),
+		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(t->rendition), DB_TEXT(t->codecs), DB_INT(t->bytes),
+			      DB_TEXT(t->sha256)),
 		    &changes, e);
 	if (r < 0 || changes)
 		return r;
@@ -39,15 +40,18 @@ static int init_tx(struct db_conn *c, void *ctx, struct err *e)
 		return err_set(e, ERR_PROTOCOL, "the job has no rendition %u", t->rendition);
 	if (strcmp(db_text(rows, 0), t->codecs) != 0 || (uint64_t)db_int(rows, 1) != t->bytes ||
 	    strcmp(db_text(rows, 2), t->sha256) != 0)
-		return err_set_code(e, ERR_MEDIA, "INIT_MISMATCH", "chunk %u makes another init segment of rendition %u than before",
-				    f.chunk.index, t->rendition);
+		return err_set_code(e, ERR_MEDIA, "INIT_MISMATCH",
+				    "chunk %u makes another init segment of rendition %u than before", f.chunk.index,
+				    t->rendition);
 	return 0;
 }
 
-int repo_commit_init(struct repo *repo, const struct claim *claim, uint32_t rendition, const char *codecs, uint64_t bytes,
-		     const char *sha256, struct err *e)
+int repo_commit_init(struct repo *repo, const struct claim *claim, uint32_t rendition, const char *codecs,
+		     uint64_t bytes, const char *sha256, struct err *e)
 {
-	struct init_tx t = { .claim = claim, .rendition = rendition, .codecs = codecs, .sha256 = sha256, .bytes = bytes };
+	struct init_tx t = {
+		.claim = claim, .rendition = rendition, .codecs = codecs, .sha256 = sha256, .bytes = bytes
+	};
 	return repo_transact(repo, "commit an init segment", init_tx, &t, e);
 }
 
@@ -63,8 +67,8 @@ static int fill_planned(struct db_conn *c, const char *job_id, const struct segm
 {
 	int64_t changes;
 	int r = db_exec(c,
-			"UPDATE segment SET committed = 1, start_ticks = $4, duration_ticks = $5, bytes = $6, sha256 = $7"
-			" WHERE job_id = $1 AND rendition = $2 AND idx = $3 AND committed = 0",
+			"UPDATE segment SET committed = 1, start_ticks = $4, duration_ticks = $5, bytes = $6, sha256"
+			" = $7 WHERE job_id = $1 AND rendition = $2 AND idx = $3 AND committed = 0",
 			DB_PARAMS(DB_TEXT(job_id), DB_INT(s->rendition), DB_INT(s->index), DB_INT(s->start_ticks),
 				  DB_INT(s->duration_ticks), DB_INT(s->bytes), DB_TEXT(s->sha256)),
 			&changes, e);
@@ -80,8 +84,9 @@ static int compare_committed(struct db_conn *c, const char *job_id, const struct
 	if (r <= 0)
 		return r;
 	if (strcmp(db_text(rows, 0), s->sha256) != 0)
-		return err_set_code(e, ERR_INTERNAL, "NOT_REPRODUCIBLE", "segment %u of rendition %u came out with other bytes than before",
-				    s->index, s->rendition);
+		return err_set_code(e, ERR_INTERNAL, "NOT_REPRODUCIBLE",
+				    "segment %u of rendition %u came out with other bytes than before", s->index,
+				    s->rendition);
 	return 1;
 }
 
@@ -99,13 +104,15 @@ static int grow(struct db_conn *c, const struct fence *f, uint32_t index, struct
 	if (index >= TASK_SEGMENTS_MAX)
 		return err_set(e, ERR_TOO_LARGE, "more than %d segments", TASK_SEGMENTS_MAX);
 	for (uint32_t i = 0; i < renditions; i++) {
-		r = db_exec(c, "INSERT INTO segment (job_id, rendition, idx, start_ticks, duration_ticks) VALUES ($1, $2, $3, 0, 0)",
+		r = db_exec(c,
+			    "INSERT INTO segment (job_id, rendition, idx, start_ticks, duration_ticks)"
+			    " VALUES ($1, $2, $3, 0, 0)",
 			    DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(i), DB_INT(index)), NULL, e);
 		if (r < 0)
 			return r;
 	}
-	r = db_exec(c, "UPDATE job SET segment_count = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(index + 1)), NULL,
-		    e);
+	r = db_exec(c, "UPDATE job SET segment_count = $2 WHERE id = $1",
+		    DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(index + 1)), NULL, e);
 	return r < 0 ? r : repo_revise(c, f->chunk.job_id, f->now_ms, e);
 }
 
@@ -171,21 +178,25 @@ static int check_complete(struct db_conn *c, const struct chunk *k, const struct
 		return r;
 	uint32_t missing = db_is_null(rows, 0) ? j->segment_count : (uint32_t)db_int(rows, 0);
 	if (missing < next)
-		return err_set_code(e, ERR_PROTOCOL, "SEGMENTS_MISSING", "chunk %u says it is done, but segment %u was not committed",
-				    k->index, missing);
+		return err_set_code(e, ERR_PROTOCOL, "SEGMENTS_MISSING",
+				    "chunk %u says it is done, but segment %u was not committed", k->index, missing);
 	return 0;
 }
 
 /* The source ended early: nothing exists from `next` on. *ret_ticks: the work that this saves. */
-static int cut(struct db_conn *c, const struct fence *f, const struct job *j, uint32_t next, int64_t *ret_ticks, struct err *e)
+static int cut(struct db_conn *c, const struct fence *f, const struct job *j, uint32_t next, int64_t *ret_ticks,
+	       struct err *e)
 {
 	if (next < j->visible_segments)
 		return err_set_code(e, ERR_INTERNAL, "NOT_REPRODUCIBLE",
-				    "the source ends before segment %u now, but %u were made of it before", next, j->visible_segments);
-	int r = db_exec(c, "DELETE FROM segment WHERE job_id = $1 AND idx >= $2", DB_PARAMS(DB_TEXT(j->id), DB_INT(next)), NULL, e);
+				    "the source ends before segment %u now, but %u were made of it before", next,
+				    j->visible_segments);
+	int r = db_exec(c, "DELETE FROM segment WHERE job_id = $1 AND idx >= $2",
+			DB_PARAMS(DB_TEXT(j->id), DB_INT(next)), NULL, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "UPDATE job SET segment_count = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(j->id), DB_INT(next)), NULL, e);
+	r = db_exec(c, "UPDATE job SET segment_count = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(j->id), DB_INT(next)), NULL,
+		    e);
 	if (r < 0)
 		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -205,7 +216,9 @@ static int cut(struct db_conn *c, const struct fence *f, const struct job *j, ui
 static int finish_chunk(struct db_conn *c, const struct fence *f, int64_t saved_ticks, struct err *e)
 {
 	const struct chunk *k = &f->chunk;
-	int r = db_exec(c, "UPDATE chunk SET state = 4, due_ms = NULL, done_ticks = weight_ticks WHERE job_id = $1 AND idx = $2",
+	int r = db_exec(c,
+			"UPDATE chunk SET state = 4, due_ms = NULL, done_ticks = weight_ticks WHERE job_id = $1"
+			" AND idx = $2",
 			DB_PARAMS(DB_TEXT(k->job_id), DB_INT(k->index)), NULL, e);
 	if (r < 0)
 		return r;
@@ -220,7 +233,8 @@ static int check_end(const struct chunk *k, uint32_t next, struct err *e)
 	if (next > k->first_segment + k->segment_count && !k->last)
 		return err_set(e, ERR_PROTOCOL, "chunk %u went beyond its range", k->index);
 	if (next == 0)
-		return err_set_code(e, ERR_MEDIA, "NO_SEGMENTS", "the source holds no picture or sound that can be decoded");
+		return err_set_code(e, ERR_MEDIA, "NO_SEGMENTS",
+				    "the source holds no picture or sound that can be decoded");
 	return 0;
 }
 

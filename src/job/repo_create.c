@@ -1,5 +1,5 @@
-/* The repository's repo_job_create: a job with everything that is planned of it, in one transaction; repeats by idempotency key. Server
- * process (and one-shot runs).
+/* The repository's repo_job_create: a job with everything that is planned of it, in one transaction; repeats by
+ * idempotency key. Server process (and one-shot runs).
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ static int find_earlier(struct db_conn *c, struct create_tx *t, int64_t now, str
 {
 	const struct job_new *n = t->n;
 	int r = db_exec(c, "DELETE FROM idempotency WHERE user_id = $1 AND idempotency_key = $2 AND created_ms <= $3",
-			DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key), DB_INT(now - IDEMPOTENCY_KEPT_MS)), NULL, e);
+			DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key), DB_INT(now - IDEMPOTENCY_KEPT_MS)),
+			NULL, e);
 	if (r < 0)
 		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -43,8 +44,8 @@ static int check_file(struct db_conn *c, const struct job_new *n, struct err *e)
 	if (!n->file_id || !*n->file_id)
 		return 0;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, ready", DB_PARAMS(DB_TEXT(n->file_id)),
-			 &rows, e);
+	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, ready",
+			 DB_PARAMS(DB_TEXT(n->file_id)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || strcmp(n->user_id, db_text(rows, 0)) != 0)
@@ -68,15 +69,16 @@ static int insert_job(struct db_conn *c, const struct create_tx *t, int64_t now,
 	const struct ladder_plan *p = n->plan;
 	/* Its revision comes at the end of the transaction. */
 	return db_exec(c,
-		       "INSERT INTO job (id, user_id, kind, status, params_json, file_id, source_key, source_bytes, prefix, spec_json,"
-		       " duration_ticks, segment_count, target_duration_s, rendition_count, stage, created_ms, updated_ms, expires_ms,"
-		       " weight_ticks, revision)"
-		       " VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $15, $16, 0)",
+		       "INSERT INTO job (id, user_id, kind, status, params_json, file_id, source_key, source_bytes,"
+		       " prefix, spec_json, duration_ticks, segment_count, target_duration_s, rendition_count,"
+		       " stage, created_ms, updated_ms, expires_ms, weight_ticks, revision)"
+		       " VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $15,"
+		       " $16, 0)",
 		       DB_PARAMS(DB_TEXT(n->id), DB_TEXT(n->user_id), DB_INT(n->kind), DB_TEXT(n->params_json),
 				 DB_TEXT(n->file_id ? n->file_id : ""), DB_TEXT(n->source_key), DB_INT(n->source_bytes),
-				 DB_TEXT(n->prefix), DB_TEXT(t->spec_json), DB_INT(p->duration_ticks), DB_INT(p->segment_count),
-				 DB_INT(p->target_duration_s), DB_INT(p->rendition_count), DB_INT(now), DB_INT(n->expires_ms),
-				 DB_INT(weight_of(p))),
+				 DB_TEXT(n->prefix), DB_TEXT(t->spec_json), DB_INT(p->duration_ticks),
+				 DB_INT(p->segment_count), DB_INT(p->target_duration_s), DB_INT(p->rendition_count),
+				 DB_INT(now), DB_INT(n->expires_ms), DB_INT(weight_of(p))),
 		       NULL, e);
 }
 
@@ -105,11 +107,13 @@ static int insert_renditions(struct db_conn *c, const struct job_new *n, struct 
 		const struct rendition *x = &n->plan->renditions[i];
 		assert(x->index == i);
 		int r = db_exec(c,
-				"INSERT INTO rendition (job_id, idx, is_audio, name, width, height, frame_rate_milli, channels, language,"
-				" timescale, declared_bps) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(x->is_audio), DB_TEXT(x->name), DB_INT(x->width),
-					  DB_INT(x->height), DB_INT(x->frame_rate_milli), DB_INT(x->channels),
-					  DB_TEXT(x->language), DB_INT(x->timescale), DB_INT(x->declared_bps)),
+				"INSERT INTO rendition (job_id, idx, is_audio, name, width, height,"
+				" frame_rate_milli, channels, language, timescale, declared_bps)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(x->is_audio), DB_TEXT(x->name),
+					  DB_INT(x->width), DB_INT(x->height), DB_INT(x->frame_rate_milli),
+					  DB_INT(x->channels), DB_TEXT(x->language), DB_INT(x->timescale),
+					  DB_INT(x->declared_bps)),
 				NULL, e);
 		if (r < 0)
 			return r;
@@ -120,16 +124,16 @@ static int insert_renditions(struct db_conn *c, const struct job_new *n, struct 
 	return 0;
 }
 
-static int insert_chunk(struct db_conn *c, const char *job_id, uint32_t index, enum chunk_kind kind, const struct plan_chunk *p,
-			int64_t due_ms, struct err *e)
+static int insert_chunk(struct db_conn *c, const char *job_id, uint32_t index, enum chunk_kind kind,
+			const struct plan_chunk *p, int64_t due_ms, struct err *e)
 {
 	bool media = kind == CHUNK_LADDER;
 	return db_exec(c,
-		       "INSERT INTO chunk (job_id, idx, kind, first_segment, segment_count, is_last, state, weight_ticks, due_ms)"
-		       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		       DB_PARAMS(DB_TEXT(job_id), DB_INT(index), DB_INT(kind), DB_INT(p->first_segment), DB_INT(p->segment_count),
-				 DB_INT(p->last), DB_INT(media ? CHUNK_READY : CHUNK_WAITING), DB_INT(p->weight_ticks),
-				 media ? DB_INT(due_ms) : DB_NULL),
+		       "INSERT INTO chunk (job_id, idx, kind, first_segment, segment_count, is_last, state,"
+		       " weight_ticks, due_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		       DB_PARAMS(DB_TEXT(job_id), DB_INT(index), DB_INT(kind), DB_INT(p->first_segment),
+				 DB_INT(p->segment_count), DB_INT(p->last), DB_INT(media ? CHUNK_READY : CHUNK_WAITING),
+				 DB_INT(p->weight_ticks), media ? DB_INT(due_ms) : DB_NULL),
 		       NULL, e);
 }
 
@@ -152,8 +156,8 @@ static int remember_key(struct db_conn *c, const struct job_new *n, int64_t now,
 	return db_exec(c,
 		       "INSERT INTO idempotency (user_id, idempotency_key, request_hash, job_id, created_ms)"
 		       " VALUES ($1, $2, $3, $4, $5)",
-		       DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key), DB_TEXT(n->request_hash ? n->request_hash : ""),
-				 DB_TEXT(n->id), DB_INT(now)),
+		       DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key),
+				 DB_TEXT(n->request_hash ? n->request_hash : ""), DB_TEXT(n->id), DB_INT(now)),
 		       NULL, e);
 }
 
@@ -172,8 +176,9 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 		if (r != 0)
 			return r;
 	}
-	if ((r = check_file(c, n, e)) < 0 || (r = insert_job(c, t, now, e)) < 0 || (r = insert_renditions(c, n, e)) < 0 ||
-	    (r = insert_chunks(c, n, now, e)) < 0 || (r = remember_key(c, n, now, e)) < 0 || (r = repo_revise(c, n->id, now, e)) < 0)
+	if ((r = check_file(c, n, e)) < 0 || (r = insert_job(c, t, now, e)) < 0 ||
+	    (r = insert_renditions(c, n, e)) < 0 || (r = insert_chunks(c, n, now, e)) < 0 ||
+	    (r = remember_key(c, n, now, e)) < 0 || (r = repo_revise(c, n->id, now, e)) < 0)
 		return r;
 	return repo_job_load(c, n->user_id, n->id, &t->job, e);
 }

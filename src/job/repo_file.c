@@ -1,4 +1,5 @@
-/* The repository's files: uploads from their first byte to their deletion. Server process (and the janitor wherever it runs). */
+/* The repository's files: uploads from their first byte to their deletion. Server process (and the janitor wherever it
+ * runs). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ static void file_rows_release(struct file_rows *list)
 #define _cleanup_file_rows_ MR_CLEANUP(file_rows_release)
 
 /* Gathers the rows, and gives the connection back before anybody is called. */
-static int gather(struct repo *repo, const char *sql, const struct db_params *params, struct file_rows *list, struct err *e)
+static int gather(struct repo *repo, const char *sql, const struct db_params *params, struct file_rows *list,
+		  struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -44,11 +46,10 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	return db_exec(c,
-		       "INSERT INTO file (" FILE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, 0, NULL, $8, $8)",
+	return db_exec(c, "INSERT INTO file (" FILE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, 0, NULL, $8, $8)",
 		       DB_PARAMS(DB_TEXT(f->id), DB_TEXT(f->user_id), DB_TEXT(f->name ? f->name : ""),
-				 DB_TEXT(f->content_type ? f->content_type : ""), DB_TEXT(f->key), DB_INT(f->size_bytes),
-				 DB_TEXT(f->sha256), DB_INT(now)),
+				 DB_TEXT(f->content_type ? f->content_type : ""), DB_TEXT(f->key),
+				 DB_INT(f->size_bytes), DB_TEXT(f->sha256), DB_INT(now)),
 		       NULL, e);
 }
 
@@ -71,7 +72,9 @@ static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "UPDATE file SET ready = 1, size_bytes = $2, sha256 = $3, probe_json = $4, updated_ms = $5 WHERE id = $1",
+	r = db_exec(c,
+		    "UPDATE file SET ready = 1, size_bytes = $2, sha256 = $3, probe_json = $4, updated_ms = $5"
+		    " WHERE id = $1",
 		    DB_PARAMS(DB_TEXT(t->id), DB_INT(t->size), DB_TEXT(t->sha256), DB_TEXT(t->probe_json), DB_INT(now)),
 		    &changes, e);
 	if (r < 0)
@@ -79,7 +82,8 @@ static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
 	return changes ? 0 : err_set(e, ERR_NOT_FOUND, "there is no such file");
 }
 
-int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json, struct err *e)
+int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json,
+		    struct err *e)
 {
 	struct ready_tx t = { .id = id, .size = size, .sha256 = sha256, .probe_json = probe_json };
 	return repo_transact(r, "finish a file", ready_tx, &t, e);
@@ -101,8 +105,8 @@ int repo_file_get(struct repo *repo, const char *user_id, const char *id, struct
 	return 0;
 }
 
-int repo_file_list(struct repo *repo, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn, void *ctx,
-		   char ret_cursor[64], struct err *e)
+int repo_file_list(struct repo *repo, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn,
+		   void *ctx, char ret_cursor[64], struct err *e)
 {
 	int64_t created_ms = INT64_MAX;
 	char id[UUID_SIZE] = "~"; /* behind every id */
@@ -145,8 +149,8 @@ struct delete_tx {
 static int lock_file(struct db_conn *c, struct delete_tx *t, struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, object_key", DB_PARAMS(DB_TEXT(t->id)),
-			 &rows, e);
+	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, object_key",
+			 DB_PARAMS(DB_TEXT(t->id)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || (t->user_id && strcmp(t->user_id, db_text(rows, 0)) != 0))
@@ -163,7 +167,8 @@ static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 	if (r < 0)
 		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	r = db_first(c, "SELECT id FROM job WHERE file_id = $1 AND " JOB_IS_OPEN " LIMIT 1", DB_PARAMS(DB_TEXT(t->id)), &rows, e);
+	r = db_first(c, "SELECT id FROM job WHERE file_id = $1 AND " JOB_IS_OPEN " LIMIT 1", DB_PARAMS(DB_TEXT(t->id)),
+		     &rows, e);
 	if (r < 0)
 		return r;
 	if (r > 0)
@@ -172,7 +177,9 @@ static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 	r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "INSERT INTO doomed_object (object_key, doomed_ms) VALUES ($1, $2) ON CONFLICT (object_key) DO NOTHING",
+	r = db_exec(c,
+		    "INSERT INTO doomed_object (object_key, doomed_ms) VALUES ($1, $2)"
+		    " ON CONFLICT (object_key) DO NOTHING",
 		    DB_PARAMS(DB_TEXT(t->key), DB_INT(now)), NULL, e);
 	if (r < 0)
 		return r;
@@ -194,7 +201,9 @@ int repo_file_stale(struct repo *repo, int64_t age_ms, uint32_t limit, repo_file
 {
 	_cleanup_file_rows_ struct file_rows list = { 0 };
 	/* The age is of days: this machine's clock is near enough to the database's. */
-	int r = gather(repo, "SELECT " FILE_COLUMNS " FROM file WHERE ready = 0 AND updated_ms < $1 ORDER BY updated_ms LIMIT $2",
+	int r = gather(repo,
+		       "SELECT " FILE_COLUMNS " FROM file WHERE ready = 0 AND updated_ms < $1"
+		       " ORDER BY updated_ms LIMIT $2",
 		       DB_PARAMS(DB_INT(clock_wall_ms() - age_ms), DB_INT(limit)), &list, e);
 	if (r < 0)
 		return r;
@@ -217,7 +226,8 @@ static int gather_keys(struct repo *repo, uint32_t limit, struct key_list *list,
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0)
 		return r;
-	r = db_query(c, "SELECT object_key FROM doomed_object ORDER BY object_key LIMIT $1", DB_PARAMS(DB_INT(limit)), &rows, e);
+	r = db_query(c, "SELECT object_key FROM doomed_object ORDER BY object_key LIMIT $1", DB_PARAMS(DB_INT(limit)),
+		     &rows, e);
 	if (r < 0)
 		return r;
 	while ((r = db_next(rows, e)) > 0) {
@@ -242,7 +252,8 @@ int repo_objects_doomed(struct repo *repo, uint32_t limit, repo_key_fn fn, void 
 
 static int gone_tx(struct db_conn *c, void *ctx, struct err *e)
 {
-	return db_exec(c, "DELETE FROM doomed_object WHERE object_key = $1", DB_PARAMS(DB_TEXT((const char *)ctx)), NULL, e);
+	return db_exec(c, "DELETE FROM doomed_object WHERE object_key = $1", DB_PARAMS(DB_TEXT((const char *)ctx)),
+		       NULL, e);
 }
 
 int repo_object_gone(struct repo *repo, const char *key, struct err *e)

@@ -1,9 +1,9 @@
 /* What the repository's files share. Private to job/repo*.c.
  *
- * Rules of their transactions: rows are locked by an UPDATE that comes first, in the order chunk, job, counter; what a user sees
- * changes together with the job's revision (repo_revise, at the end); SQL is the common part of SQLite and PostgreSQL. In a
- * callback of repo_transact `e` is never NULL, and outputs go into its context, whole again on each run.
- */
+ * Rules of their transactions: rows are locked by an UPDATE that comes first, in the order chunk, job, counter; what a
+ * user sees changes together with the job's revision (repo_revise, at the end); SQL is the common part of SQLite and
+ * PostgreSQL. In a callback of repo_transact `e` is never NULL, and outputs go into its context, whole again on each
+ * run. */
 #pragma once
 
 #include "db/db.h"
@@ -16,11 +16,11 @@ struct repo {
 
 /* Constants of SQL texts: partial indices are used only where the text says exactly this. */
 #define JOB_IS_OPEN "status <= 3"
-_Static_assert(JOB_PENDING == 1 && JOB_PROCESSING == 2 && JOB_STREAMING == 3 && JOB_DELETING == 7, "sql/ says the same");
-_Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3 && CHUNK_DONE == 4 && CHUNK_FAILED == 5 &&
-		       CHUNK_CANCELED == 6,
-	       "sql/ and the texts below say the same");
-_Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2, "the texts below say the same");
+_Static_assert(JOB_PENDING == 1 && JOB_PROCESSING == 2 && JOB_STREAMING == 3, "SQL says the same");
+_Static_assert(JOB_COMPLETED == 4 && JOB_FAILED == 5 && JOB_CANCELED == 6 && JOB_DELETING == 7, "SQL says the same");
+_Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQL says the same");
+_Static_assert(CHUNK_DONE == 4 && CHUNK_FAILED == 5 && CHUNK_CANCELED == 6, "SQL says the same");
+_Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2, "SQL says the same");
 
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
@@ -30,11 +30,12 @@ int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, stru
 
 /* ---- rows and values (repo_row.c) ---- */
 
-#define JOB_COLUMNS                                                                                                       \
-	"id, user_id, kind, status, params_json, file_id, source_key, source_bytes, prefix, spec_json, duration_ticks, "  \
-	"segment_count, target_duration_s, rendition_count, visible_segments, published_segments, ended, percent, speed, " \
-	"eta_seconds, stage, generation_attempt, error_code, error_message, error_retriable, created_ms, updated_ms, "     \
-	"started_ms, streaming_ms, finished_ms, expires_ms, revision"
+#define JOB_COLUMNS                                                                                             \
+	"id, user_id, kind, status, params_json, file_id, source_key, source_bytes, prefix, spec_json,"         \
+	" duration_ticks, segment_count, target_duration_s, rendition_count, visible_segments,"                 \
+	" published_segments, ended, percent, speed, eta_seconds, stage, generation_attempt, error_code,"       \
+	" error_message, error_retriable, created_ms, updated_ms, started_ms, streaming_ms, finished_ms,"       \
+	" expires_ms, revision"
 void repo_job_row(struct db_rows *rows, struct job *ret);
 
 #define FILE_COLUMNS \
@@ -48,10 +49,11 @@ void repo_chunk_row(struct db_rows *rows, struct chunk *ret);
 /* Copies a column's text into a fixed array; NULL becomes "". */
 void repo_copy_text(struct db_rows *rows, int column, char *out, size_t size);
 
-/* Where a list goes on: after the row with this number and id. `order` names the list's order, so that the cursor of one isn't
- * taken for another's. */
+/* Where a list goes on: after the row with this number and id. `order` names the list's order, so that the cursor of
+ * one isn't taken for another's. */
 void repo_cursor_format(char order, int64_t number, const char *id, char out[64]);
-int repo_cursor_parse(const char *cursor, char order, int64_t *ret_number, char ret_id[UUID_SIZE], struct err *e) MR_MUST_USE;
+int repo_cursor_parse(const char *cursor, char order, int64_t *ret_number, char ret_id[UUID_SIZE],
+		      struct err *e) MR_MUST_USE;
 
 /* Rows are gathered before they are handed out, so that a callback may use the repository again. */
 struct job_rows {
@@ -65,16 +67,17 @@ void repo_job_rows_release(struct job_rows *rows);
 
 /* ---- parts of transactions (repo.c) ---- */
 
-/* The job as it is; ERR_NOT_FOUND if there is none, it is being deleted, or it belongs to another (user_id NULL: anybody's). */
+/* The job as it is; ERR_NOT_FOUND if there is none, it is being deleted, or it belongs to another (user_id NULL:
+ * anybody's). */
 int repo_job_load(struct db_conn *c, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 /* The same, and nobody else changes it until the transaction ends. */
 int repo_job_lock(struct db_conn *c, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 /* Gives the job the next revision and updated_ms. */
 int repo_revise(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
 
-/* The first statement of everything that a worker writes: the claim must still hold, and is prolonged by its lease. ERR_CANCELED:
- * the job was canceled or failed; ERR_LOST: the chunk has moved on. A lease that ran out is still its holder's as
- * long as nobody else has claimed the chunk. */
+/* The first statement of everything that a worker writes: the claim must still hold, and is prolonged by its lease.
+ * ERR_CANCELED: the job was canceled or failed; ERR_LOST: the chunk has moved on. A lease that ran out is still its
+ * holder's as long as nobody else has claimed the chunk. */
 struct fence {
 	int64_t now_ms;
 	struct chunk chunk;
@@ -83,10 +86,12 @@ int repo_fence(struct db_conn *c, const struct claim *claim, struct fence *ret, 
 /* The same, for the finish chunk's operations alone. */
 int repo_fence_finish(struct db_conn *c, const struct claim *claim, struct fence *ret, struct err *e) MR_MUST_USE;
 /* Adds finished work to the job and shows it: percent, speed, what remains. */
-int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks, struct err *e) MR_MUST_USE;
+int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks,
+		  struct err *e) MR_MUST_USE;
 /* A running or waiting chunk of the job becomes canceled; what is done stays done. */
 int repo_cancel_chunks(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
 /* Makes the finish chunk ready once no other chunk of the (open) job is left. */
 int repo_finish_if_last(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
-/* How many segments from the first on are committed in every rendition, with their init segments; the job's row is at hand. */
+/* How many segments from the first on are committed in every rendition, with their init segments; the job's row is at
+ * hand. */
 int repo_committed_prefix(struct db_conn *c, const struct job *j, uint32_t *ret, struct err *e) MR_MUST_USE;

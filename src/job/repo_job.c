@@ -1,5 +1,5 @@
-/* The repository's jobs: reading, listing, and what users and the janitor do to them. Server process (and the janitor wherever it
- * runs). Every change of status asks job_after (job/policy.h) with the row locked.
+/* The repository's jobs: reading, listing, and what users and the janitor do to them. Server process (and the janitor
+ * wherever it runs). Every change of status asks job_after (job/policy.h) with the row locked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,8 @@ static void where(struct list_query *q, const char *condition, struct db_param v
 	buf_printf(&q->sql, " AND %s $%zu", condition, q->count);
 }
 
-static int list_query_init(struct list_query *q, const struct job_filter *f, uint32_t limit, const char *cursor, struct err *e)
+static int list_query_init(struct list_query *q, const struct job_filter *f, uint32_t limit, const char *cursor,
+			   struct err *e)
 {
 	bool by_revision = f->after_revision > 0;
 	int64_t number = 0;
@@ -69,15 +70,16 @@ static int list_query_init(struct list_query *q, const struct job_filter *f, uin
 	return buf_finish(&q->sql, e);
 }
 
-static int list_rows(struct repo *repo, const char *sql, const struct db_params *params, struct job_rows *ret, struct err *e)
+static int list_rows(struct repo *repo, const char *sql, const struct db_params *params, struct job_rows *ret,
+		     struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	int r = db_acquire(repo->db, &c, e);
 	return r < 0 ? r : repo_job_rows(c, sql, params, ret, e);
 }
 
-int repo_job_list(struct repo *repo, const struct job_filter *f, uint32_t limit, const char *cursor, repo_job_fn fn, void *ctx,
-		  char ret_cursor[64], struct err *e)
+int repo_job_list(struct repo *repo, const struct job_filter *f, uint32_t limit, const char *cursor, repo_job_fn fn,
+		  void *ctx, char ret_cursor[64], struct err *e)
 {
 	if (limit < 1 || limit > REPO_LIST_MAX)
 		limit = limit < 1 ? 1 : REPO_LIST_MAX;
@@ -97,7 +99,8 @@ int repo_job_list(struct repo *repo, const struct job_filter *f, uint32_t limit,
 	if (more) {
 		const struct job *last = &list.items[count - 1];
 		bool by_revision = f->after_revision > 0;
-		repo_cursor_format(by_revision ? 'r' : 'j', by_revision ? last->revision : last->created_ms, last->id, ret_cursor);
+		repo_cursor_format(by_revision ? 'r' : 'j', by_revision ? last->revision : last->created_ms, last->id,
+				   ret_cursor);
 	}
 	return 0;
 }
@@ -160,11 +163,15 @@ static int cancel_tx(struct db_conn *c, void *ctx, struct err *e)
 
 int repo_job_cancel(struct repo *repo, const char *user_id, const char *id, struct job *ret, struct err *e)
 {
-	struct change_tx t = { .user_id = user_id, .id = id, .event = JOB_EVENT_CANCEL, .refused = "only an unfinished one can be canceled" };
+	struct change_tx t = { .user_id = user_id,
+			       .id = id,
+			       .event = JOB_EVENT_CANCEL,
+			       .refused = "only an unfinished one can be canceled" };
 	return change(repo, "cancel", cancel_tx, &t, ret, e);
 }
 
-/* What was made stays; what failed or was canceled by the failure is ready again, the finish chunk once the others are done. */
+/* What was made stays; what failed or was canceled by the failure is ready again, the finish chunk once the others are
+ * done. */
 static int reopen_chunks(struct db_conn *c, const char *job_id, int64_t now, struct err *e)
 {
 	int r = db_exec(c,
@@ -174,7 +181,8 @@ static int reopen_chunks(struct db_conn *c, const char *job_id, int64_t now, str
 	if (r < 0)
 		return r;
 	r = db_exec(c,
-		    "UPDATE chunk SET state = 1, failures = 0, worker = '' WHERE job_id = $1 AND kind = 2 AND state IN (5, 6)",
+		    "UPDATE chunk SET state = 1, failures = 0, worker = '' WHERE job_id = $1 AND kind = 2"
+		    " AND state IN (5, 6)",
 		    DB_PARAMS(DB_TEXT(job_id)), NULL, e);
 	if (r < 0)
 		return r;
@@ -187,7 +195,8 @@ static int check_source(struct db_conn *c, const struct job *j, struct err *e)
 	if (!j->file_id[0])
 		return 0;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING id", DB_PARAMS(DB_TEXT(j->file_id)), &rows, e);
+	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING id", DB_PARAMS(DB_TEXT(j->file_id)),
+			 &rows, e);
 	if (r == 0)
 		return err_set_code(e, ERR_CONFLICT, "FILE_GONE", "the job's file was deleted");
 	return r < 0 ? r : 0;
@@ -205,8 +214,8 @@ static int retry_tx(struct db_conn *c, void *ctx, struct err *e)
 		return r;
 	r = db_exec(c,
 		    "UPDATE job SET stage = 'queued', generation_attempt = generation_attempt + 1, error_code = '',"
-		    " error_message = NULL, error_retriable = 0, finished_ms = 0, speed = 0, eta_seconds = -1, served_ms = 0"
-		    " WHERE id = $1",
+		    " error_message = NULL, error_retriable = 0, finished_ms = 0, speed = 0, eta_seconds = -1,"
+		    " served_ms = 0 WHERE id = $1",
 		    DB_PARAMS(DB_TEXT(t->id)), NULL, e);
 	if (r < 0)
 		return r;
@@ -218,7 +227,9 @@ static int retry_tx(struct db_conn *c, void *ctx, struct err *e)
 
 int repo_job_retry(struct repo *repo, const char *user_id, const char *id, struct job *ret, struct err *e)
 {
-	struct change_tx t = { .user_id = user_id, .id = id, .event = JOB_EVENT_RETRY, .refused = "only a failed one can be retried" };
+	struct change_tx t = {
+		.user_id = user_id, .id = id, .event = JOB_EVENT_RETRY, .refused = "only a failed one can be retried"
+	};
 	return change(repo, "retry", retry_tx, &t, ret, e);
 }
 
@@ -250,7 +261,8 @@ static int expire_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "DELETE FROM idempotency WHERE created_ms <= $1", DB_PARAMS(DB_INT(now - IDEMPOTENCY_KEPT_MS)), NULL, e);
+	r = db_exec(c, "DELETE FROM idempotency WHERE created_ms <= $1", DB_PARAMS(DB_INT(now - IDEMPOTENCY_KEPT_MS)),
+		    NULL, e);
 	if (r < 0)
 		return r;
 	r = db_exec(c,
@@ -269,7 +281,8 @@ int repo_job_doomed(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ctx
 	int r = repo_transact(repo, "expire jobs", expire_tx, NULL, e);
 	if (r < 0)
 		return r;
-	r = list_rows(repo, "SELECT " JOB_COLUMNS " FROM job WHERE status = 7 ORDER BY id LIMIT $1", DB_PARAMS(DB_INT(limit)), &list, e);
+	r = list_rows(repo, "SELECT " JOB_COLUMNS " FROM job WHERE status = 7 ORDER BY id LIMIT $1",
+		      DB_PARAMS(DB_INT(limit)), &list, e);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < list.count; i++)
@@ -285,7 +298,8 @@ static int purge_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	const struct purge_tx *t = ctx;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE job SET prefix = prefix WHERE id = $1 RETURNING status", DB_PARAMS(DB_TEXT(t->id)), &rows, e);
+	int r = db_first(c, "UPDATE job SET prefix = prefix WHERE id = $1 RETURNING status", DB_PARAMS(DB_TEXT(t->id)),
+			 &rows, e);
 	if (r <= 0)
 		return r; /* it is gone already */
 	if (db_int(rows, 0) != JOB_DELETING)

@@ -1,8 +1,8 @@
-/* The repository's publishing: how many segments everybody sees, and the job's end. Also the rows that playlists are made of. Server
- * and worker process.
+/* The repository's publishing: how many segments everybody sees, and the job's end. Also the rows that playlists are
+ * made of. Server and worker process.
  *
- * visible_segments is the one number that all renditions share, so they grow in lock-step. It rises only, and never beyond what is
- * committed in every rendition (init segments included).
+ * visible_segments is the one number that all renditions share, so they grow in lock-step. It rises only, and never
+ * beyond what is committed in every rendition (init segments included).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 
 /* ---- rows ---- */
 
-int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[RENDITIONS_MAX], uint32_t *ret_count, struct err *e)
+int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[RENDITIONS_MAX], uint32_t *ret_count,
+		    struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -19,8 +20,9 @@ int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[
 	if (r < 0)
 		return r;
 	r = db_query(c,
-		     "SELECT idx, is_audio, name, width, height, frame_rate_milli, channels, language, timescale, declared_bps, peak_bps,"
-		     " average_bps, init_committed, codecs, init_bytes, init_sha256 FROM rendition WHERE job_id = $1 ORDER BY idx",
+		     "SELECT idx, is_audio, name, width, height, frame_rate_milli, channels, language, timescale,"
+		     " declared_bps, peak_bps, average_bps, init_committed, codecs, init_bytes, init_sha256"
+		     " FROM rendition WHERE job_id = $1 ORDER BY idx",
 		     DB_PARAMS(DB_TEXT(job_id)), &rows, e);
 	uint32_t count = 0;
 	while (r >= 0 && count < RENDITIONS_MAX && (r = db_next(rows, e)) > 0) {
@@ -59,8 +61,8 @@ static void segment_row(struct db_rows *rows, uint32_t rendition, struct segment
 	repo_copy_text(rows, 5, ret->sha256, sizeof(ret->sha256));
 }
 
-int repo_segments(struct repo *repo, const char *job_id, uint32_t rendition, uint32_t first, uint32_t count, struct segment **ret,
-		  uint32_t *ret_count, struct err *e)
+int repo_segments(struct repo *repo, const char *job_id, uint32_t rendition, uint32_t first, uint32_t count,
+		  struct segment **ret, uint32_t *ret_count, struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -70,7 +72,8 @@ int repo_segments(struct repo *repo, const char *job_id, uint32_t rendition, uin
 	r = db_query(c,
 		     "SELECT idx, committed, start_ticks, duration_ticks, bytes, sha256 FROM segment"
 		     " WHERE job_id = $1 AND rendition = $2 AND idx >= $3 AND idx < $4 ORDER BY idx",
-		     DB_PARAMS(DB_TEXT(job_id), DB_INT(rendition), DB_INT(first), DB_INT((int64_t)first + count)), &rows, e);
+		     DB_PARAMS(DB_TEXT(job_id), DB_INT(rendition), DB_INT(first), DB_INT((int64_t)first + count)),
+		     &rows, e);
 	if (r < 0)
 		return r;
 	_cleanup_free_ struct segment *list = NULL;
@@ -100,7 +103,8 @@ struct advance_tx {
 };
 
 /* 0: not yet, t->wait_ms says when; otherwise how many will be visible. */
-static int decide(struct db_conn *c, struct advance_tx *t, const struct job *j, int64_t now, uint32_t *ret, struct err *e)
+static int decide(struct db_conn *c, struct advance_tx *t, const struct job *j, int64_t now, uint32_t *ret,
+		  struct err *e)
 {
 	*ret = 0;
 	t->wait_ms = -1;
@@ -129,8 +133,8 @@ static int show(struct db_conn *c, const struct job *j, uint32_t segments, bool 
 	int r = db_exec(c,
 			"UPDATE job SET visible_segments = $2, advanced_ms = $3, status = $4, ended = $5,"
 			" streaming_ms = CASE WHEN streaming_ms = 0 THEN $3 ELSE streaming_ms END WHERE id = $1",
-			DB_PARAMS(DB_TEXT(j->id), DB_INT(segments), DB_INT(now), DB_INT(job_after(j->status, JOB_EVENT_SHOW)),
-				  DB_INT(ended)),
+			DB_PARAMS(DB_TEXT(j->id), DB_INT(segments), DB_INT(now),
+				  DB_INT(job_after(j->status, JOB_EVENT_SHOW)), DB_INT(ended)),
 			NULL, e);
 	return r < 0 ? r : repo_revise(c, j->id, now, e);
 }
@@ -176,8 +180,8 @@ static int look(struct repo *repo, struct advance_tx *t, bool *ret, struct err *
 	return r;
 }
 
-int repo_advance(struct repo *repo, const char *job_id, int64_t min_interval_ms, bool flush, bool *ret_changed, int64_t *ret_wait_ms,
-		 struct err *e)
+int repo_advance(struct repo *repo, const char *job_id, int64_t min_interval_ms, bool flush, bool *ret_changed,
+		 int64_t *ret_wait_ms, struct err *e)
 {
 	struct advance_tx t = { .job_id = job_id, .min_interval_ms = min_interval_ms, .flush = flush };
 	bool worth_it = false;
@@ -205,7 +209,9 @@ static int published_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "UPDATE job SET published_segments = $2 WHERE id = $1 AND published_segments < $2 AND visible_segments >= $2",
+	r = db_exec(c,
+		    "UPDATE job SET published_segments = $2 WHERE id = $1 AND published_segments < $2"
+		    " AND visible_segments >= $2",
 		    DB_PARAMS(DB_TEXT(t->job_id), DB_INT(t->segments)), &changes, e);
 	return r < 0 || !changes ? r : repo_revise(c, t->job_id, now, e);
 }
@@ -216,18 +222,20 @@ int repo_published(struct repo *repo, const char *job_id, uint32_t segments, str
 	return repo_transact(repo, "note stored playlists", published_tx, &t, e);
 }
 
+static const char lagging_sql[] =
+	"SELECT " JOB_COLUMNS " FROM job WHERE " JOB_IS_OPEN " AND status >= 2"
+	" AND (published_segments < visible_segments OR (visible_segments <"
+	"  COALESCE((SELECT MIN(s.idx) FROM segment s WHERE s.job_id = job.id AND s.committed = 0), segment_count)"
+	"  AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
+	" ORDER BY advanced_ms LIMIT $1";
+
 static int lagging_rows(struct repo *repo, uint32_t limit, struct job_rows *ret, struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0)
 		return r;
-	return repo_job_rows(c,
-			     "SELECT " JOB_COLUMNS " FROM job WHERE " JOB_IS_OPEN " AND status >= 2 AND (published_segments < visible_segments"
-			     " OR (visible_segments < COALESCE((SELECT MIN(s.idx) FROM segment s WHERE s.job_id = job.id AND s.committed = 0),"
-			     " segment_count) AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
-			     " ORDER BY advanced_ms LIMIT $1",
-			     DB_PARAMS(DB_INT(limit)), ret, e);
+	return repo_job_rows(c, lagging_sql, DB_PARAMS(DB_INT(limit)), ret, e);
 }
 
 int repo_job_lagging(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ctx, struct err *e)
@@ -253,7 +261,8 @@ int repo_finish_if_last(struct db_conn *c, const char *job_id, int64_t now_ms, s
 			DB_PARAMS(DB_TEXT(job_id), DB_INT(now_ms)), &changes, e);
 	if (r < 0 || !changes)
 		return r;
-	return db_exec(c, "UPDATE job SET stage = 'finishing' WHERE id = $1 AND status <> 1", DB_PARAMS(DB_TEXT(job_id)), NULL, e);
+	return db_exec(c, "UPDATE job SET stage = 'finishing' WHERE id = $1 AND status <> 1",
+		       DB_PARAMS(DB_TEXT(job_id)), NULL, e);
 }
 
 struct measured_tx {
@@ -270,17 +279,21 @@ static int measured_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = repo_fence_finish(c, t->claim, &f, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "UPDATE rendition SET peak_bps = $3, average_bps = $4 WHERE job_id = $1 AND idx = $2",
-		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(t->rendition), DB_INT(t->peak_bps), DB_INT(t->average_bps)), &changes, e);
+	r = db_exec(
+		c, "UPDATE rendition SET peak_bps = $3, average_bps = $4 WHERE job_id = $1 AND idx = $2",
+		DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(t->rendition), DB_INT(t->peak_bps), DB_INT(t->average_bps)),
+		&changes, e);
 	if (r < 0)
 		return r;
 	return changes ? 0 : err_set(e, ERR_INTERNAL, "the job has no rendition %u", t->rendition);
 }
 
-int repo_measured(struct repo *repo, const struct claim *claim, uint32_t rendition, uint64_t peak_bps, uint64_t average_bps,
-		  struct err *e)
+int repo_measured(struct repo *repo, const struct claim *claim, uint32_t rendition, uint64_t peak_bps,
+		  uint64_t average_bps, struct err *e)
 {
-	struct measured_tx t = { .claim = claim, .rendition = rendition, .peak_bps = peak_bps, .average_bps = average_bps };
+	struct measured_tx t = {
+		.claim = claim, .rendition = rendition, .peak_bps = peak_bps, .average_bps = average_bps
+	};
 	return repo_transact(repo, "note bit rates", measured_tx, &t, e);
 }
 
@@ -314,13 +327,15 @@ static int complete(struct db_conn *c, const struct fence *f, const struct job *
 {
 	enum job_status next = job_after(j->status, JOB_EVENT_COMPLETE);
 	if (!next || !j->ended)
-		return err_set(e, ERR_CONFLICT, "the job is %s and its playlists have%s ended", job_status_name(j->status),
-			       j->ended ? "" : " not");
+		return err_set(e, ERR_CONFLICT, "the job is %s and its playlists have%s ended",
+			       job_status_name(j->status), j->ended ? "" : " not");
 	int r = db_exec(c, "UPDATE chunk SET state = 4, due_ms = NULL WHERE job_id = $1 AND idx = $2",
 			DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(f->chunk.index)), NULL, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c, "UPDATE job SET status = $2, stage = 'done', percent = 100, eta_seconds = 0, finished_ms = $3 WHERE id = $1",
+	r = db_exec(c,
+		    "UPDATE job SET status = $2, stage = 'done', percent = 100, eta_seconds = 0, finished_ms = $3"
+		    " WHERE id = $1",
 		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_INT(f->now_ms)), NULL, e);
 	return r < 0 ? r : repo_revise(c, j->id, f->now_ms, e);
 }

@@ -113,7 +113,8 @@ void repo_job_rows_release(struct job_rows *rows)
 	*rows = (struct job_rows){ 0 };
 }
 
-int repo_job_rows(struct db_conn *c, const char *sql, const struct db_params *params, struct job_rows *ret, struct err *e)
+int repo_job_rows(struct db_conn *c, const char *sql, const struct db_params *params, struct job_rows *ret,
+		  struct err *e)
 {
 	_cleanup_job_rows_ struct job_rows list = { 0 };
 	_cleanup_db_rows_ struct db_rows *rows = NULL;

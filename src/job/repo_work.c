@@ -1,8 +1,9 @@
 /* The repository's queue: claim, heartbeat, give back, fail. Worker process (or the server's worker threads).
  *
- * Whose turn it is: users take turns (who was served longest ago first; one who has nothing running yet before all); among a user's
- * jobs again the one that was served longest ago, a new one first; within a job its chunks by index. So the first chunk of a new
- * job never waits behind a film: not behind another user's, and of one's own only until the next turn.
+ * Whose turn it is: users take turns (who was served longest ago first; one who has nothing running yet before all);
+ * among a user's jobs again the one that was served longest ago, a new one first; within a job its chunks by index. So
+ * the first chunk of a new job never waits behind a film: not behind another user's, and of one's own only until the
+ * next turn.
  *
  * An idle worker's poll is one look at the index of due chunks; it takes no lock.
  */
@@ -12,7 +13,6 @@
 #include <string.h>
 
 #include "job/repo_internal.h"
-
 
 /* ---- claim ---- */
 
@@ -27,34 +27,36 @@ static int nothing_to_do(struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "there is nothing to do");
 }
 
-/* PostgreSQL takes this text, too: the last condition makes it safe there. Many workers would then put the inner choice of the chunk
- * into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
+/* PostgreSQL takes this text, too: the last condition makes it safe there. Many workers would then put the inner choice
+ * of the chunk into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
 static const char claim_sql[] =
-	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3"
-	" WHERE (job_id, idx) = ("
+	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
 	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
-	"  FROM job j JOIN (SELECT user_id, MAX(served_ms) AS served_ms FROM job WHERE " JOB_IS_OPEN " GROUP BY user_id) u"
-	"   ON u.user_id = j.user_id"
-	"  WHERE j." JOB_IS_OPEN " AND EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
-	"  ORDER BY u.served_ms, j.served_ms, j.created_ms, j.id LIMIT 1)"
-	" AND due_ms <= $1"
-	" RETURNING " CHUNK_COLUMNS;
+	"  FROM (SELECT id, created_ms, served_ms, MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms"
+	"        FROM job WHERE " JOB_IS_OPEN ") j"
+	"  WHERE EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
+	"  ORDER BY j.user_served_ms, j.served_ms, j.created_ms, j.id LIMIT 1)"
+	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS;
 
-/* A job's first claim (of this generation) starts it: processing, or streaming at once where something is visible already. */
+/* A job's first claim (of this generation) starts it: processing, or streaming at once where something is visible
+ * already. */
 static int start_job(struct db_conn *c, const struct job *j, const struct chunk *k, int64_t now, struct err *e)
 {
 	enum job_status next = job_after(j->status, JOB_EVENT_CLAIM);
 	if (!next)
-		return err_set(e, ERR_INTERNAL, "a chunk of job %s is due, but the job is %s", j->id, job_status_name(j->status));
+		return err_set(e, ERR_INTERNAL, "a chunk of job %s is due, but the job is %s", j->id,
+			       job_status_name(j->status));
 	if (j->visible_segments > 0)
 		next = job_after(next, JOB_EVENT_SHOW);
-	int r = db_exec(c, "UPDATE job SET served_ms = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(j->id), DB_INT(now)), NULL, e);
+	int r = db_exec(c, "UPDATE job SET served_ms = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(j->id), DB_INT(now)), NULL,
+			e);
 	if (r < 0 || next == j->status)
 		return r;
 	r = db_exec(c,
 		    "UPDATE job SET status = $2, stage = $3, run_ms = $4, run_ticks = done_ticks,"
 		    " started_ms = CASE WHEN started_ms = 0 THEN $4 ELSE started_ms END WHERE id = $1",
-		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_TEXT(k->kind == CHUNK_FINISH ? "finishing" : "encoding"), DB_INT(now)),
+		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_TEXT(k->kind == CHUNK_FINISH ? "finishing" : "encoding"),
+			      DB_INT(now)),
 		    NULL, e);
 	return r < 0 ? r : repo_revise(c, j->id, now, e);
 }
@@ -172,8 +174,8 @@ static int fail_job(struct db_conn *c, const struct fence *f, const struct err *
 	if (r < 0)
 		return r;
 	r = db_exec(c,
-		    "UPDATE job SET status = $2, error_code = $3, error_message = $4, error_retriable = $5, finished_ms = $6, speed = 0,"
-		    " eta_seconds = -1 WHERE id = $1",
+		    "UPDATE job SET status = $2, error_code = $3, error_message = $4, error_retriable = $5,"
+		    " finished_ms = $6, speed = 0, eta_seconds = -1 WHERE id = $1",
 		    DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(next), DB_TEXT(err_code(why)), DB_TEXT(why->message),
 			      DB_INT(why->retriable), DB_INT(f->now_ms)),
 		    NULL, e);
@@ -191,16 +193,20 @@ static int failed_tx(struct db_conn *c, void *ctx, struct err *e)
 	uint32_t failures = f.chunk.failures + 1;
 	t->final = retry_is_final(&policy, failures, t->why->retriable);
 	int64_t again_ms = f.now_ms + retry_delay_ms(&policy, failures, t->jitter);
-	r = db_exec(c, "UPDATE chunk SET state = $3, failures = $4, due_ms = $5, worker = '' WHERE job_id = $1 AND idx = $2",
-		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(f.chunk.index), DB_INT(t->final ? CHUNK_FAILED : CHUNK_READY),
-			      DB_INT(failures), t->final ? DB_NULL : DB_INT(again_ms)),
+	r = db_exec(c,
+		    "UPDATE chunk SET state = $3, failures = $4, due_ms = $5, worker = '' WHERE job_id = $1"
+		    " AND idx = $2",
+		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(f.chunk.index),
+			      DB_INT(t->final ? CHUNK_FAILED : CHUNK_READY), DB_INT(failures),
+			      t->final ? DB_NULL : DB_INT(again_ms)),
 		    NULL, e);
 	if (r < 0 || !t->final)
 		return r;
 	return fail_job(c, &f, t->why, e);
 }
 
-int repo_chunk_failed(struct repo *repo, const struct claim *claim, const struct err *why, bool *ret_final, struct err *e)
+int repo_chunk_failed(struct repo *repo, const struct claim *claim, const struct err *why, bool *ret_final,
+		      struct err *e)
 {
 	uint16_t random;
 	random_bytes(&random, sizeof(random));
@@ -282,8 +288,8 @@ static void keep_gone(struct release_workers_tx *t, bool (*gone)(void *ctx, cons
 	t->count = kept;
 }
 
-int repo_release_workers(struct repo *repo, bool (*gone)(void *ctx, const char *worker_id), void *ctx, uint32_t *ret_count,
-			 struct err *e)
+int repo_release_workers(struct repo *repo, bool (*gone)(void *ctx, const char *worker_id), void *ctx,
+			 uint32_t *ret_count, struct err *e)
 {
 	struct release_workers_tx t = { 0 };
 	int r = holders(repo, &t, e);

@@ -1,99 +1,28 @@
-/* db/: real SQLite files in a folder of the test's own: values, transactions, the pool, errors, migrations, kill -9. */
-#include "db/db.h"
-
+/* db/: real SQLite files: values, statements, transactions, the pool, errors. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "../base/cm.h"
 #include "base/clock.h"
 #include "db/driver.h"
-
-struct fixture {
-	char dir[64];
-	char url[128];
-	struct db *db;
-	struct err e;
-};
-
-#define OK(call)                                                     \
-	do {                                                         \
-		int _r = (call);                                     \
-		if (_r < 0)                                          \
-			fail_msg("%s: %s", #call, f->e.message);     \
-	} while (0)
-
-static struct db *open_again(struct fixture *f, uint32_t connections, uint32_t busy_ms)
-{
-	struct db *db = NULL;
-	OK(db_open(&(struct db_opts){ .url = f->url, .connections = connections, .busy_timeout_ms = busy_ms }, &db, &f->e));
-	return db;
-}
-
-static int run(struct db *db, const char *sql, const struct db_params *params, struct err *e)
-{
-	_cleanup_db_conn_ struct db_conn *c = NULL;
-	int r = db_acquire(db, &c, e);
-	return r < 0 ? r : db_exec(c, sql, params, NULL, e);
-}
-
-static int64_t number(struct fixture *f, struct db *db, const char *sql)
-{
-	_cleanup_db_conn_ struct db_conn *c = NULL;
-	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	OK(db_acquire(db, &c, &f->e));
-	OK(db_first(c, sql, DB_NO_PARAMS, &rows, &f->e));
-	return db_int(rows, 0);
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = mr_calloc(1, sizeof(*f));
-	(void)snprintf(f->dir, sizeof(f->dir), "%s", "/tmp/millrace-db-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	(void)snprintf(f->url, sizeof(f->url), "sqlite:%s/t.db", f->dir);
-	f->db = open_again(f, 0, 0);
-	OK(run(f->db, "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT, x DOUBLE PRECISION)", NULL, &f->e));
-	*state = f;
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	db_close(f->db);
-	(void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	free(f);
-	return 0;
-}
+#include "db_fixture.h"
 
 static void values_of_every_type(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	OK(db_acquire(f->db, &c, &f->e));
 	/* Out of order, and one of them twice: $N is N. */
 	OK(db_exec(c, "INSERT INTO t (x, name, id) VALUES ($3, $1, $2), ($3, $1, $2 + 1)",
 		   DB_PARAMS(DB_TEXT("Zoë's \"film\""), DB_INT(INT64_MAX - 1), DB_REAL(0.1)), NULL, &f->e));
-	OK(db_exec(c, "INSERT INTO t (id, name, x) VALUES ($1, $2, $3)", DB_PARAMS(DB_INT(INT64_MIN), DB_TEXT(NULL), DB_NULL),
-		   NULL, &f->e));
+	OK(db_exec(c, "INSERT INTO t (id, name, x) VALUES ($1, $2, $3)",
+		   DB_PARAMS(DB_INT(INT64_MIN), DB_TEXT(NULL), DB_NULL), NULL, &f->e));
 	assert_int_equal(db_query(c, "SELECT id, name, x FROM t ORDER BY id", NULL, &rows, &f->e), 0);
 	assert_int_equal(db_next(rows, &f->e), 1);
 	assert_true(db_int(rows, 0) == INT64_MIN);
@@ -117,13 +46,14 @@ static void values_of_every_type(void **state)
 
 static void returning_changes_though_its_rows_are_not_read_to_the_end(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	OK(db_acquire(f->db, &c, &f->e));
 	for (int i = 0; i < 3; i++) {
 		_cleanup_db_rows_ struct db_rows *rows = NULL;
-		assert_int_equal(db_first(c, "INSERT INTO t (id) VALUES ($1), ($1 + 10) RETURNING id", DB_PARAMS(DB_INT(i)), &rows,
-					  &f->e), 1);
+		assert_int_equal(db_first(c, "INSERT INTO t (id) VALUES ($1), ($1 + 10) RETURNING id",
+					  DB_PARAMS(DB_INT(i)), &rows, &f->e),
+				 1);
 		assert_int_equal(db_int(rows, 0), i);
 	}
 	db_release(&c);
@@ -132,14 +62,21 @@ static void returning_changes_though_its_rows_are_not_read_to_the_end(void **sta
 
 static void wrong_statements_are_our_fault(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	OK(db_acquire(f->db, &c, &f->e));
 	static const char *const wrong[] = {
-		"SELECT $1, $2",	/* one too many */
-		"SELECT 1",		/* one too few */
-		"SELECT nothing FROM t WHERE id = $1", "SELEC $1", "SELECT $1; SELECT 2", "", "SELECT ?", "SELECT $x",
-		"SELECT $99", "SELECT $0", "SELECT \"t\" WHERE $1 = 1",
+		"SELECT $1, $2", /* one too many */
+		"SELECT 1",	 /* one too few */
+		"SELECT nothing FROM t WHERE id = $1",
+		"SELEC $1",
+		"SELECT $1; SELECT 2",
+		"",
+		"SELECT ?",
+		"SELECT $x",
+		"SELECT $99",
+		"SELECT $0",
+		"SELECT \"t\" WHERE $1 = 1",
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(wrong); i++) {
 		struct db_rows *rows = NULL;
@@ -153,7 +90,7 @@ static void wrong_statements_are_our_fault(void **state)
 
 static void the_same_statement_nested(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	OK(db_acquire(f->db, &c, &f->e));
 	OK(db_exec(c, "INSERT INTO t (id) VALUES (1), (2), (3)", NULL, NULL, &f->e));
@@ -172,7 +109,7 @@ static void the_same_statement_nested(void **state)
 /* More texts than the cache holds: each still works, before and after it was thrown out. */
 static void many_statements(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	OK(db_acquire(f->db, &c, &f->e));
 	for (int round = 0; round < 2; round++) {
@@ -197,12 +134,12 @@ static int insert_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_exec(c, "INSERT INTO t (id) VALUES (1)", NULL, NULL, e);
 	if (r < 0)
 		return r;
-	return p->fail_with ? err_set(e, (enum err_kind)-p->fail_with, "told to") : 0;
+	return p->fail_with ? err_set(e, (enum err_kind) - p->fail_with, "told to") : 0;
 }
 
 static void transactions_commit_whole_or_not_at_all(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	struct tx_plan p = { .fail_with = -ERR_LOST };
 	assert_int_equal(db_transact(f->db, insert_tx, &p, &f->e), -ERR_LOST);
 	assert_int_equal(p.runs, 1);
@@ -229,7 +166,7 @@ static int nothing_tx(struct db_conn *c, void *ctx, struct err *e)
 
 static void a_lock_held_by_another_process_is_busy_then_passes(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	sqlite3 *other = NULL;
 	assert_int_equal(sqlite3_open(f->url + strlen("sqlite:"), &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
@@ -258,7 +195,7 @@ static int busy_twice_tx(struct db_conn *c, void *ctx, struct err *e)
 
 static void busy_runs_the_callback_again(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	int runs = 0;
 	OK(db_transact(f->db, busy_twice_tx, &runs, NULL));
 	assert_int_equal(runs, 3);
@@ -271,7 +208,7 @@ static void busy_runs_the_callback_again(void **state)
 
 static void all_connections_in_use(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	struct db *two = open_again(f, 2, 1);
 	_cleanup_db_conn_ struct db_conn *a = NULL, *b = NULL, *c = NULL;
 	OK(db_acquire(two, &a, &f->e));
@@ -310,7 +247,7 @@ static void *count_up_thread(void *arg)
 
 static void threads_lose_no_update(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	OK(run(f->db, "INSERT INTO t (id) VALUES (0)", NULL, &f->e));
 	pthread_t threads[8];
 	for (size_t i = 0; i < MR_ARRAY_SIZE(threads); i++)
@@ -325,7 +262,7 @@ static void threads_lose_no_update(void **state)
 
 static void settings_hold(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	static const struct {
 		const char *pragma;
 		int64_t value;
@@ -352,7 +289,7 @@ static void settings_hold(void **state)
 
 static void in_memory_is_one_connection(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	struct db *m = NULL;
 	OK(db_open(&(struct db_opts){ .url = "sqlite::memory:", .connections = 8, .busy_timeout_ms = 1 }, &m, &f->e));
 	OK(run(m, "CREATE TABLE here (a BIGINT)", NULL, &f->e));
@@ -367,7 +304,7 @@ static void in_memory_is_one_connection(void **state)
 
 static void what_cannot_be_opened(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	_cleanup_free_ char *absent = mr_asprintf("sqlite:%s/none/t.db", f->dir);
 	_cleanup_free_ char *folder = mr_asprintf("sqlite:%s", f->dir);
 	_cleanup_free_ char *text = mr_asprintf("sqlite:%s/text", f->dir);
@@ -380,8 +317,9 @@ static void what_cannot_be_opened(void **state)
 		enum err_kind kind;
 		const char *code;
 	} cases[] = {
-		{ "sqlite:", ERR_INVALID, "" },	  { "postgres:x", ERR_INVALID, "" }, { "", ERR_INVALID, "" },
-		{ absent, ERR_NOT_FOUND, "" },	  { folder, ERR_IO, "" },	     { text, ERR_IO, "DB_CORRUPT" },
+		{ "sqlite:", ERR_INVALID, "" }, { "postgres:x", ERR_INVALID, "" },
+		{ "", ERR_INVALID, "" },	{ absent, ERR_NOT_FOUND, "" },
+		{ folder, ERR_IO, "" },		{ text, ERR_IO, "DB_CORRUPT" },
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
 		struct db *db = NULL;
@@ -426,8 +364,9 @@ static int fill_tx(struct db_conn *c, void *ctx, struct err *e)
 	(void)ctx;
 	for (int i = 0; i < 1000; i++) {
 		int r = db_exec(c, "INSERT INTO t (id, name) VALUES ($1, $2)",
-				DB_PARAMS(DB_INT(100 + i), DB_TEXT("a name that takes some room, again and again and again")), NULL,
-				e);
+				DB_PARAMS(DB_INT(100 + i), DB_TEXT("a name that takes some room, again and again and "
+								   "again")),
+				NULL, e);
 		if (r < 0)
 			return r;
 	}
@@ -436,7 +375,7 @@ static int fill_tx(struct db_conn *c, void *ctx, struct err *e)
 
 static void a_full_disk_leaves_nothing_behind(void **state)
 {
-	struct fixture *f = *state;
+	struct db_fixture *f = *state;
 	struct db *one = open_again(f, 1, 0);
 	OK(run(one, "PRAGMA max_page_count = 6", NULL, &f->e)); /* what SQLite answers to ENOSPC, too */
 	assert_int_equal(db_transact(one, fill_tx, NULL, &f->e), -ERR_NO_SPACE);
@@ -448,146 +387,9 @@ static void a_full_disk_leaves_nothing_behind(void **state)
 	db_close(one);
 }
 
-static const struct db_migration steps[] = {
-	{ 1, "0001_one", "CREATE TABLE one (a BIGINT); INSERT INTO one VALUES (1);" },
-	{ 2, "0002_two", "CREATE TABLE two (a BIGINT); INSERT INTO two SELECT a + 1 FROM one;" },
-	{ 3, "0003_bad", "CREATE TABLE three (a BIGINT); INSERT INTO nowhere VALUES (1);" },
-};
-
-static void migrations_go_forward_one_by_one(void **state)
-{
-	struct fixture *f = *state;
-	OK(db_migrate_list(f->db, steps, 1, &f->e));
-	OK(db_migrate_list(f->db, steps, 1, &f->e));
-	assert_int_equal(db_migrate_list(f->db, steps, 3, &f->e), -ERR_INTERNAL);
-	assert_non_null(strstr(f->e.message, "0003_bad"));
-	/* What came before the bad one stays, of the bad one nothing. */
-	assert_int_equal(number(f, f->db, "SELECT a FROM two"), 2);
-	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'three'"), 0);
-	assert_int_equal(number(f, f->db, "SELECT MAX(version) FROM schema_version"), 2);
-	assert_int_equal(db_migrate_list(f->db, steps, 1, &f->e), -ERR_CONFLICT);
-	assert_string_equal(f->e.code, "SCHEMA_NEWER");
-	OK(db_migrate_list(f->db, steps, 2, &f->e));
-}
-
-static void the_real_migrations_twice(void **state)
-{
-	struct fixture *f = *state;
-	assert_true(db_migration_count >= 1);
-	OK(db_migrate(f->db, &f->e));
-	OK(db_migrate(f->db, &f->e));
-	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM schema_version"), (int64_t)db_migration_count);
-	OK(run(f->db, "UPDATE schema_version SET version = version + 1000", NULL, &f->e));
-	assert_int_equal(db_migrate(f->db, &f->e), -ERR_CONFLICT);
-}
-
-/* Forks; the child waits for the gate to close, then runs fn and exits with its result. */
-static pid_t start(int gate[2], int (*fn)(const char *url), const char *url)
-{
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		char none;
-		close(gate[1]);
-		_exit(read(gate[0], &none, 1) == 0 ? fn(url) : 99);
-	}
-	return pid;
-}
-
-static int open_and_migrate(const char *url)
-{
-	struct db *db = NULL;
-	struct err e;
-	int r = db_open(&(struct db_opts){ .url = url }, &db, &e);
-	if (r == 0)
-		r = db_migrate(db, &e);
-	if (r < 0)
-		fprintf(stderr, "%s\n", e.message);
-	db_close(db);
-	return r < 0 ? 1 : 0;
-}
-
-static void processes_that_start_at_once_migrate_once(void **state)
-{
-	struct fixture *f = *state;
-	for (int round = 0; round < 5; round++) {
-		_cleanup_free_ char *url = mr_asprintf("sqlite:%s/round%d.db", f->dir, round);
-		int gate[2];
-		assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
-		pid_t pids[4];
-		for (size_t i = 0; i < MR_ARRAY_SIZE(pids); i++)
-			pids[i] = start(gate, open_and_migrate, url);
-		close(gate[0]);
-		close(gate[1]);
-		for (size_t i = 0; i < MR_ARRAY_SIZE(pids); i++) {
-			int status = 0;
-			assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-			assert_int_equal(status, 0);
-		}
-		struct db *db = NULL;
-		OK(db_open(&(struct db_opts){ .url = url }, &db, &f->e));
-		assert_int_equal(number(f, db, "SELECT COUNT(*) FROM schema_version"), (int64_t)db_migration_count);
-		db_close(db);
-	}
-}
-
-/* Each transaction inserts three rows; `name` is where the process says that one was committed. */
-static int insert_three_tx(struct db_conn *c, void *ctx, struct err *e)
-{
-	const int64_t *n = ctx;
-	for (int i = 0; i < 3; i++) {
-		int r = db_exec(c, "INSERT INTO t (id, name) VALUES ($1, $2)",
-				DB_PARAMS(DB_INT(*n * 3 + i), DB_TEXT("three or none")), NULL, e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static _Noreturn void write_until_killed(const char *url, int tell)
-{
-	struct db *db = NULL;
-	if (db_open(&(struct db_opts){ .url = url }, &db, NULL) < 0)
-		_exit(1);
-	for (int64_t n = 0;; n++) {
-		if (db_transact(db, insert_three_tx, &n, NULL) < 0 || write(tell, &n, sizeof(n)) != sizeof(n))
-			_exit(1);
-	}
-}
-
-static void kill_9_of_a_writer_loses_nothing_that_was_committed(void **state)
-{
-	struct fixture *f = *state;
-	for (int round = 1; round <= 5; round++) {
-		OK(run(f->db, "DELETE FROM t", NULL, &f->e));
-		int said[2];
-		assert_int_equal(pipe2(said, O_CLOEXEC), 0);
-		pid_t pid = fork();
-		assert_true(pid >= 0);
-		if (pid == 0)
-			write_until_killed(f->url, said[1]);
-		close(said[1]);
-		int64_t last = -1;
-		while (last < round * 7)
-			assert_int_equal(read(said[0], &last, sizeof(last)), sizeof(last));
-		assert_int_equal(kill(pid, SIGKILL), 0);
-		int status = 0;
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		while (read(said[0], &last, sizeof(last)) == sizeof(last))
-			;
-		close(said[0]);
-		int64_t rows = number(f, f->db, "SELECT COUNT(*) FROM t");
-		assert_int_equal(rows % 3, 0);
-		assert_true(rows >= (last + 1) * 3);
-		assert_int_equal(number(f, f->db, "SELECT MAX(id) FROM t"), rows - 1);
-		assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
-	}
-}
-
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(values_of_every_type),
 		T(returning_changes_though_its_rows_are_not_read_to_the_end),
@@ -604,10 +406,6 @@ int main(void)
 		T(what_cannot_be_opened),
 		T(codes_become_kinds),
 		T(a_full_disk_leaves_nothing_behind),
-		T(migrations_go_forward_one_by_one),
-		T(the_real_migrations_twice),
-		T(processes_that_start_at_once_migrate_once),
-		T(kill_9_of_a_writer_loses_nothing_that_was_committed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

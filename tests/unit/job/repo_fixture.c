@@ -71,14 +71,32 @@ static void boundaries(int64_t **ret, uint32_t count, int64_t step)
 void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 {
 	*p = (struct ladder_plan){ .target_duration_s = 4, .rendition_count = 3 };
-	p->spec = (struct ladder_spec){ .video_stream = 0, .audio_stream = 1, .segment_ticks = SEGMENT_TICKS, .rung_count = 2,
+	p->spec = (struct ladder_spec){ .video_stream = 0,
+					.audio_stream = 1,
+					.segment_ticks = SEGMENT_TICKS,
+					.rung_count = 2,
 					.audio_rate = 48000 };
-	p->renditions[0] = (struct rendition){ .index = 0, .name = "720p", .width = 1280, .height = 720, .frame_rate_milli = 25000,
-					       .timescale = VIDEO_TIMESCALE, .declared_bps = 3000000 };
-	p->renditions[1] = (struct rendition){ .index = 1, .name = "360p", .width = 640, .height = 360, .frame_rate_milli = 25000,
-					       .timescale = VIDEO_TIMESCALE, .declared_bps = 900000 };
-	p->renditions[2] = (struct rendition){ .index = 2, .is_audio = true, .name = "audio", .channels = 2, .language = "en",
-					       .timescale = 48000, .declared_bps = 130000 };
+	p->renditions[0] = (struct rendition){ .index = 0,
+					       .name = "720p",
+					       .width = 1280,
+					       .height = 720,
+					       .frame_rate_milli = 25000,
+					       .timescale = VIDEO_TIMESCALE,
+					       .declared_bps = 3000000 };
+	p->renditions[1] = (struct rendition){ .index = 1,
+					       .name = "360p",
+					       .width = 640,
+					       .height = 360,
+					       .frame_rate_milli = 25000,
+					       .timescale = VIDEO_TIMESCALE,
+					       .declared_bps = 900000 };
+	p->renditions[2] = (struct rendition){ .index = 2,
+					       .is_audio = true,
+					       .name = "audio",
+					       .channels = 2,
+					       .language = "en",
+					       .timescale = 48000,
+					       .declared_bps = 130000 };
 	while (chunk_segments[p->chunk_count])
 		p->segment_count += chunk_segments[p->chunk_count++];
 	p->chunks = mr_calloc(p->chunk_count, sizeof(*p->chunks));
@@ -160,14 +178,19 @@ struct claim claim_as(struct repo_fixture *f, const char *worker)
 struct segment segment_at(uint32_t rendition, uint32_t index)
 {
 	int64_t step = rendition == 2 ? SEGMENT_FRAMES * AAC_FRAME_SAMPLES : SEGMENT_TICKS;
-	struct segment s = { .rendition = rendition, .index = index, .start_ticks = index * step, .duration_ticks = step, .bytes = 1000 };
+	struct segment s = { .rendition = rendition,
+			     .index = index,
+			     .start_ticks = index * step,
+			     .duration_ticks = step,
+			     .bytes = 1000 };
 	(void)snprintf(s.sha256, sizeof(s.sha256), "%031u%032u", rendition, index);
 	return s;
 }
 
 int commit_init(struct repo *repo, const struct claim *c, uint32_t rendition, struct err *e)
 {
-	return repo_commit_init(repo, c, rendition, rendition == 2 ? "mp4a.40.2" : "avc1.64001f", 700 + rendition, "1n1t", e);
+	return repo_commit_init(repo, c, rendition, rendition == 2 ? "mp4a.40.2" : "avc1.64001f", 700 + rendition,
+				"1n1t", e);
 }
 
 void commit_inits(struct repo_fixture *f, const struct claim *c)

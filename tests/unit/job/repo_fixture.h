@@ -1,4 +1,5 @@
-/* What the repository's tests share: a database in a folder of the test's own, plans made by hand, and the moves of a worker. */
+/* What the repository's tests share: a database in a folder of the test's own, plans made by hand, and the moves of a
+ * worker. */
 #pragma once
 
 #include "../base/cm.h"
@@ -21,20 +22,21 @@ int repo_fixture_setup(void **state);
 int repo_fixture_teardown(void **state);
 
 /* The call must succeed; says why if it does not. */
-#define OK(call)                                                                      \
-	do {                                                                          \
-		f->e.message[0] = '\0';                                               \
-		int _r = (call);                                                      \
-		if (_r < 0)                                                           \
-			fail_msg("%s: %s: %s", #call, err_kind_name((enum err_kind)-_r), f->e.message); \
+#define OK(call)                                                                                          \
+	do {                                                                                              \
+		f->e.message[0] = '\0';                                                                   \
+		int _r = (call);                                                                          \
+		if (_r < 0)                                                                               \
+			fail_msg("%s: %s: %s", #call, err_kind_name((enum err_kind) - _r), f->e.message); \
 	} while (0)
 /* The call must fail with this kind. */
-#define REFUSED(kind_, call)                                                          \
-	do {                                                                          \
-		int _r = (call);                                                      \
-		if (_r != -(int)(kind_))                                              \
-			fail_msg("%s: %s instead of %s", #call, err_kind_name((enum err_kind)-_r), err_kind_name(kind_)); \
-		assert_int_equal(f->e.kind, (kind_));                                 \
+#define REFUSED(kind_, call)                                                                         \
+	do {                                                                                         \
+		int _r = (call);                                                                     \
+		if (_r != -(int)(kind_))                                                             \
+			fail_msg("%s: %s instead of %s", #call, err_kind_name((enum err_kind) - _r), \
+				 err_kind_name(kind_));                                              \
+		assert_int_equal(f->e.kind, (kind_));                                                \
 	} while (0)
 #define CODE(code_) assert_string_equal(err_code(&f->e), code_)
 

@@ -13,7 +13,7 @@ static enum err_kind do_cancel(struct repo_fixture *f, const char *id)
 	if (r >= 0)
 		assert_int_equal(j.status, JOB_CANCELED);
 	job_release(&j);
-	return (enum err_kind)-r;
+	return (enum err_kind) - r;
 }
 
 static enum err_kind do_retry(struct repo_fixture *f, const char *id)
@@ -23,17 +23,17 @@ static enum err_kind do_retry(struct repo_fixture *f, const char *id)
 	if (r >= 0)
 		assert_int_equal(j.status, JOB_PENDING);
 	job_release(&j);
-	return (enum err_kind)-r;
+	return (enum err_kind) - r;
 }
 
 static enum err_kind do_delete(struct repo_fixture *f, const char *id)
 {
-	return (enum err_kind)-repo_job_delete(f->repo, "u", id, &f->e);
+	return (enum err_kind) - repo_job_delete(f->repo, "u", id, &f->e);
 }
 
 static enum err_kind do_purge(struct repo_fixture *f, const char *id)
 {
-	return (enum err_kind)-repo_job_purge(f->repo, id, &f->e);
+	return (enum err_kind) - repo_job_purge(f->repo, id, &f->e);
 }
 
 static enum err_kind do_claim(struct repo_fixture *f, const char *id)
@@ -43,13 +43,14 @@ static enum err_kind do_claim(struct repo_fixture *f, const char *id)
 	if (r >= 0)
 		assert_string_equal(c.job.id, id);
 	claim_release(&c);
-	return (enum err_kind)-r;
+	return (enum err_kind) - r;
 }
 
 static void every_transition_allowed_and_refused(void **state)
 {
 	struct repo_fixture *f = *state;
-	static enum err_kind (*const moves[])(struct repo_fixture *, const char *) = { do_cancel, do_retry, do_delete, do_purge, do_claim };
+	static enum err_kind (*const moves[])(struct repo_fixture *, const char *) = { do_cancel, do_retry, do_delete,
+										       do_purge, do_claim };
 	static const struct {
 		enum job_status status;
 		enum err_kind want[MR_ARRAY_SIZE(moves)];
@@ -222,8 +223,12 @@ static void filters(void **state)
 	assert_int_equal(listed(f, (struct job_filter){ .kind = 9 }), 0);
 	assert_int_equal(listed(f, (struct job_filter){ .file_id = file_id }), 1);
 	assert_int_equal(listed(f, (struct job_filter){ .file_id = file_id, .user_id = "v" }), 0);
-	assert_int_equal(listed(f, (struct job_filter){ .user_id = "u", .status = JOB_PENDING, .kind = 1, .file_id = file_id,
-							.after_revision = 1 }), 1);
+	assert_int_equal(listed(f, (struct job_filter){ .user_id = "u",
+							.status = JOB_PENDING,
+							.kind = 1,
+							.file_id = file_id,
+							.after_revision = 1 }),
+			 1);
 }
 
 static void revisions_resume(void **state)
@@ -261,9 +266,17 @@ static void cursors_that_are_none(void **state)
 	OK(repo_file_list(f->repo, "u", 1, NULL, see_file, &s, good, &f->e));
 	assert_int_equal(good[0], 'f');
 	const char *const bad[] = {
-		good, "j", "x", "jzz.0190b0a0-0000-7000-8000-000000000000", "j12", "j12.", "j12.nouuid",
-		"j.0190b0a0-0000-7000-8000-000000000000", "j1111111111111111.0190b0a0-0000-7000-8000-000000000000",
-		"j12.0190b0a0-0000-7000-8000-000000000000x", "' OR 1=1 --",
+		good,
+		"j",
+		"x",
+		"jzz.0190b0a0-0000-7000-8000-000000000000",
+		"j12",
+		"j12.",
+		"j12.nouuid",
+		"j.0190b0a0-0000-7000-8000-000000000000",
+		"j1111111111111111.0190b0a0-0000-7000-8000-000000000000",
+		"j12.0190b0a0-0000-7000-8000-000000000000x",
+		"' OR 1=1 --",
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(bad); i++) {
 		REFUSED(ERR_INVALID, repo_job_list(f->repo, &filter, 5, bad[i], see_job, &s, out, &f->e));
@@ -272,7 +285,8 @@ static void cursors_that_are_none(void **state)
 	assert_string_equal(out, "kept");
 	OK(repo_job_list(f->repo, &filter, 1, NULL, see_job, &s, good, &f->e));
 	REFUSED(ERR_INVALID, repo_file_list(f->repo, "u", 5, good, see_file, &s, out, &f->e));
-	REFUSED(ERR_INVALID, repo_job_list(f->repo, &(struct job_filter){ .after_revision = 1 }, 5, good, see_job, &s, out, &f->e));
+	REFUSED(ERR_INVALID,
+		repo_job_list(f->repo, &(struct job_filter){ .after_revision = 1 }, 5, good, see_job, &s, out, &f->e));
 }
 
 /* A callback may use the repository, even where there is but one connection. */
@@ -298,8 +312,8 @@ static void callbacks_may_call_back(void **state)
 
 /* ---- idempotency ---- */
 
-static int create_with_key(struct repo_fixture *f, const char *user, const char *key, const char *hash, char id[UUID_SIZE],
-			   bool *ret_existing)
+static int create_with_key(struct repo_fixture *f, const char *user, const char *key, const char *hash,
+			   char id[UUID_SIZE], bool *ret_existing)
 {
 	struct ladder_plan p;
 	PLAN(&p, 1);
@@ -535,7 +549,8 @@ static void expired_jobs_go_and_open_ones_stay(void **state)
 	/* Nothing of it is left in any table. */
 	static const char *const tables[] = { "chunk", "segment", "rendition", "idempotency" };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(tables); i++) {
-		_cleanup_free_ char *text = mr_asprintf("SELECT COUNT(*) FROM %s WHERE job_id NOT IN (SELECT id FROM job)", tables[i]);
+		_cleanup_free_ char *text =
+			mr_asprintf("SELECT COUNT(*) FROM %s WHERE job_id NOT IN (SELECT id FROM job)", tables[i]);
 		assert_int_equal(number(f, text), 0);
 	}
 	OK(repo_job_purge(f->repo, old, &f->e));

@@ -1,5 +1,6 @@
-/* job/repo: many moves in random order by workers, users, a publisher and time; after each the invariants of a job must hold. The seed is
- * printed when one does not: MILLRACE_TEST_SEED=… repeats it. Also: a worker process killed in the middle of its writes.
+/* job/repo: many moves in random order by workers, users, a publisher and time; after each the invariants of a job must
+ * hold. The seed is printed when one does not: MILLRACE_TEST_SEED=… repeats it. Also: a worker process killed in the
+ * middle of its writes.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -51,10 +52,10 @@ struct world {
 	uint32_t completed, failed;
 };
 
-#define HOLDS(condition)                                                                                              \
-	do {                                                                                                          \
-		if (!(condition))                                                                                     \
-			fail_msg("seed %llu, step %u: %s", (unsigned long long)w->seed, w->step, #condition);         \
+#define HOLDS(condition)                                                                                      \
+	do {                                                                                                  \
+		if (!(condition))                                                                             \
+			fail_msg("seed %llu, step %u: %s", (unsigned long long)w->seed, w->step, #condition); \
 	} while (0)
 
 static int64_t number_of(struct world *w, const char *text, const char *id)
@@ -73,7 +74,8 @@ static void check_chunks(struct world *w, struct watched *x)
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	OK(db_acquire(f->db, &c, &f->e));
-	OK(db_query(c, "SELECT idx, state, done_ticks <= weight_ticks FROM chunk WHERE job_id = $1", DB_PARAMS(DB_TEXT(x->id)), &rows, &f->e));
+	OK(db_query(c, "SELECT idx, state, done_ticks <= weight_ticks FROM chunk WHERE job_id = $1",
+		    DB_PARAMS(DB_TEXT(x->id)), &rows, &f->e));
 	while (db_next(rows, &f->e) > 0) {
 		bool done = db_int(rows, 1) == CHUNK_DONE;
 		HOLDS(done || !x->done[db_int(rows, 0)]); /* done is never undone */
@@ -93,7 +95,8 @@ static void check_job(struct world *w, struct watched *x)
 	HOLDS(j.published_segments <= j.visible_segments && j.visible_segments <= j.segment_count);
 	HOLDS(j.revision >= x->revision);
 	HOLDS(j.revision > x->revision || (j.percent == x->percent && j.visible_segments == x->visible));
-	HOLDS(j.status != JOB_COMPLETED || (j.ended && j.visible_segments == j.segment_count && j.segment_count == x->real_segments));
+	HOLDS(j.status != JOB_COMPLETED ||
+	      (j.ended && j.visible_segments == j.segment_count && j.segment_count == x->real_segments));
 	HOLDS((j.status == JOB_FAILED) == (j.error_code[0] != '\0'));
 	HOLDS(j.status < JOB_COMPLETED || j.finished_ms > 0);
 	x->percent = j.percent;
@@ -101,14 +104,18 @@ static void check_job(struct world *w, struct watched *x)
 	x->published = j.published_segments;
 	x->revision = j.revision;
 	/* Every rendition has every visible segment. */
-	HOLDS(number_of(w, "SELECT COUNT(*) FROM segment s JOIN job j ON j.id = s.job_id"
-			   " WHERE j.id = $1 AND s.committed = 1 AND s.idx < j.visible_segments", x->id) == 3 * (int64_t)j.visible_segments);
+	HOLDS(number_of(w,
+			"SELECT COUNT(*) FROM segment s JOIN job j ON j.id = s.job_id"
+			" WHERE j.id = $1 AND s.committed = 1 AND s.idx < j.visible_segments",
+			x->id) == 3 * (int64_t)j.visible_segments);
 	HOLDS(number_of(w, "SELECT COUNT(*) FROM segment WHERE job_id = $1", x->id) == 3 * (int64_t)j.segment_count);
 	HOLDS(number_of(w, "SELECT done_ticks FROM job WHERE id = $1", x->id) ==
 	      number_of(w, "SELECT SUM(done_ticks) FROM chunk WHERE job_id = $1", x->id));
 	/* The finish chunk is open only when all others are done. */
-	HOLDS(number_of(w, "SELECT COUNT(*) FROM chunk a, chunk b WHERE a.job_id = $1 AND b.job_id = $1"
-			   " AND a.kind = 2 AND a.state IN (2, 3, 4) AND b.kind = 1 AND b.state <> 4", x->id) == 0);
+	HOLDS(number_of(w,
+			"SELECT COUNT(*) FROM chunk a, chunk b WHERE a.job_id = $1 AND b.job_id = $1"
+			" AND a.kind = 2 AND a.state IN (2, 3, 4) AND b.kind = 1 AND b.state <> 4",
+			x->id) == 0);
 	/* An unfinished job always has something to do; a finished one has nothing. */
 	int64_t open = number_of(w, "SELECT COUNT(*) FROM chunk WHERE job_id = $1 AND due_ms IS NOT NULL", x->id);
 	HOLDS(job_status_is_final(j.status) ? open == 0 : open > 0);
@@ -160,7 +167,8 @@ static void finish_job(struct world *w, struct held *h)
 	struct repo *repo = w->f->repo;
 	if (!worked(w, h, repo_job_end(repo, &h->claim, &w->f->e)))
 		return;
-	HOLDS(repo_published(repo, h->claim.job.id, any(2) ? watched_of(w, h->claim.job.id)->real_segments : 1, &w->f->e) == 0);
+	HOLDS(repo_published(repo, h->claim.job.id, any(2) ? watched_of(w, h->claim.job.id)->real_segments : 1,
+			     &w->f->e) == 0);
 	if (any(3) == 0 || !worked(w, h, repo_job_complete(repo, &h->claim, &w->f->e)))
 		return;
 	w->completed++;
@@ -332,8 +340,8 @@ static _Noreturn void work_until_killed(const char *url, int tell)
 			for (uint32_t r = 0; r < 3; r++) {
 				struct segment s = segment_at(r, i);
 				uint32_t key[2] = { r, i };
-				if (commit_init(repo, &c, r, NULL) < 0 ||
-				    repo_commit_segment(repo, &c, &s, NULL) < 0 || write(tell, key, sizeof(key)) != sizeof(key))
+				if (commit_init(repo, &c, r, NULL) < 0 || repo_commit_segment(repo, &c, &s, NULL) < 0 ||
+				    write(tell, key, sizeof(key)) != sizeof(key))
 					_exit(1);
 			}
 		if (repo_chunk_done(repo, &c, end, NULL) < 0)
@@ -387,7 +395,8 @@ static void kill_9_loses_nothing_that_was_committed(void **state)
 		int64_t committed = number(f, "SELECT COUNT(*) FROM segment WHERE committed = 1");
 		assert_true(committed >= before);
 		before = committed;
-		assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+		assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
+				 1);
 		assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_foreign_key_check"), 0);
 		uint32_t released;
 		OK(repo_release_workers(f->repo, is_child, child, &released, &f->e));
@@ -402,8 +411,10 @@ static void kill_9_loses_nothing_that_was_committed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(random_moves_keep_the_invariants, repo_fixture_setup, repo_fixture_teardown),
-		cmocka_unit_test_setup_teardown(kill_9_loses_nothing_that_was_committed, repo_fixture_setup, repo_fixture_teardown),
+		cmocka_unit_test_setup_teardown(random_moves_keep_the_invariants, repo_fixture_setup,
+						repo_fixture_teardown),
+		cmocka_unit_test_setup_teardown(kill_9_loses_nothing_that_was_committed, repo_fixture_setup,
+						repo_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,8 @@ static void names(void **state)
 	assert_string_equal(job_status_name((enum job_status)99), "unknown");
 	assert_string_equal(job_kind_name((enum job_kind)2), "unknown");
 	for (int s = 0; s <= JOB_DELETING; s++)
-		assert_int_equal(job_status_is_final((enum job_status)s), s == JOB_COMPLETED || s == JOB_FAILED || s == JOB_CANCELED);
+		assert_int_equal(job_status_is_final((enum job_status)s),
+				 s == JOB_COMPLETED || s == JOB_FAILED || s == JOB_CANCELED);
 }
 
 #define KEY(expected, call)                            \
@@ -111,12 +112,14 @@ static void retry_delays(void **state)
 		double jitter;
 		int64_t ms;
 	} cases[] = {
-		{ false, 1, 0, 1000 },	     { false, 2, 0, 4000 },   { false, 1, 1, 1200 },	       { false, 1, -1, 800 },
-		{ false, 2, 1, 4800 },	     { false, 2, -1, 3200 },  { false, 3, 0, 16000 },	       { false, 2, 0.5, 4400 },
-		{ false, 1000000, 0, 3600000 }, { true, 5, 0, 10 },   { true, 5, -1, 0 },	       { true, 5, 1, 20 },
+		{ false, 1, 0, 1000 },		{ false, 2, 0, 4000 },	{ false, 1, 1, 1200 },	{ false, 1, -1, 800 },
+		{ false, 2, 1, 4800 },		{ false, 2, -1, 3200 }, { false, 3, 0, 16000 }, { false, 2, 0.5, 4400 },
+		{ false, 1000000, 0, 3600000 }, { true, 5, 0, 10 },	{ true, 5, -1, 0 },	{ true, 5, 1, 20 },
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++)
-		assert_int_equal(retry_delay_ms(cases[i].plain ? &plain : &standard, cases[i].failures, cases[i].jitter), cases[i].ms);
+		assert_int_equal(
+			retry_delay_ms(cases[i].plain ? &plain : &standard, cases[i].failures, cases[i].jitter),
+			cases[i].ms);
 	assert_false(retry_is_final(&standard, 1, true));
 	assert_false(retry_is_final(&standard, 2, true));
 	assert_true(retry_is_final(&standard, 3, true));
@@ -137,12 +140,20 @@ static void progress_table(void **state)
 		/* 25 s of 100 s in 5 s */
 		{ { .done_ticks = 25 * s, .weight_ticks = 100 * s, .run_ms = 1000, .now_ms = 6000 }, { 25, 5, 15 } },
 		/* a second run counts from where it began */
-		{ { .done_ticks = 50 * s, .weight_ticks = 100 * s, .run_ms = 1000, .run_ticks = 40 * s, .now_ms = 2000 }, { 50, 10, 5 } },
+		{ { .done_ticks = 50 * s,
+		    .weight_ticks = 100 * s,
+		    .run_ms = 1000,
+		    .run_ticks = 40 * s,
+		    .now_ms = 2000 },
+		  { 50, 10, 5 } },
 		/* never below what was shown */
-		{ { .done_ticks = 10 * s, .weight_ticks = 100 * s, .percent = 30, .run_ms = 1000, .now_ms = 11000 }, { 30, 1, 90 } },
+		{ { .done_ticks = 10 * s, .weight_ticks = 100 * s, .percent = 30, .run_ms = 1000, .now_ms = 11000 },
+		  { 30, 1, 90 } },
 		/* not 100 before it is completed */
-		{ { .done_ticks = 100 * s, .weight_ticks = 100 * s, .run_ms = 1000, .now_ms = 11000 }, { 99.9, 10, 0 } },
-		{ { .done_ticks = 120 * s, .weight_ticks = 100 * s, .run_ms = 1000, .now_ms = 13000 }, { 99.9, 10, 0 } },
+		{ { .done_ticks = 100 * s, .weight_ticks = 100 * s, .run_ms = 1000, .now_ms = 11000 },
+		  { 99.9, 10, 0 } },
+		{ { .done_ticks = 120 * s, .weight_ticks = 100 * s, .run_ms = 1000, .now_ms = 13000 },
+		  { 99.9, 10, 0 } },
 		/* not begun; a clock that was set back; no weight */
 		{ { .done_ticks = 10 * s, .weight_ticks = 100 * s, .now_ms = 5000 }, { 10, 0, -1 } },
 		{ { .done_ticks = 10 * s, .weight_ticks = 100 * s, .run_ms = 9000, .now_ms = 5000 }, { 10, 0, -1 } },
@@ -159,8 +170,12 @@ static void progress_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),	   cmocka_unit_test(keys),	   cmocka_unit_test(long_users_stay_apart_and_fit),
-		cmocka_unit_test(lifecycle_table), cmocka_unit_test(retry_delays), cmocka_unit_test(progress_table),
+		cmocka_unit_test(names),
+		cmocka_unit_test(keys),
+		cmocka_unit_test(long_users_stay_apart_and_fit),
+		cmocka_unit_test(lifecycle_table),
+		cmocka_unit_test(retry_delays),
+		cmocka_unit_test(progress_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+/* What the tests of db/ share: a database with a table t in a folder of the test's own. */
+#pragma once
+
+#include "../base/cm.h"
+#include "base/mem.h"
+#include "db/db.h"
+
+struct db_fixture {
+	char dir[64];
+	char url[128];
+	struct db *db;
+	struct err e;
+};
+
+#define OK(call)                                                 \
+	do {                                                     \
+		int _r = (call);                                 \
+		if (_r < 0)                                      \
+			fail_msg("%s: %s", #call, f->e.message); \
+	} while (0)
+
+int db_fixture_setup(void **state);
+int db_fixture_teardown(void **state);
+/* The same file by a pool of its own. */
+struct db *open_again(struct db_fixture *f, uint32_t connections, uint32_t busy_ms);
+int run(struct db *db, const char *sql, const struct db_params *params, struct err *e);
+/* The first column of the first row. */
+int64_t number(struct db_fixture *f, struct db *db, const char *sql);
