@@ -146,10 +146,13 @@ static int try_executable_memory(void)
 
 static int try_memory(void)
 {
-	void *some = malloc(64u << 20);
+	/* volatile, or a compiler may reason that an unused allocation always works */
+	void *volatile some = malloc(64u << 20);
 	EXPECT(some);
 	memset(some, 1, 64u << 20);
-	EXPECT(!malloc(512u << 20));
+	void *volatile more = malloc(512u << 20);
+	EXPECT(!more);
+	free(some);
 	return 1;
 }
 

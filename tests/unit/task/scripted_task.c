@@ -190,7 +190,7 @@ static void segfault(void)
 static void eat_memory(void)
 {
 	for (;;) {
-		char *p = malloc(1u << 20);
+		char *volatile p = malloc(1u << 20); /* volatile, or the compiler does without */
 		if (!p)
 			abort();
 		memset(p, 1, 1u << 20);
