@@ -241,6 +241,7 @@ int jobs_delete(void *ctx, struct http_request *req, struct err *e)
 		r = repo_job_delete(a->o.repo, j->user_id, j->id, e);
 		if (r == 0)
 			r = http_respond_empty(req, 204);
+		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_DOOMED });
 	}
 	if (r == 0)
 		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });

@@ -208,6 +208,8 @@ static int start(struct server *s, struct err *e)
 {
 	struct http_auth_opts auth = auth_opts(s);
 	int r = setup_log(&s->options, e);
+	if (r == 0 && auth.jwks_file && access(auth.jwks_file, R_OK) < 0)
+		r = err_set(e, ERR_INVALID, "--jwks-file: %s cannot be read", auth.jwks_file);
 	if (r == 0)
 		r = http_auth_check(&auth, options_get(&s->options, "listen"), e);
 	if (r == 0)

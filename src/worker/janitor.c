@@ -20,12 +20,24 @@
 
 struct janitor {
 	struct janitor_opts opts;
+	struct bus_subscription *hints;
 	pthread_t thread;
 	/* protected by lock */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
+	bool hinted; /* something was deleted: don't wait for the long round */
 	bool stopping;
 };
+
+static void on_doomed(void *ctx, const struct bus_event *ev)
+{
+	struct janitor *j = ctx;
+	(void)ev;
+	(void)pthread_mutex_lock(&j->lock);
+	j->hinted = true;
+	(void)pthread_cond_signal(&j->wake);
+	(void)pthread_mutex_unlock(&j->lock);
+}
 
 static bool gone(void *ctx, const char *worker_id)
 {
@@ -100,15 +112,17 @@ static void long_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "leftovers in the store"), LOG_E(&e));
 }
 
-/* False when stopping. */
-static bool rest(struct janitor *j)
+/* Sleeps until the next short round or a hint; false when stopping. */
+static bool rest(struct janitor *j, bool *ret_hinted)
 {
 	int64_t due = clock_mono_ms() + SHORT_ROUND_MS;
 	(void)pthread_mutex_lock(&j->lock);
-	while (!j->stopping)
+	while (!j->stopping && !j->hinted)
 		if (!cond_wait_until(&j->wake, &j->lock, due))
 			break;
 	bool go_on = !j->stopping;
+	*ret_hinted = j->hinted;
+	j->hinted = false;
 	(void)pthread_mutex_unlock(&j->lock);
 	return go_on;
 }
@@ -117,13 +131,14 @@ static void *janitor_main(void *arg)
 {
 	struct janitor *j = arg;
 	int64_t next_long = 0;
+	bool hinted = false;
 	do {
-		if (clock_mono_ms() >= next_long) {
+		if (hinted || clock_mono_ms() >= next_long) {
 			long_round(j);
 			next_long = clock_mono_ms() + LONG_ROUND_MS;
 		}
 		short_round(j);
-	} while (rest(j));
+	} while (rest(j, &hinted));
 	return NULL;
 }
 
@@ -134,8 +149,14 @@ int janitor_start(const struct janitor_opts *opts, struct janitor **ret, struct 
 	(void)pthread_mutex_init(&j->lock, NULL);
 	cond_init_monotonic(&j->wake);
 	short_round(j);
-	int r = pthread_create(&j->thread, NULL, janitor_main, j);
+	int r = bus_subscribe(opts->bus, BUS_DOOMED, on_doomed, j, &j->hints, e);
+	if (r < 0) {
+		free(j);
+		return r;
+	}
+	r = pthread_create(&j->thread, NULL, janitor_main, j);
 	if (r) {
+		bus_unsubscribe(opts->bus, j->hints);
 		free(j);
 		return err_errno(e, r, "start the janitor");
 	}
@@ -147,6 +168,7 @@ void janitor_stop(struct janitor *j)
 {
 	if (!j)
 		return;
+	bus_unsubscribe(j->opts.bus, j->hints);
 	(void)pthread_mutex_lock(&j->lock);
 	j->stopping = true;
 	(void)pthread_cond_signal(&j->wake);
