@@ -19,6 +19,7 @@
 
 #include "../base/cm.h"
 #include "os/fd.h"
+#include "os/landlock.h"
 #include "os/sandbox.h"
 #include "os/sandbox_build.h"
 
@@ -285,6 +286,28 @@ static void time_is_limited(void **state)
 	assert_true(WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL);
 }
 
+/* The second wall by itself, as if the filter had a hole. */
+static void landlock_alone_denies(void **state)
+{
+	(void)state;
+	const int abi = landlock_abi();
+	if (abi == 0)
+		skip();
+	for (int as = 1; as <= (abi < 6 ? abi : 6); as++) { /* older kernels' shapes of the rule set, too */
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			bool ok = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && landlock_deny_all(as, NULL) == 0 &&
+				  open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES;
+			ok = ok && (as < 6 || (kill(parent_pid, 0) < 0 && errno == EPERM));
+			_exit(ok ? 1 : 2);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	}
+}
+
 static void the_channel_must_be_a_channel(void **state)
 {
 	(void)state;
@@ -304,6 +327,7 @@ int main(void)
 		cmocka_unit_test(work_goes_on),
 		cmocka_unit_test(anything_else_kills),
 		cmocka_unit_test(time_is_limited),
+		cmocka_unit_test(landlock_alone_denies),
 		cmocka_unit_test(the_channel_must_be_a_channel),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
