@@ -46,6 +46,7 @@ CREATE TABLE job (
   file_id TEXT NOT NULL,
   source_key TEXT NOT NULL,
   source_bytes BIGINT NOT NULL,
+  source_name TEXT NOT NULL,                -- as its file was called; outlives the file
   prefix TEXT NOT NULL,
   spec_json TEXT NOT NULL,
   duration_ticks BIGINT NOT NULL,

@@ -61,9 +61,10 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 				      "segments_completed", (json_int_t)j->published_segments, "segments_total",
 				      json_integer(j->segment_count), "started_at", json_time(j->streaming_ms));
 	json_t *params = json_loads(j->params_json, 0, NULL);
-	return json_pack("{ss ss ss ss ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",
+	return json_pack("{ss ss ss ss ss? ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",
 			 j->user_id, "kind", job_kind_name(j->kind), "status", job_status_name(j->status), "file_id",
-			 j->file_id[0] ? j->file_id : NULL, "params", params ? params : json_object(), "duration",
+			 j->file_id[0] ? j->file_id : NULL, "filename",
+			 j->source_name && *j->source_name ? j->source_name : NULL, "params", params ? params : json_object(), "duration",
 			 json_real((double)j->duration_ticks / VIDEO_TIMESCALE), "progress", progress, "streaming", streaming,
 			 "download", "available", 0, "url", "downloaded", 0, "generation_attempt", (int)j->generation_attempt,
 			 "tts_cache_key", "created_at", json_time(j->created_ms), "updated_at", json_time(j->updated_ms),
@@ -117,6 +118,7 @@ static int create_ladder(struct api *a, struct http_request *req, const struct f
 			     .file_id = f->id,
 			     .source_key = f->key,
 			     .source_bytes = f->size_bytes,
+			     .source_name = f->name,
 			     .plan = &plan,
 			     .idempotency_key = idempotency_key };
 	uuid7_new(n.id);

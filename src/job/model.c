@@ -71,6 +71,7 @@ void job_release(struct job *j)
 {
 	free(j->params_json);
 	free(j->source_key);
+	free(j->source_name);
 	free(j->prefix);
 	free(j->spec_json);
 	free(j->error_message);

@@ -77,6 +77,7 @@ struct job {
 	char file_id[UUID_SIZE];
 	char *source_key; /* of the input in the store */
 	uint64_t source_bytes;
+	char *source_name; /* as its file was called: for people */
 	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs) */
 	char *spec_json;  /* the plan's constants for tasks: job/plan.h */
 	int64_t duration_ticks; /* planned length in 1/90000 s */

@@ -13,6 +13,8 @@
 #define GOP_SECONDS 2	       /* Apple's authoring rule 1.13: an IDR at least every two seconds */
 #define TAIL_MIN_TICKS 90000   /* a tail below a second is no segment of its own */
 #define SEQUENTIAL_THREADS 4   /* one long chunk: its encoders are the only parallelism there is */
+#define PIXEL_ASPECT_MAX 10.0
+#define FPS_TOLD_MAX 100000 /* a header that tells more is not believed */
 #define AUDIO_MONO_BPS 72000
 #define AUDIO_STEREO_BPS 128000
 
@@ -83,11 +85,12 @@ static int64_t ideal_boundary(uint32_t i, uint32_t count, int64_t duration, int6
 	return (int64_t)i * length;
 }
 
-/* The first frame of a constant-rate video at or after `ticks`; frame n is at offset + n · den / num seconds, rounded. */
+/* The first frame of a constant-rate video at or after `ticks`; frame n is at offset + n · den / num seconds, rounded. Before the
+ * first frame there is no grid: segments begin with a repetition of it there. */
 static int64_t on_frame_grid(int64_t ticks, int64_t offset, uint32_t num, uint32_t den)
 {
 	if (ticks <= offset)
-		return 0;
+		return ticks;
 	__int128 span = (__int128)(ticks - offset) * num;
 	__int128 unit = (__int128)VIDEO_TIMESCALE * den;
 	__int128 n = (span + unit - 1) / unit;
@@ -158,8 +161,10 @@ static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struc
 {
 	struct ladder_spec *s = &p->spec;
 	double width = v->width, height = v->height;
-	if (v->sar_num && v->sar_den)
-		width = width * v->sar_num / v->sar_den;
+	double pixel_aspect = v->sar_num && v->sar_den ? (double)v->sar_num / v->sar_den : 1;
+	/* Beyond that it is a damaged header, which shall not make a picture of a million columns. */
+	if (pixel_aspect >= 1.0 / PIXEL_ASPECT_MAX && pixel_aspect <= PIXEL_ASPECT_MAX)
+		width *= pixel_aspect;
 	if (v->rotation_degrees % 180) {
 		double t = width;
 		width = height;
@@ -182,7 +187,7 @@ static void add_renditions(struct ladder_plan *p, const struct probe_stream *v, 
 		*r = (struct rendition){ .index = p->rendition_count++, .width = g->width, .height = g->height };
 		(void)snprintf(r->name, sizeof(r->name), "%up", g->width < g->height ? g->width : g->height);
 		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
-		if (v->fps_num && v->fps_den)
+		if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)
 			r->frame_rate_milli = (uint32_t)(1000.0 * v->fps_num / v->fps_den + 0.5);
 		r->timescale = VIDEO_TIMESCALE;
 		r->declared_bps = plan_declared_video_bps(g, p->target_duration_s);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #define CRF_X10 230
+#define SIDE_MAX 16384 /* what an H.264 encoder takes */
 /* The rungs that a user gets without asking: none above the source, the source's own size on top where the table is far off. */
 static const uint32_t default_sides[] = { 1080, 720, 480, 360, 240 };
 
@@ -80,9 +81,20 @@ static void add(struct ladder_spec *spec, uint32_t width, uint32_t height, doubl
 	r->level_x10 = level_for(r, fps);
 }
 
+static int check_sides(const struct ladder_spec *spec, uint32_t width, uint32_t height, struct err *e)
+{
+	for (uint32_t i = 0; i < spec->rung_count; i++)
+		if (spec->rungs[i].width > SIDE_MAX || spec->rungs[i].height > SIDE_MAX)
+			return err_set_code(e, ERR_MEDIA, "UNUSABLE_MEDIA", "the picture is %ux%u: no side may be longer than %d", width,
+					    height, SIDE_MAX);
+	return 0;
+}
+
 int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_params *asked, struct ladder_spec *spec,
 	       struct err *e)
 {
+	width = width < 1 ? 1 : width;
+	height = height < 1 ? 1 : height;
 	uint32_t shorter = width < height ? width : height;
 	uint32_t own = shorter < 2 ? 2 : shorter - shorter % 2;
 	spec->rung_count = 0;
@@ -93,7 +105,7 @@ int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_
 		if (!spec->rung_count)
 			return err_set(e, ERR_INVALID, "rungs: the source is %ux%u (%up), and every rung asked for is above that",
 				       width, height, own);
-		return 0;
+		return check_sides(spec, width, height, e);
 	}
 	/* The table is far off the source if its nearest rung is below nine tenths of it. */
 	uint32_t nearest = 0;
@@ -105,7 +117,7 @@ int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_
 	for (size_t i = 0; i < MR_ARRAY_SIZE(default_sides); i++)
 		if (default_sides[i] <= own)
 			add(spec, width, height, fps, default_sides[i]);
-	return 0;
+	return check_sides(spec, width, height, e);
 }
 
 uint64_t plan_declared_video_bps(const struct ladder_rung *r, uint32_t target_duration_s)

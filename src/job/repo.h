@@ -56,6 +56,7 @@ struct job_new {
 	const char *file_id; /* "" in one-shot runs */
 	const char *source_key;
 	uint64_t source_bytes;
+	const char *source_name; /* NULL: none */
 	const char *prefix;
 	const char *params_json;
 	const struct ladder_plan *plan;

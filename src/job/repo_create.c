@@ -71,14 +71,15 @@ static int insert_job(struct db_conn *c, const struct create_tx *t, int64_t now,
 	return db_exec(c,
 		       "INSERT INTO job (id, user_id, kind, status, params_json, file_id, source_key, source_bytes,"
 		       " prefix, spec_json, duration_ticks, segment_count, target_duration_s, rendition_count,"
-		       " stage, created_ms, updated_ms, expires_ms, weight_ticks, revision)"
+		       " stage, created_ms, updated_ms, expires_ms, weight_ticks, source_name, revision)"
 		       " VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'queued', $14, $14, $15,"
-		       " $16, 0)",
+		       " $16, $17, 0)",
 		       DB_PARAMS(DB_TEXT(n->id), DB_TEXT(n->user_id), DB_INT(n->kind), DB_TEXT(n->params_json),
 				 DB_TEXT(n->file_id ? n->file_id : ""), DB_TEXT(n->source_key), DB_INT(n->source_bytes),
 				 DB_TEXT(n->prefix), DB_TEXT(t->spec_json), DB_INT(p->duration_ticks),
 				 DB_INT(p->segment_count), DB_INT(p->target_duration_s), DB_INT(p->rendition_count),
-				 DB_INT(now), DB_INT(n->expires_ms), DB_INT(weight_of(p))),
+				 DB_INT(now), DB_INT(n->expires_ms), DB_INT(weight_of(p)),
+				 DB_TEXT(n->source_name ? n->source_name : "")),
 		       NULL, e);
 }
 

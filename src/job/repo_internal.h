@@ -35,7 +35,7 @@ int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, stru
 	" duration_ticks, segment_count, target_duration_s, rendition_count, visible_segments,"                 \
 	" published_segments, ended, percent, speed, eta_seconds, stage, generation_attempt, error_code,"       \
 	" error_message, error_retriable, created_ms, updated_ms, started_ms, streaming_ms, finished_ms,"       \
-	" expires_ms, revision"
+	" expires_ms, revision, source_name"
 void repo_job_row(struct db_rows *rows, struct job *ret);
 
 #define FILE_COLUMNS \

@@ -119,6 +119,7 @@ struct job_new job_new_of(const char *user, const struct ladder_plan *p)
 			     .kind = JOB_LADDER,
 			     .file_id = "",
 			     .source_key = "uploads/u/source.mp4",
+			     .source_name = "source.mp4",
 			     .source_bytes = 12345,
 			     .prefix = "hls/u/j",
 			     .params_json = "{}",

@@ -302,6 +302,42 @@ static void a_chunk_gets_its_boundaries(void **state)
 	ladder_plan_release(&p);
 }
 
+/* A sound that begins ten seconds before the picture: segments without a frame of their own still have a length. */
+static void a_late_picture_leaves_no_empty_segment(void **state)
+{
+	(void)state;
+	const struct source film = { .seconds = 20, .width = 640, .height = 360, .fps_num = 25, .fps_den = 1, .video_start = 10.01,
+				     .sample_rate = 48000, .channels = 2 };
+	struct ladder_plan p;
+	assert_int_equal(plan_source(&film, NULL, &p, NULL), 0);
+	assert_int_equal(p.segment_count, 5);
+	for (uint32_t i = 0; i < p.segment_count; i++) {
+		assert_true(p.video_ticks[i + 1] - p.video_ticks[i] > 3 * VIDEO_TIMESCALE);
+		assert_true(p.audio_frames[i + 1] > p.audio_frames[i]);
+	}
+	ladder_plan_release(&p);
+}
+
+/* Shapes of pixels and pictures that only damaged headers tell. */
+static void damaged_shapes_make_no_monsters(void **state)
+{
+	(void)state;
+	const struct source film = { .seconds = 3, .width = 320, .height = 180, .fps_num = 25, .fps_den = 1 };
+	const struct source strip = { .seconds = 3, .width = 65535, .height = 240, .fps_num = 25, .fps_den = 1 };
+	struct ladder_params params;
+	struct ladder_plan p;
+	struct err e;
+	ladder_params_default(&params);
+	struct probe_result *probe = probe_of(&film);
+	probe->streams[0].sar_num = 500;
+	probe->streams[0].fps_num = UINT32_MAX;
+	assert_int_equal(ladder_plan(probe, &params, &p, NULL), 0);
+	assert_int_equal(p.renditions[0].width, 320);
+	ladder_plan_release(&p);
+	free(probe);
+	assert_int_equal(plan_source(&strip, NULL, &p, &e), -ERR_MEDIA);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +350,8 @@ int main(void)
 		cmocka_unit_test(runs_are_the_chunks_of_a_source_that_can_be_sought),
 		cmocka_unit_test(the_plan_survives_json),
 		cmocka_unit_test(a_chunk_gets_its_boundaries),
+		cmocka_unit_test(a_late_picture_leaves_no_empty_segment),
+		cmocka_unit_test(damaged_shapes_make_no_monsters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

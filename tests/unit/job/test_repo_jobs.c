@@ -395,6 +395,7 @@ static void what_is_stored_comes_back(void **state)
 	assert_string_equal(j.params_json, n.params_json);
 	assert_string_equal(j.prefix, "");
 	assert_string_equal(j.source_key, n.source_key);
+	assert_string_equal(j.source_name, n.source_name);
 	assert_true(j.source_bytes == n.source_bytes && j.expires_ms == n.expires_ms);
 	assert_int_equal(j.duration_ticks, 3 * SEGMENT_TICKS);
 	assert_int_equal(j.rendition_count, 3);
