@@ -47,7 +47,10 @@ static int by_open_door(struct http_request *req, struct http_identity *who, str
 {
 	const struct http_auth *a = req->server->opts.auth;
 	/* DNS rebinding: a page's own name made to resolve to 127.0.0.1 shows in Host. */
-	if (!a->insecure && !req->server->opts.public_url && !field_host_is_loopback(req->host))
+	const char *host = http_request_header(req, "Host");
+	bool ours = !host || field_host_is_loopback(host) ||
+		    (req->server->opts.public_url && strcasecmp(host, req->host) == 0);
+	if (!a->insecure && !ours)
 		return err_set_code(e, ERR_DENIED, "MISDIRECTED", "this server answers to loopback names only");
 	int r = check_origin(req, false, e);
 	if (r < 0)

@@ -1,24 +1,20 @@
 /* What the files of src/http share: the server, a connection, a request. Nobody else includes it.
  *
- * Life of a request (who makes each step; `phase` is touched by the HTTP thread of its connection, and by a job while
- * the connection is suspended, never by both at once):
+ * Life of a request. `phase` is touched by the HTTP thread of its connection, and by a job while the connection is
+ * suspended, never by both at once:
  *
- *   NEW ──first call: head parsed, route found──┬─ no body ──► READY ──second call──► JOB (admit and handle, on the
- * pool) ─┐
- *                                               ├─ body ─────► JOB (admit) ──► ADMITTED ──► BODY ──last call──► JOB
- * (handle)
- *                                               └─ refused ──► DISCARD (a small body is read away) or at once
- * ──────────┐ │
- *   RESPOND
- * ◄───────────────────────────────────────────────────────────────────────────────────────────────────────────┴─┘
- *   RESPOND ──queued to libmicrohttpd──► SENT ──completed or cut off (connection.c: on_completed)──► freed
+ *   NEW ── first call, head fine, no body ──► READY ── second call ──► JOB (admit, handle) ──► RESPOND
+ *    │                                          └─ INLINE route: handled at once, answered
+ *    ├──── first call, head fine, a body ───► JOB (admit) ──► ADMITTED ──► BODY ── last call ──► JOB (handle) ──► RESPOND
+ *    │                                          └─ refused ──► RESPOND
+ *    └──── first call, refused ──► DISCARD (a small body is read away, then answered), or RESPOND
+ *   RESPOND ── queued to libmicrohttpd ──► SENT ── conn_on_completed ──► freed (also from any other phase but JOB)
  *
- * libmicrohttpd 0.9.75 takes an answer only in the first call (and then closes the connection, body or not) or in the
- * last one; so an answer in the middle of a large body is written to the socket by us, and the connection lingers
- * (linger.c).
+ * libmicrohttpd 0.9.75 takes an answer in the first call (and then closes the connection, body or not) or in the last
+ * one. So an answer in the middle of a large body is written to the socket by us, and the connection lingers (timer.c).
  *
- * Locks, in the order in which they may nest: upload.lock or sse.lock → server.lock. Nothing calls out with server.lock
- * held.
+ * Locks, in the order in which they may nest: upload.lock → server.lock; sse_stream.lock alone. libmicrohttpd's own
+ * (suspend, resume) are innermost. Nothing calls out with server.lock held.
  */
 #pragma once
 

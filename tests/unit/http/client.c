@@ -58,8 +58,8 @@ bool send_text(int fd, const char *fmt, ...)
 
 const char *header(const struct answer *a, const char *name)
 {
-	static char value[8][4096];
-	static unsigned slot;
+	static _Thread_local char value[8][4096];
+	static _Thread_local unsigned slot;
 	size_t len = strlen(name);
 	for (const char *s = a->head; s && (s = strstr(s, "\r\n")) && s[2];) {
 		s += 2;

@@ -23,7 +23,7 @@ bool send_text(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)
 struct answer read_answer(int fd, bool has_body);
 /* The head alone, leaving the body in the socket. */
 struct answer read_head(int fd);
-/* A header of the answer, in a static buffer; NULL if absent. */
+/* A header of the answer, in one of this thread's eight buffers; NULL if absent. */
 const char *header(const struct answer *a, const char *name);
 void answer_free(struct answer *a);
 /* Reads until `text` has been seen, into a static buffer that is returned; NULL at end of file. */

@@ -18,7 +18,9 @@ void fixture_start(struct fixture *f, struct http_server_opts opts, const struct
 	struct http_auth_opts open_door = { 0 };
 	*f = (struct fixture) { 0 };
 	log_setup(LOG_ERROR, false);
-	if (pool_new("test", 4, 4096, &f->pool, &e) < 0 || http_auth_new(auth ? auth : &open_door, &f->auth, &e) < 0)
+	f->pool = opts.pool;
+	if ((!f->pool && pool_new("test", 4, 4096, &f->pool, &e) < 0) ||
+	    http_auth_new(auth ? auth : &open_door, &f->auth, &e) < 0)
 		fail_msg("%s", e.message);
 	opts.listen = opts.listen ? opts.listen : ":0";
 	opts.pool = f->pool;

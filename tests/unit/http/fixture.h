@@ -13,7 +13,7 @@ struct fixture {
 	uint16_t port;
 };
 
-/* NULL fields of opts are filled in: listen, pool, auth (the open door, or by *auth). */
+/* NULL fields of opts are filled in: listen, pool (a given one is taken), auth (the open door, or by *auth). */
 void fixture_start(struct fixture *f, struct http_server_opts opts, const struct http_auth_opts *auth,
 		   const struct http_route *routes, size_t count);
 void fixture_stop(struct fixture *f);

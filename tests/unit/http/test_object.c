@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,17 @@
 static struct store *store;
 static char root[] = "/tmp/http-object-XXXXXX";
 static char *big;
+
+/* The program is linked with --wrap=store_reader_fd: with this set, the local store looks like a backend without
+ * descriptors. */
+static atomic_bool without_fd;
+int __real_store_reader_fd(const struct store_reader *r);
+int __wrap_store_reader_fd(const struct store_reader *r);
+
+int __wrap_store_reader_fd(const struct store_reader *r)
+{
+	return atomic_load(&without_fd) ? -1 : __real_store_reader_fd(r);
+}
 
 static int get(void *ctx, struct http_request *req, struct err *e)
 {
@@ -200,6 +212,30 @@ static void test_kinds(void **state)
 	answer_free(&a);
 }
 
+static void test_without_fd(void **state)
+{
+	struct fixture *f = *state;
+	atomic_store(&without_fd, true);
+	test_ranges(state);
+	test_conditions(state);
+	test_kinds(state);
+	/* Several at once; one of the clients goes away. */
+	int fds[6];
+	for (size_t i = 0; i < MR_ARRAY_SIZE(fds); i++) {
+		fds[i] = dial(f->port);
+		assert_true(send_text(fds[i], "GET /o/a/big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+	}
+	close(fds[0]);
+	for (size_t i = 1; i < MR_ARRAY_SIZE(fds); i++) {
+		struct answer a = read_answer(fds[i], true);
+		assert_int_equal(a.len, BIG_BYTES);
+		assert_memory_equal(a.body, big, BIG_BYTES);
+		answer_free(&a);
+		close(fds[i]);
+	}
+	atomic_store(&without_fd, false);
+}
+
 static char *presign(const struct fixture *f, const char *method, const char *key, const struct sigv4_pair *extra,
 		     size_t n, int64_t at_ms)
 {
@@ -296,7 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges), cmocka_unit_test(test_conditions),  cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_signed), cmocka_unit_test(test_disconnects),
+		cmocka_unit_test(test_signed), cmocka_unit_test(test_disconnects), cmocka_unit_test(test_without_fd),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -455,6 +455,43 @@ static void test_drain(void **state)
 	gate = shared;
 }
 
+/* A full pool refuses what is more, and serves again when it has room. */
+static void test_overload(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct gate *shared = gate;
+	struct pool *small;
+	struct err e;
+	int fds[8];
+	unsigned served = 0, refused = 0;
+	gate = gate_new();
+	assert_int_equal(pool_new("small", 1, 1, &small, &e), 0);
+	fixture_start(&f, (struct http_server_opts) { .pool = small }, NULL, routes, MR_ARRAY_SIZE(routes));
+	for (size_t i = 0; i < MR_ARRAY_SIZE(fds); i++) {
+		fds[i] = dial(f.port);
+		assert_true(send_text(fds[i], "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+		if (i == 0)
+			gate_wait(gate, 1);
+	}
+	/* One is inside, one waits; six are refused before the gate opens. */
+	for (struct http_server_stats s = { 0 }; s.requests < 6; usleep(1000))
+		http_server_get_stats(f.server, &s);
+	gate_open(gate);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(fds); i++) {
+		struct answer a = read_answer(fds[i], true);
+		served += a.status == 204;
+		refused += a.status == 503 && strstr(a.body, "OVERLOADED") && header(&a, "Retry-After");
+		answer_free(&a);
+		close(fds[i]);
+	}
+	assert_int_equal(served, 2);
+	assert_int_equal(refused, 6);
+	fixture_stop(&f);
+	gate_free(gate);
+	gate = shared;
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -491,7 +528,7 @@ int main(void)
 		cmocka_unit_test(test_owner),    cmocka_unit_test(test_smuggling), cmocka_unit_test(test_keep_alive),
 		cmocka_unit_test(test_cors),     cmocka_unit_test(test_page),      cmocka_unit_test(test_slow_clients),
 		cmocka_unit_test(test_many),     cmocka_unit_test(test_drain),     cmocka_unit_test(test_blocked_pool),
-		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_overload),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
