@@ -2,9 +2,9 @@
  * Runs in the server process; handlers run on the I/O pool and may block on database and store.
  *
  *   struct api *api;
- *   api_new(&(struct api_opts){ .repo = repo, .store = store, .worker = worker, .bus = bus, .auth = auth, .signer = signer }, &api, e);
- *   http_server_start(&(struct http_server_opts){ .ctx = api, … }, api_routes, api_route_count, &srv, e);
- *   … http_server_stop(srv); api_free(api);
+ *   api_new(&(struct api_opts){ .repo = repo, .store = store, .worker = worker, .bus = bus, .auth = auth, .signer =
+ * signer }, &api, e); http_server_start(&(struct http_server_opts){ .ctx = api, … }, api_routes, api_route_count, &srv,
+ * e); … http_server_stop(srv); api_free(api);
  */
 #pragma once
 

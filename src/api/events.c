@@ -1,8 +1,9 @@
 /* /api/events and /api/jobs/{id}/events: Server-Sent Events of one job or of all of a user's.
  *
- * Events are views of rows, not messages: the hub's thread reads what changed since a stream's last revision and sends it. Bus hints
- * make it look at once (at most four times a second and stream); without any it looks every two seconds, which also
- * covers changes made by other machines. So nothing can be lost, and Last-Event-ID is all the state a reconnect needs.
+ * Events are views of rows, not messages: the hub's thread reads what changed since a stream's last revision and sends
+ * it. Bus hints make it look at once (at most four times a second and stream); without any it looks every two seconds,
+ * which also covers changes made by other machines. So nothing can be lost, and Last-Event-ID is all the state a
+ * reconnect needs.
  *
  *   event: job      data: the job as GET /api/jobs/{id} shows it
  *   event: segment  data: {"job_id", "index", "segments_completed"}: one for each newly published segment
@@ -21,7 +22,7 @@
 #include "http/sse.h"
 #include "os/thread.h"
 
-#define LOOK_MIN_MS 250	 /* at most four events a second for one job */
+#define LOOK_MIN_MS 250  /* at most four events a second for one job */
 #define LOOK_MAX_MS 2000 /* without a hint */
 #define STREAMS_MAX 4096
 #define SNAPSHOT_JOBS 100 /* a user's stream begins with at most this many open jobs */
@@ -110,7 +111,8 @@ static void send_segments(struct stream *s, const struct job *j, const char *id,
 {
 	char data[160];
 	for (uint32_t i = from; i < j->published_segments; i++) {
-		(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"index\":%u,\"segments_completed\":%u}", j->id, i, i + 1);
+		(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"index\":%u,\"segments_completed\":%u}", j->id,
+			       i, i + 1);
 		if (sse_send(s->sse, id, "segment", data) < 0)
 			return;
 	}
@@ -172,7 +174,8 @@ static void look(struct events *ev, struct stream *s)
 	}
 }
 
-/* Takes one stream that is due out of the list, or removes one that is closed; sleeps while there is none. NULL: stop. */
+/* Takes one stream that is due out of the list, or removes one that is closed; sleeps while there is none. NULL: stop.
+ */
 static struct stream *next_stream(struct events *ev)
 {
 	(void)pthread_mutex_lock(&ev->lock);

@@ -1,8 +1,8 @@
 /* /api/files: upload in one request, record with its probe, list, delete.
  *
- * An upload is streamed into the store while it arrives. Its row is made before the first byte (so that the janitor finds what a
- * crash left behind) and becomes ready only after the object is stored and a task has probed it. Whatever fails removes
- * both. */
+ * An upload is streamed into the store while it arrives. Its row is made before the first byte (so that the janitor
+ * finds what a crash left behind) and becomes ready only after the object is stored and a task has probed it. Whatever
+ * fails removes both. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +26,10 @@ json_t *file_json(const struct file *f)
 {
 	json_t *probe = f->probe_json ? json_loads(f->probe_json, 0, NULL) : json_null();
 	return json_pack("{ss ss ss? sI ss? so ss so so}", "file_id", f->id, "filename", f->name, "content_type",
-			 f->content_type && *f->content_type ? f->content_type : NULL, "size", (json_int_t)f->size_bytes,
-			 "sha256", f->sha256[0] ? f->sha256 : NULL, "probe", probe ? probe : json_null(), "status",
-			 f->ready ? "ready" : "uploading", "created_at", json_time(f->created_ms), "updated_at",
-			 json_time(f->updated_ms));
+			 f->content_type && *f->content_type ? f->content_type : NULL, "size",
+			 (json_int_t)f->size_bytes, "sha256", f->sha256[0] ? f->sha256 : NULL, "probe",
+			 probe ? probe : json_null(), "status", f->ready ? "ready" : "uploading", "created_at",
+			 json_time(f->created_ms), "updated_at", json_time(f->updated_ms));
 }
 
 static void upload_free(struct upload *u)
@@ -57,7 +57,8 @@ static void discard(struct upload *u)
 	upload_free(u);
 }
 
-static int upload_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state, struct err *e)
+static int upload_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state,
+			struct err *e)
 {
 	struct upload *u = mr_calloc(1, sizeof(*u));
 	u->api = ctx;
@@ -131,7 +132,9 @@ static int upload_finish(void *ctx, struct http_request *req, void *take_state, 
 	return r;
 }
 
-const struct http_sink upload_sink = { .begin = upload_begin, .write = upload_write, .finish = upload_finish, .abort = upload_abort };
+const struct http_sink upload_sink = {
+	.begin = upload_begin, .write = upload_write, .finish = upload_finish, .abort = upload_abort
+};
 
 static void append_file(void *ctx, const struct file *f)
 {
@@ -147,8 +150,8 @@ int files_list(void *ctx, struct http_request *req, struct err *e)
 	if (r < 0)
 		return r;
 	json_t *list = json_array();
-	r = repo_file_list(a->o.repo, http_request_identity(req)->user, (uint32_t)limit, http_request_query(req, "cursor"),
-			   append_file, list, cursor, e);
+	r = repo_file_list(a->o.repo, http_request_identity(req)->user, (uint32_t)limit,
+			   http_request_query(req, "cursor"), append_file, list, cursor, e);
 	if (r < 0) {
 		json_decref(list);
 		return r;

@@ -43,10 +43,12 @@ static json_t *error_json(const struct job *j)
 {
 	if (!j->error_message)
 		return json_null();
-	return json_pack("{ss ss sb}", "code", j->error_code, "message", j->error_message, "retriable", (int)j->error_retriable);
+	return json_pack("{ss ss sb}", "code", j->error_code, "message", j->error_message, "retriable",
+			 (int)j->error_retriable);
 }
 
-/* Enough for people, and stable text: 42.5, not 42.499999999999996. Rounded down, so that 100 is said by completion alone. */
+/* Enough for people, and stable text: 42.5, not 42.499999999999996. Rounded down, so that 100 is said by completion
+ * alone. */
 static double tenths(double v)
 {
 	return (double)(int64_t)(v * 10) / 10;
@@ -57,19 +59,21 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 	json_t *progress = json_pack("{sf ss so so}", "percent", tenths(j->percent), "stage", j->stage, "speed",
 				     j->speed > 0 ? json_real(tenths(j->speed)) : json_null(), "eta_seconds",
 				     j->eta_seconds >= 0 ? json_real(tenths(j->eta_seconds)) : json_null());
-	json_t *streaming = json_pack("{sb so sI so so}", "enabled", 1, "playlist_url", playlist_url(a, j, base_url, host),
-				      "segments_completed", (json_int_t)j->published_segments, "segments_total",
-				      json_integer(j->segment_count), "started_at", json_time(j->streaming_ms));
+	json_t *streaming =
+		json_pack("{sb so sI so so}", "enabled", 1, "playlist_url", playlist_url(a, j, base_url, host),
+			  "segments_completed", (json_int_t)j->published_segments, "segments_total",
+			  json_integer(j->segment_count), "started_at", json_time(j->streaming_ms));
 	json_t *params = json_loads(j->params_json, 0, NULL);
-	return json_pack("{ss ss ss ss ss? ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",
-			 j->user_id, "kind", job_kind_name(j->kind), "status", job_status_name(j->status), "file_id",
-			 j->file_id[0] ? j->file_id : NULL, "filename",
-			 j->source_name && *j->source_name ? j->source_name : NULL, "params", params ? params : json_object(), "duration",
-			 json_real((double)j->duration_ticks / VIDEO_TIMESCALE), "progress", progress, "streaming", streaming,
-			 "download", "available", 0, "url", "downloaded", 0, "generation_attempt", (int)j->generation_attempt,
-			 "tts_cache_key", "created_at", json_time(j->created_ms), "updated_at", json_time(j->updated_ms),
-			 "started_at", json_time(j->started_ms), "finished_at", json_time(j->finished_ms), "expires_at",
-			 json_time(j->expires_ms), "result", "error", error_json(j));
+	return json_pack(
+		"{ss ss ss ss ss? ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",
+		j->user_id, "kind", job_kind_name(j->kind), "status", job_status_name(j->status), "file_id",
+		j->file_id[0] ? j->file_id : NULL, "filename",
+		j->source_name && *j->source_name ? j->source_name : NULL, "params", params ? params : json_object(),
+		"duration", json_real((double)j->duration_ticks / VIDEO_TIMESCALE), "progress", progress, "streaming",
+		streaming, "download", "available", 0, "url", "downloaded", 0, "generation_attempt",
+		(int)j->generation_attempt, "tts_cache_key", "created_at", json_time(j->created_ms), "updated_at",
+		json_time(j->updated_ms), "started_at", json_time(j->started_ms), "finished_at",
+		json_time(j->finished_ms), "expires_at", json_time(j->expires_ms), "result", "error", error_json(j));
 }
 
 static int respond(struct api *a, struct http_request *req, unsigned status, const struct job *j)
@@ -189,7 +193,9 @@ static int read_filter(struct http_request *req, struct job_filter *f, struct er
 	*f = (struct job_filter){ .user_id = http_request_identity(req)->user };
 	if (status && *status) {
 		if (!job_status_parse(status, &s) || s == JOB_DELETING)
-			return err_set(e, ERR_INVALID, "status: expected pending, processing, streaming, completed, failed or canceled");
+			return err_set(
+				e, ERR_INVALID,
+				"status: expected pending, processing, streaming, completed, failed or canceled");
 		f->status = (int)s;
 	}
 	if (kind && *kind) {
@@ -212,7 +218,8 @@ int jobs_list(void *ctx, struct http_request *req, struct err *e)
 	if (r < 0)
 		return r;
 	l.jobs = json_array();
-	r = repo_job_list(l.api->o.repo, &filter, (uint32_t)limit, http_request_query(req, "cursor"), append_job, &l, cursor, e);
+	r = repo_job_list(l.api->o.repo, &filter, (uint32_t)limit, http_request_query(req, "cursor"), append_job, &l,
+			  cursor, e);
 	if (r < 0) {
 		json_decref(l.jobs);
 		return r;

@@ -34,7 +34,9 @@ int media_get(void *ctx, struct http_request *req, struct err *e)
 		return r;
 	size_t n = strlen(key);
 	bool is_playlist = n > 5 && strcmp(key + n - 5, ".m3u8") == 0;
-	struct http_object_opts opts = { .cache_control = strncmp(key, "hls/", 4) == 0 && !is_playlist ? CACHE_OBJECT : CACHE_REVALIDATE,
+	struct http_object_opts opts = { .cache_control = strncmp(key, "hls/", 4) == 0 && !is_playlist
+								  ? CACHE_OBJECT
+								  : CACHE_REVALIDATE,
 					 .s3_overrides = true };
 	return http_respond_object(req, reader, &info, &opts, e);
 }
@@ -73,4 +75,6 @@ static void put_abort(void *take_state)
 	store_put_abort(take_state);
 }
 
-const struct http_sink media_sink = { .begin = put_begin, .write = put_write, .finish = put_finish, .abort = put_abort };
+const struct http_sink media_sink = {
+	.begin = put_begin, .write = put_write, .finish = put_finish, .abort = put_abort
+};

@@ -14,9 +14,9 @@
 #include <stddef.h>
 
 struct page_asset {
-	const char *path;	  /* as requested: "/", "/app.js" */
+	const char *path;         /* as requested: "/", "/app.js" */
 	const char *content_type; /* with charset where it is text */
-	const char *etag;	  /* 16 hex digits of the plain bytes' SHA-256, without quotes */
+	const char *etag;         /* 16 hex digits of the plain bytes' SHA-256, without quotes */
 	const unsigned char *gzip;
 	size_t gzip_len;
 	const unsigned char *plain;

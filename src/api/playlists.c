@@ -1,7 +1,8 @@
 /* GET /hls/{job}/master.m3u8 and /hls/{job}/{rendition}/playlist.m3u8, rendered from rows.
  *
- * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry, so that
- * lines never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh ones. */
+ * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry,
+ * so that lines never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh
+ * ones. */
 #include <stdlib.h>
 #include <string.h>
 

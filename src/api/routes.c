@@ -4,7 +4,7 @@
 
 #define OWNED_JOB .access = HTTP_ACCESS_OWNER, .load = load_job, .unload = unload_job
 #define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
-#define PAGE_CSP                                                                                                       \
+#define PAGE_CSP                                                                                                          \
 	"default-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
 	"style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 #define PAGE .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .page = true, .csp = PAGE_CSP
@@ -32,7 +32,8 @@ const struct http_route api_routes[] = {
 
 	{ "GET", "/hls/{job}/{path...}", playlists_get, .access = HTTP_ACCESS_SIGNED },
 	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED },
-	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW, .sink = &media_sink },
+	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW,
+	  .sink = &media_sink },
 
 	{ "GET", "/", page_get, PAGE },
 	{ "GET", "/{asset}", page_get, PAGE, .public_param = true },

@@ -8,9 +8,10 @@ int session_get(void *ctx, struct http_request *req, struct err *e)
 	(void)e;
 	const struct http_identity *who = http_request_identity(req);
 	bool required = http_auth_configured(a->o.auth);
-	return http_respond_json(req, 200, json_pack("{sb sb ss? ss?}", "authenticated", who != NULL, "required", (int)required,
-						     "user_id", who ? who->user : NULL, "csrf_token",
-						     who && who->csrf[0] ? who->csrf : NULL));
+	return http_respond_json(req, 200,
+				 json_pack("{sb sb ss? ss?}", "authenticated", who != NULL, "required", (int)required,
+					   "user_id", who ? who->user : NULL, "csrf_token",
+					   who && who->csrf[0] ? who->csrf : NULL));
 }
 
 /* The token comes in the Authorization header or, from a form, in the body. */
@@ -35,8 +36,9 @@ int session_start(void *ctx, struct http_request *req, struct err *e)
 	r = http_session_start_as(req, who, csrf, e);
 	if (r < 0)
 		return r;
-	return http_respond_json(req, 201, json_pack("{ss ss so}", "user_id", who->user, "csrf_token", csrf, "expires_at",
-						     json_time(who->expires_ms == INT64_MAX ? 0 : who->expires_ms)));
+	return http_respond_json(req, 201,
+				 json_pack("{ss ss so}", "user_id", who->user, "csrf_token", csrf, "expires_at",
+					   json_time(who->expires_ms == INT64_MAX ? 0 : who->expires_ms)));
 }
 
 int session_end(void *ctx, struct http_request *req, struct err *e)

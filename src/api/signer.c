@@ -83,8 +83,9 @@ static const struct access_key *find(const struct signer *s, const char *id)
 
 static struct sigv4_key sigv4_key_of(const struct access_key *k)
 {
-	return (struct sigv4_key){ .access_key_id = k->id, .secret = k->secret, .region = SIGNER_REGION,
-				   .service = SIGNER_SERVICE };
+	return (struct sigv4_key){
+		.access_key_id = k->id, .secret = k->secret, .region = SIGNER_REGION, .service = SIGNER_SERVICE
+	};
 }
 
 int signer_presign(const struct signer *s, const char *method, const char *host, const char *path, int64_t signed_at_ms,

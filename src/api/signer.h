@@ -1,8 +1,8 @@
 /* Who may sign URLs, and signing them: AWS SigV4 query signatures for /media and /hls, in the form that S3 itself uses.
  *
- * Keys: the server's own (made at the first start, kept in the database, shared by all fronts), and those that were configured for
- * clients (--access-key ID:SECRET[:USER]); a client's key with a USER reaches that user's objects alone. Immutable after signer_new;
- * any thread.
+ * Keys: the server's own (made at the first start, kept in the database, shared by all fronts), and those that were
+ * configured for clients (--access-key ID:SECRET[:USER]); a client's key with a USER reaches that user's objects alone.
+ * Immutable after signer_new; any thread.
  */
 #pragma once
 
@@ -19,7 +19,8 @@
 
 struct signer;
 /* `access_keys`: "ID:SECRET[:USER]" each. ERR_INVALID names a malformed one. */
-int signer_new(struct repo *repo, const char *const *access_keys, size_t count, struct signer **ret, struct err *e) MR_MUST_USE;
+int signer_new(struct repo *repo, const char *const *access_keys, size_t count, struct signer **ret,
+	       struct err *e) MR_MUST_USE;
 void signer_free(struct signer *s);
 /* Appends "{path}?X-Amz-…", signed for `host` with the server's own key. */
 int signer_presign(const struct signer *s, const char *method, const char *host, const char *path, int64_t signed_at_ms,

@@ -21,7 +21,7 @@ struct buf {
 	char *data;
 	size_t len;
 	size_t cap;
-	size_t max;    /* bytes; an append beyond it fails and sets `failed` */
+	size_t max; /* bytes; an append beyond it fails and sets `failed` */
 	bool failed;
 };
 

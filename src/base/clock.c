@@ -77,7 +77,9 @@ bool amz_date_parse(const char *s, int64_t *ret_wall_ms)
 		return false;
 	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || sec > 60)
 		return false;
-	struct tm tm = { .tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = sec };
+	struct tm tm = {
+		.tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d, .tm_hour = h, .tm_min = mi, .tm_sec = sec
+	};
 	struct tm day = { .tm_year = y - 1900, .tm_mon = mo - 1, .tm_mday = d };
 	(void)timegm(&day);
 	if (day.tm_mday != d) /* timegm made the 30th of February a day in March */

@@ -117,7 +117,7 @@ bool uri_encode(struct buf *out, const char *s, size_t len, bool keep_slash)
 		if (unreserved(s[i]) || (keep_slash && s[i] == '/'))
 			ok = buf_append(out, &s[i], 1);
 		else
-			ok = buf_append(out, (char[]){ '%', upper[c >> 4], upper[c & 15] }, 3);
+			ok = buf_append(out, (char[]) { '%', upper[c >> 4], upper[c & 15] }, 3);
 		if (!ok)
 			return false;
 	}
@@ -184,7 +184,7 @@ bool json_quote(struct buf *out, const char *s, size_t len)
 			ok = buf_puts(out, "\xEF\xBF\xBD");
 			n = 1;
 		} else if (c == '"' || c == '\\') {
-			ok = buf_append(out, (char[]){ '\\', (char)c }, 2);
+			ok = buf_append(out, (char[]) { '\\', (char)c }, 2);
 		} else if (c == '\n') {
 			ok = buf_puts(out, "\\n");
 		} else if (c < 0x20 || c == 0x7F) {

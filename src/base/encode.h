@@ -16,7 +16,8 @@ bool hex_decode(const char *text, size_t text_len, uint8_t *out, size_t len);
 
 /* Appends; `url` chooses the URL-safe alphabet without padding. */
 bool base64_encode(struct buf *out, const void *data, size_t len, bool url);
-/* Appends the bytes; both alphabets, padding optional, nothing else tolerated. False on a bad input or a full buffer. */
+/* Appends the bytes; both alphabets, padding optional, nothing else tolerated. False on a bad input or a full buffer.
+ */
 bool base64_decode(struct buf *out, const char *text, size_t len);
 
 /* Percent-encodes everything outside the unreserved set A–Z a–z 0–9 - . _ ~ (as AWS SigV4 wants it), with '/' kept if

@@ -24,32 +24,32 @@
 /* What went wrong, coarse enough to choose an HTTP status or an exit code by. */
 enum err_kind {
 	ERR_OK = 0,
-	ERR_INVALID,	 /* the caller's input is malformed (400) */
-	ERR_AUTH,	 /* no identity, or a bad one (401) */
-	ERR_DENIED,	 /* identity known, not permitted (403) */
-	ERR_NOT_FOUND,	 /* 404 */
-	ERR_CONFLICT,	 /* right request, wrong state (409) */
-	ERR_GONE,	 /* it was there and has been removed (410) */
-	ERR_TOO_LARGE,	 /* a limit is exceeded (413) */
+	ERR_INVALID,     /* the caller's input is malformed (400) */
+	ERR_AUTH,        /* no identity, or a bad one (401) */
+	ERR_DENIED,      /* identity known, not permitted (403) */
+	ERR_NOT_FOUND,   /* 404 */
+	ERR_CONFLICT,    /* right request, wrong state (409) */
+	ERR_GONE,        /* it was there and has been removed (410) */
+	ERR_TOO_LARGE,   /* a limit is exceeded (413) */
 	ERR_UNSUPPORTED, /* a format that is not taken (415) */
-	ERR_RANGE,	 /* a byte range outside the object (416) */
-	ERR_MEDIA,	 /* media that cannot be used (422) */
-	ERR_BUSY,	 /* too much at once; later (429) */
+	ERR_RANGE,       /* a byte range outside the object (416) */
+	ERR_MEDIA,       /* media that cannot be used (422) */
+	ERR_BUSY,        /* too much at once; later (429) */
 	ERR_UNAVAILABLE, /* a dependency is away (503) */
-	ERR_TIMEOUT,	 /* no answer in time */
-	ERR_NO_SPACE,	 /* the disk is full (503) */
-	ERR_IO,		 /* reading or writing failed */
-	ERR_PROTOCOL,	 /* the peer broke the protocol */
-	ERR_LOST,	 /* somebody else owns it now: the lease's fencing token is stale */
-	ERR_CANCELED,	 /* told to stop */
-	ERR_INTERNAL,	 /* our own fault (500) */
+	ERR_TIMEOUT,     /* no answer in time */
+	ERR_NO_SPACE,    /* the disk is full (503) */
+	ERR_IO,          /* reading or writing failed */
+	ERR_PROTOCOL,    /* the peer broke the protocol */
+	ERR_LOST,        /* somebody else owns it now: the lease's fencing token is stale */
+	ERR_CANCELED,    /* told to stop */
+	ERR_INTERNAL,    /* our own fault (500) */
 	ERR_KINDS
 };
 
 struct err {
 	enum err_kind kind;
-	bool retriable;	  /* the same call may succeed later */
-	char code[40];	  /* UPPER_SNAKE, for machines; empty: err_code() derives it from the kind */
+	bool retriable;    /* the same call may succeed later */
+	char code[40];     /* UPPER_SNAKE, for machines; empty: err_code() derives it from the kind */
 	char message[512]; /* clauses from the outermost to the innermost; truncated, always terminated */
 };
 

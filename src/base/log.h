@@ -2,8 +2,9 @@
  *
  *   log_info("segment_stored", LOG_S("job", id), LOG_I("index", n), LOG_I("ms", took));
  *
- * Only the edges log (cmd, worker, api, http's access line, live, task main); libraries return errors. Values are quoted
- * as needed, so that one event is always one line. One write(2) a line; any thread. A line is at most 4 KiB, cut there.
+ * Only the edges log (cmd, worker, api, http's access line, live, task main); libraries return errors. Values are
+ * quoted as needed, so that one event is always one line. One write(2) a line; any thread. A line is at most 4 KiB, cut
+ * there.
  */
 #pragma once
 
@@ -34,8 +35,8 @@ void log_setup(enum log_level level, bool json);
 bool log_level_parse(const char *name, enum log_level *ret_level);
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
-#define log_at(level, event, ...) \
-	log_event(level, event, (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ .type = LOG_END } })
+#define log_at(level, event, ...)                                                                                      \
+	log_event(level, event, (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ) { .type = LOG_END } })
 #define log_debug(event, ...) log_at(LOG_DEBUG, event __VA_OPT__(, ) __VA_ARGS__)
 #define log_info(event, ...) log_at(LOG_INFO, event __VA_OPT__(, ) __VA_ARGS__)
 #define log_warn(event, ...) log_at(LOG_WARN, event __VA_OPT__(, ) __VA_ARGS__)

@@ -28,10 +28,10 @@ static inline void mr_free_ptr(void *p)
 }
 
 /* Take the value out of a cleanup variable: the variable becomes NULL, ownership goes to the caller. */
-#define mr_steal(var)                     \
-	({                                \
-		__typeof__(var) _v = (var); \
-		(var) = NULL;             \
-		_v;                       \
+#define mr_steal(var)                                                                                                  \
+	({                                                                                                             \
+		__typeof__(var) _v = (var);                                                                            \
+		(var) = NULL;                                                                                          \
+		_v;                                                                                                    \
 	})
 #define MR_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

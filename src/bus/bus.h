@@ -1,5 +1,5 @@
-/* Hints between the parts of the product: "something changed, look at the rows". In-process now. A lost hint only makes things
- * later, never wrong: everyone also polls.
+/* Hints between the parts of the product: "something changed, look at the rows". In-process now. A lost hint only makes
+ * things later, never wrong: everyone also polls.
  *
  *   bus_subscribe(bus, BUS_JOB, on_job, ctx, &sub, e);
  *   bus_publish(bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = user, .job_id = id });
@@ -31,6 +31,7 @@ typedef void (*bus_fn)(void *ctx, const struct bus_event *ev);
 int bus_open_local(struct bus **ret, struct err *e) MR_MUST_USE;
 void bus_close(struct bus *b);
 void bus_publish(struct bus *b, const struct bus_event *ev);
-int bus_subscribe(struct bus *b, enum bus_topic topic, bus_fn fn, void *ctx, struct bus_subscription **ret, struct err *e) MR_MUST_USE;
+int bus_subscribe(struct bus *b, enum bus_topic topic, bus_fn fn, void *ctx, struct bus_subscription **ret,
+		  struct err *e) MR_MUST_USE;
 /* Returns once no callback of this subscription runs any more. */
 void bus_unsubscribe(struct bus *b, struct bus_subscription *sub);

@@ -1,4 +1,5 @@
-/* A progress bar on a terminal: percent, speed, time left; redrawn in place. On a pipe a line every ten percent. Never goes back. */
+/* A progress bar on a terminal: percent, speed, time left; redrawn in place. On a pipe a line every ten percent. Never
+ * goes back. */
 #pragma once
 
 #include <stdbool.h>

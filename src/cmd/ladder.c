@@ -1,5 +1,5 @@
-/* millrace ladder FILE DIR: one file into a folder of adaptive HLS, without a server. The same planning, tasks, chunks and
- * publishing as in the server, over a database in memory and the folder as the store. */
+/* millrace ladder FILE DIR: one file into a folder of adaptive HLS, without a server. The same planning, tasks, chunks
+ * and publishing as in the server, over a database in memory and the folder as the store. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -91,8 +91,11 @@ static int start(struct one_shot *o, struct err *e)
 	if (r == 0)
 		r = bus_open_local(&o->bus, e);
 	if (r == 0)
-		r = worker_start(&(struct worker_opts){ .repo = o->repo, .output = o->store, .bus = o->bus, .task_path = o->task_path,
-							.threads = (uint32_t)o->threads },
+		r = worker_start(&(struct worker_opts){ .repo = o->repo,
+							 .output = o->store,
+							 .bus = o->bus,
+							 .task_path = o->task_path,
+							 .threads = (uint32_t)o->threads },
 				 &o->worker, e);
 	return r;
 }
@@ -103,7 +106,8 @@ static int check_folder(struct one_shot *o, struct err *e)
 	struct store_info info;
 	int r = store_stat(o->store, "master.m3u8", &info, NULL);
 	if (r == 0)
-		return err_set(e, ERR_CONFLICT, "%s already holds a master.m3u8: choose an empty folder", o->options.arguments[1]);
+		return err_set(e, ERR_CONFLICT, "%s already holds a master.m3u8: choose an empty folder",
+			       o->options.arguments[1]);
 	return r == -ERR_NOT_FOUND ? 0 : err_set(e, ERR_IO, "%s cannot be read", o->options.arguments[1]);
 }
 
@@ -121,7 +125,12 @@ static int create_job(struct one_shot *o, struct err *e)
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *params = ladder_params_format(&plan.params);
-	struct job_new n = { .user_id = "local", .kind = JOB_LADDER, .file_id = "", .source_key = file, .prefix = "", .params_json = params,
+	struct job_new n = { .user_id = "local",
+			     .kind = JOB_LADDER,
+			     .file_id = "",
+			     .source_key = file,
+			     .prefix = "",
+			     .params_json = params,
 			     .plan = &plan };
 	struct job j;
 	bool existing;
@@ -149,7 +158,8 @@ static int watch(struct one_shot *o, struct err *e)
 		bar_show(&bar, j.percent, j.speed, j.eta_seconds);
 		enum job_status status = j.status;
 		if (status == JOB_FAILED)
-			r = err_set_code(e, ERR_MEDIA, j.error_code, "%s", j.error_message ? j.error_message : "failed");
+			r = err_set_code(e, ERR_MEDIA, j.error_code, "%s",
+					 j.error_message ? j.error_message : "failed");
 		job_release(&j);
 		if (status == JOB_COMPLETED || r < 0) {
 			bar_end(&bar);

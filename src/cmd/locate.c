@@ -34,5 +34,6 @@ int locate_task(const char *given, char **ret, struct err *e)
 		*ret = mr_strdup(MILLRACE_LIBEXECDIR "/millrace-task");
 		return 0;
 	}
-	return err_set(e, ERR_NOT_FOUND, "millrace-task is neither beside this program nor in " MILLRACE_LIBEXECDIR " (see --task)");
+	return err_set(e, ERR_NOT_FOUND,
+		       "millrace-task is neither beside this program nor in " MILLRACE_LIBEXECDIR " (see --task)");
 }

@@ -188,8 +188,8 @@ int options_number(const struct options *o, const char *name, uint64_t min, uint
 	errno = 0;
 	unsigned long long v = text && isdigit((unsigned char)*text) ? strtoull(text, &end, 10) : 0;
 	if (!end || *end || errno || v < min || v > max)
-		return err_set(e, ERR_INVALID, "--%s: expected a number from %llu to %llu", name, (unsigned long long)min,
-			       (unsigned long long)max);
+		return err_set(e, ERR_INVALID, "--%s: expected a number from %llu to %llu", name,
+			       (unsigned long long)min, (unsigned long long)max);
 	*ret = v;
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* millrace serve: the front process with its worker threads. Assembles the layers, waits for a signal, takes them down in
- * the reverse order. */
+/* millrace serve: the front process with its worker threads. Assembles the layers, waits for a signal, takes them down
+ * in the reverse order. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,9 +35,10 @@ static const struct option_def defs[] = {
 	{ "data", "DIR", "data", "folder of the database and the objects" },
 	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
 	{ "workers", "N", NULL, "chunks that run at once here; 0: none (default: the number of cores)" },
-	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)", .repeats = true,
+	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)",
+	  .repeats = true, .secret = true },
+	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)",
 	  .secret = true },
-	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)", .secret = true },
 	{ "jwks-url", "URL", NULL, "accept tokens signed RS256 or ES256 with a key of this set" },
 	{ "jwks-file", "FILE", NULL, "the same, from a file" },
 	{ "jwt-issuer", "TEXT", NULL, "tokens must have this iss" },
@@ -85,13 +86,13 @@ static struct http_auth_opts auth_opts(const struct server *s)
 {
 	const struct options *o = &s->options;
 	return (struct http_auth_opts){ .hs256_secret = options_get(o, "jwt-secret"),
-					.jwks_url = options_get(o, "jwks-url"),
-					.jwks_file = options_get(o, "jwks-file"),
-					.issuer = options_get(o, "jwt-issuer"),
-					.audience = options_get(o, "jwt-audience"),
-					.session_key = s->session_key,
-					.session_key_len = sizeof(s->session_key),
-					.insecure = options_flag(o, "insecure") };
+					 .jwks_url = options_get(o, "jwks-url"),
+					 .jwks_file = options_get(o, "jwks-file"),
+					 .issuer = options_get(o, "jwt-issuer"),
+					 .audience = options_get(o, "jwt-audience"),
+					 .session_key = s->session_key,
+					 .session_key_len = sizeof(s->session_key),
+					 .insecure = options_flag(o, "insecure") };
 }
 
 static int open_storage(struct server *s, struct err *e)
@@ -118,7 +119,8 @@ static int load_keys(struct server *s, struct err *e)
 	random_bytes(fresh, sizeof(fresh));
 	hex_encode(fresh, sizeof(fresh), hex);
 	int r = repo_setting_init(s->repo, "session_key", hex, &s->session_key_hex, e);
-	if (r == 0 && !hex_decode(s->session_key_hex, strlen(s->session_key_hex), s->session_key, sizeof(s->session_key)))
+	if (r == 0 &&
+	    !hex_decode(s->session_key_hex, strlen(s->session_key_hex), s->session_key, sizeof(s->session_key)))
 		r = err_set(e, ERR_INTERNAL, "the stored session key cannot be read");
 	const struct option_values *keys = options_all(&s->options, "access-key");
 	if (r == 0)
@@ -134,12 +136,12 @@ static int start_worker(struct server *s, struct err *e)
 		r = locate_task(options_get(&s->options, "task"), &s->task_path, e);
 	if (r == 0)
 		r = worker_start(&(struct worker_opts){ .repo = s->repo,
-							.input = s->store,
-							.output = s->store,
-							.bus = s->bus,
-							.task_path = s->task_path,
-							.threads = (uint32_t)threads,
-							.janitor = true },
+							 .input = s->store,
+							 .output = s->store,
+							 .bus = s->bus,
+							 .task_path = s->task_path,
+							 .threads = (uint32_t)threads,
+							 .janitor = true },
 				 &s->worker, e);
 	return r;
 }
@@ -148,7 +150,8 @@ static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
 	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_connections = 0;
-	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 || options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
+	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 ||
+	    options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
 	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
 	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
 		return -ERR_INVALID;
@@ -157,8 +160,12 @@ static int start_http(struct server *s, struct err *e)
 	if (r == 0)
 		r = pool_new("io", io_threads, POOL_BACKLOG, &s->pool, e);
 	if (r == 0)
-		r = api_new(&(struct api_opts){ .repo = s->repo, .store = s->store, .worker = s->worker, .bus = s->bus, .auth = s->auth,
-						.signer = s->signer },
+		r = api_new(&(struct api_opts){ .repo = s->repo,
+						 .store = s->store,
+						 .worker = s->worker,
+						 .bus = s->bus,
+						 .auth = s->auth,
+						 .signer = s->signer },
 			    &s->api, e);
 	if (r < 0)
 		return r;

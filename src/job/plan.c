@@ -1,5 +1,5 @@
-/* Planning a ladder. Pure. The numbers here decide the bytes of every output: changing one changes them for new jobs only,
- * because a job keeps its plan (spec_json, segment and chunk rows). */
+/* Planning a ladder. Pure. The numbers here decide the bytes of every output: changing one changes them for new jobs
+ * only, because a job keeps its plan (spec_json, segment and chunk rows). */
 #include "job/plan.h"
 
 #include <stdio.h>
@@ -10,9 +10,9 @@
 #include "job/plan_rungs.h"
 
 #define CHUNK_MAX_SECONDS 24
-#define GOP_SECONDS 2	       /* Apple's authoring rule 1.13: an IDR at least every two seconds */
-#define TAIL_MIN_TICKS 90000   /* a tail below a second is no segment of its own */
-#define SEQUENTIAL_THREADS 4   /* one long chunk: its encoders are the only parallelism there is */
+#define GOP_SECONDS 2        /* Apple's authoring rule 1.13: an IDR at least every two seconds */
+#define TAIL_MIN_TICKS 90000 /* a tail below a second is no segment of its own */
+#define SEQUENTIAL_THREADS 4 /* one long chunk: its encoders are the only parallelism there is */
 #define PIXEL_ASPECT_MAX 10.0
 #define FPS_TOLD_MAX 100000 /* a header that tells more is not believed */
 #define AUDIO_MONO_BPS 72000
@@ -64,7 +64,8 @@ static const struct probe_stream *find_stream(const struct probe_result *probe, 
 	return NULL;
 }
 
-/* Where segment boundaries would lie in a perfect world: multiples of the segment's length, a tiny tail shared by the last two. */
+/* Where segment boundaries would lie in a perfect world: multiples of the segment's length, a tiny tail shared by the
+ * last two. */
 static uint32_t count_segments(int64_t duration, int64_t length)
 {
 	int64_t full = duration / length, tail = duration % length;
@@ -85,8 +86,8 @@ static int64_t ideal_boundary(uint32_t i, uint32_t count, int64_t duration, int6
 	return (int64_t)i * length;
 }
 
-/* The first frame of a constant-rate video at or after `ticks`; frame n is at offset + n · den / num seconds, rounded. Before the
- * first frame there is no grid: segments begin with a repetition of it there. */
+/* The first frame of a constant-rate video at or after `ticks`; frame n is at offset + n · den / num seconds, rounded.
+ * Before the first frame there is no grid: segments begin with a repetition of it there. */
 static int64_t on_frame_grid(int64_t ticks, int64_t offset, uint32_t num, uint32_t den)
 {
 	if (ticks <= offset)
@@ -118,11 +119,12 @@ static void plan_boundaries(struct ladder_plan *p, const struct probe_result *pr
 		return;
 	p->audio_frames = mr_calloc(n, sizeof(*p->audio_frames));
 	for (uint32_t i = 0; i < n; i++) {
-		int64_t t = p->video_ticks ? p->video_ticks[i] :
-					     ideal_boundary(i, p->segment_count, p->duration_ticks, length);
+		int64_t t = p->video_ticks ? p->video_ticks[i]
+					   : ideal_boundary(i, p->segment_count, p->duration_ticks, length);
 		__int128 samples = (__int128)t * p->spec.audio_rate;
 		__int128 frame = (__int128)VIDEO_TIMESCALE * AAC_FRAME_SAMPLES;
-		/* Inner boundaries: the nearest frame; the end: no sample is lost, but a rounding of the end makes no frame. */
+		/* Inner boundaries: the nearest frame; the end: no sample is lost, but a rounding of the end makes no
+		 * frame. */
 		__int128 bias = i < p->segment_count ? frame / 2 : frame - frame / 256;
 		p->audio_frames[i] = (int64_t)((samples + bias) / frame);
 	}
@@ -130,7 +132,8 @@ static void plan_boundaries(struct ladder_plan *p, const struct probe_result *pr
 		p->audio_frames[n - 1] = 1;
 }
 
-/* A short last segment may have got no audio frame or no video frame of its own by rounding: merge it into the one before. */
+/* A short last segment may have got no audio frame or no video frame of its own by rounding: merge it into the one
+ * before. */
 static void merge_empty_tail(struct ladder_plan *p)
 {
 	while (p->segment_count > 1) {
@@ -217,7 +220,8 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 	s->video_threads = s->sequential ? SEQUENTIAL_THREADS : 1;
 	const struct probe_stream *v = find_stream(probe, s->video_stream), *a = find_stream(probe, s->audio_stream);
 	if (!v && !a)
-		return err_set_code(e, ERR_MEDIA, "NO_MEDIA_STREAMS", "neither a video nor a sound that can be decoded");
+		return err_set_code(e, ERR_MEDIA, "NO_MEDIA_STREAMS",
+				    "neither a video nor a sound that can be decoded");
 	p.duration_ticks = ns_to_ticks(probe->duration_ns);
 	if (p.duration_ticks < 1)
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the media has no duration");

@@ -1,10 +1,10 @@
-/* Planning a ladder: from a probe and a request's parameters to renditions, segment boundaries and chunks. Pure: the same
- * input gives the same plan on every machine; no clock, no ids, no number of cores.
+/* Planning a ladder: from a probe and a request's parameters to renditions, segment boundaries and chunks. Pure: the
+ * same input gives the same plan on every machine; no clock, no ids, no number of cores.
  *
- * Boundaries are integer ticks: video in 1/90000 s on the frame grid where the frame rate is constant, audio in samples, on
- * AAC's frame grid nearest to the video's boundary. The first chunk is one segment, for a fast start; later ones are an eighth
- * of what remains, at least one segment and at most 24 s. A source that cannot be sought exactly is one chunk after
- * the first segment's, made of the same runs.
+ * Boundaries are integer ticks: video in 1/90000 s on the frame grid where the frame rate is constant, audio in
+ * samples, on AAC's frame grid nearest to the video's boundary. The first chunk is one segment, for a fast start; later
+ * ones are an eighth of what remains, at least one segment and at most 24 s. A source that cannot be sought exactly is
+ * one chunk after the first segment's, made of the same runs.
  */
 #pragma once
 
@@ -18,12 +18,13 @@
 /* A request's parameters, validated; the zero value with ladder_params_default is what a user gets without any. */
 struct ladder_params {
 	enum segment_container container;
-	uint32_t segment_seconds; /* 2–10 */
-	uint32_t rung_count;	  /* 0: chosen by the source */
+	uint32_t segment_seconds;       /* 2–10 */
+	uint32_t rung_count;            /* 0: chosen by the source */
 	uint32_t rungs[TASK_RUNGS_MAX]; /* shorter sides, falling */
 };
 void ladder_params_default(struct ladder_params *p);
-/* From a request's "params" text (JSON object, may be NULL or ""); unknown fields, types and ranges are ERR_INVALID naming the field. */
+/* From a request's "params" text (JSON object, may be NULL or ""); unknown fields, types and ranges are ERR_INVALID
+ * naming the field. */
 int ladder_params_parse(const char *json, struct ladder_params *ret, struct err *e) MR_MUST_USE;
 /* "480p,360p" */
 int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct err *e) MR_MUST_USE;
@@ -49,8 +50,8 @@ struct ladder_plan {
 	struct plan_chunk *chunks;
 	struct ladder_spec spec; /* the constants of every chunk; its boundaries are empty */
 };
-/* ERR_MEDIA with NO_MEDIA_STREAMS…: nothing in the probe can be made into a ladder; ERR_INVALID: e.g. every rung asked for is
- * above the source. */
+/* ERR_MEDIA with NO_MEDIA_STREAMS…: nothing in the probe can be made into a ladder; ERR_INVALID: e.g. every rung asked
+ * for is above the source. */
 int ladder_plan(const struct probe_result *probe, const struct ladder_params *params, struct ladder_plan *ret,
 		struct err *e) MR_MUST_USE;
 void ladder_plan_release(struct ladder_plan *p);
@@ -59,14 +60,17 @@ void ladder_plan_release(struct ladder_plan *p);
 char *ladder_spec_format(const struct ladder_spec *s);
 int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e) MR_MUST_USE;
 
-/* What a task is told for one chunk: the constants and the chunk's boundaries. `video` are the planned segments of the first
- * rung, `audio` those of the audio rendition (NULL where there is none), chunk->segment_count of each. Segments below
- * `resume_segment` are committed in every rendition. The result owns its arrays (free video_ticks, audio_frames, runs). */
+/* What a task is told for one chunk: the constants and the chunk's boundaries. `video` are the planned segments of the
+ * first rung, `audio` those of the audio rendition (NULL where there is none), chunk->segment_count of each. Segments
+ * below `resume_segment` are committed in every rendition. The result owns its arrays (free video_ticks, audio_frames,
+ * runs). */
 int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *chunk, const struct segment *video,
-		      const struct segment *audio, uint32_t resume_segment, struct ladder_spec *ret, struct err *e) MR_MUST_USE;
+		      const struct segment *audio, uint32_t resume_segment, struct ladder_spec *ret,
+		      struct err *e) MR_MUST_USE;
 
-/* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments of `segment_ticks`. */
+/* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments of `segment_ticks`.
+ */
 uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, uint32_t segment_ticks);
-/* The segments in [first_segment, first_segment + count) at which encoders start anew, in a presentation of `total` segments of
- * `segment_ticks`: the same rule that makes the chunks. Writes at most `count`; returns how many. */
+/* The segments in [first_segment, first_segment + count) at which encoders start anew, in a presentation of `total`
+ * segments of `segment_ticks`: the same rule that makes the chunks. Writes at most `count`; returns how many. */
 uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs);

@@ -1,4 +1,5 @@
-/* A chunk's specification for its task, from the job's constants and the planned rows; and the constants as JSON. Pure. */
+/* A chunk's specification for its task, from the job's constants and the planned rows; and the constants as JSON. Pure.
+ */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -8,14 +9,15 @@
 #include "base/mem.h"
 #include "job/plan.h"
 
-/* The first chunk is one segment long and everybody waits for it: its encoders may use more threads. Fixed, because the number of
- * threads is part of what makes the bytes. */
+/* The first chunk is one segment long and everybody waits for it: its encoders may use more threads. Fixed, because the
+ * number of threads is part of what makes the bytes. */
 #define FIRST_CHUNK_THREADS 4
 
 uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs)
 {
 	uint32_t n = 0;
-	for (uint32_t s = 0; s < total && s < first_segment + count; s += ladder_chunk_segments(s, total, segment_ticks))
+	for (uint32_t s = 0; s < total && s < first_segment + count;
+	     s += ladder_chunk_segments(s, total, segment_ticks))
 		if (s >= first_segment)
 			runs[n++] = s;
 	return n;
@@ -63,17 +65,18 @@ char *ladder_spec_format(const struct ladder_spec *s)
 	json_t *rungs = json_array();
 	for (uint32_t i = 0; i < s->rung_count; i++) {
 		const struct ladder_rung *r = &s->rungs[i];
-		json_array_append_new(rungs, json_pack("{si si si si si ss si}", "width", (int)r->width, "height", (int)r->height,
-						       "crf_x10", (int)r->crf_x10, "maxrate_bps", (int)r->maxrate_bps,
-						       "bufsize_bits", (int)r->bufsize_bits, "profile", r->profile, "level_x10",
-						       (int)r->level_x10));
+		json_array_append_new(rungs, json_pack("{si si si si si ss si}", "width", (int)r->width, "height",
+						       (int)r->height, "crf_x10", (int)r->crf_x10, "maxrate_bps",
+						       (int)r->maxrate_bps, "bufsize_bits", (int)r->bufsize_bits,
+						       "profile", r->profile, "level_x10", (int)r->level_x10));
 	}
-	json_t *root = json_pack("{si si si sI si sb si si si si so si si si}", "container", (int)s->container, "video_stream",
-				 s->video_stream, "audio_stream", s->audio_stream, "origin_ns", (json_int_t)s->origin_ns,
-				 "rotation_degrees", (int)s->rotation_degrees, "sequential", (int)s->sequential, "video_threads",
-				 (int)s->video_threads, "frame_ticks", (int)s->frame_ticks, "gop_ticks", (int)s->gop_ticks,
-				 "segment_ticks", (int)s->segment_ticks, "rungs", rungs, "audio_rate", (int)s->audio_rate,
-				 "audio_channels", (int)s->audio_channels, "audio_bitrate_bps", (int)s->audio_bitrate_bps);
+	json_t *root = json_pack(
+		"{si si si sI si sb si si si si so si si si}", "container", (int)s->container, "video_stream",
+		s->video_stream, "audio_stream", s->audio_stream, "origin_ns", (json_int_t)s->origin_ns,
+		"rotation_degrees", (int)s->rotation_degrees, "sequential", (int)s->sequential, "video_threads",
+		(int)s->video_threads, "frame_ticks", (int)s->frame_ticks, "gop_ticks", (int)s->gop_ticks,
+		"segment_ticks", (int)s->segment_ticks, "rungs", rungs, "audio_rate", (int)s->audio_rate,
+		"audio_channels", (int)s->audio_channels, "audio_bitrate_bps", (int)s->audio_bitrate_bps);
 	char *text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	if (!text)
@@ -85,12 +88,16 @@ static int read_rung(json_t *item, struct ladder_rung *r)
 {
 	int width, height, crf, maxrate, bufsize, level;
 	const char *profile;
-	if (json_unpack(item, "{si si si si si ss si}", "width", &width, "height", &height, "crf_x10", &crf, "maxrate_bps",
-			&maxrate, "bufsize_bits", &bufsize, "profile", &profile, "level_x10", &level) < 0)
+	if (json_unpack(item, "{si si si si si ss si}", "width", &width, "height", &height, "crf_x10", &crf,
+			"maxrate_bps", &maxrate, "bufsize_bits", &bufsize, "profile", &profile, "level_x10",
+			&level) < 0)
 		return -1;
-	*r = (struct ladder_rung){ .width = (uint32_t)width, .height = (uint32_t)height, .crf_x10 = (uint32_t)crf,
-				   .maxrate_bps = (uint32_t)maxrate, .bufsize_bits = (uint32_t)bufsize,
-				   .level_x10 = (uint32_t)level };
+	*r = (struct ladder_rung){ .width = (uint32_t)width,
+				    .height = (uint32_t)height,
+				    .crf_x10 = (uint32_t)crf,
+				    .maxrate_bps = (uint32_t)maxrate,
+				    .bufsize_bits = (uint32_t)bufsize,
+				    .level_x10 = (uint32_t)level };
 	(void)snprintf(r->profile, sizeof(r->profile), "%s", profile);
 	return 0;
 }
@@ -103,30 +110,31 @@ int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e)
 	int container, video, audio, rotation, sequential, threads, frame, gop, segment, rate, channels, bitrate;
 	json_int_t origin;
 	int bad = json_unpack_ex(root, &je, 0, "{si si si sI si sb si si si si so si si si}", "container", &container,
-				 "video_stream", &video, "audio_stream", &audio, "origin_ns", &origin, "rotation_degrees",
-				 &rotation, "sequential", &sequential, "video_threads", &threads, "frame_ticks", &frame,
-				 "gop_ticks", &gop, "segment_ticks", &segment, "rungs", &rungs, "audio_rate", &rate,
-				 "audio_channels", &channels, "audio_bitrate_bps", &bitrate);
+				 "video_stream", &video, "audio_stream", &audio, "origin_ns", &origin,
+				 "rotation_degrees", &rotation, "sequential", &sequential, "video_threads", &threads,
+				 "frame_ticks", &frame, "gop_ticks", &gop, "segment_ticks", &segment, "rungs", &rungs,
+				 "audio_rate", &rate, "audio_channels", &channels, "audio_bitrate_bps", &bitrate);
 	if (!bad) {
 		s = (struct ladder_spec){ .container = (enum segment_container)container,
-					  .video_stream = video,
-					  .audio_stream = audio,
-					  .origin_ns = origin,
-					  .rotation_degrees = (uint32_t)rotation,
-					  .sequential = sequential != 0,
-					  .video_threads = (uint32_t)threads,
-					  .frame_ticks = (uint32_t)frame,
-					  .gop_ticks = (uint32_t)gop,
-					  .segment_ticks = (uint32_t)segment,
-					  .audio_rate = (uint32_t)rate,
-					  .audio_channels = (uint32_t)channels,
-					  .audio_bitrate_bps = (uint32_t)bitrate };
+					   .video_stream = video,
+					   .audio_stream = audio,
+					   .origin_ns = origin,
+					   .rotation_degrees = (uint32_t)rotation,
+					   .sequential = sequential != 0,
+					   .video_threads = (uint32_t)threads,
+					   .frame_ticks = (uint32_t)frame,
+					   .gop_ticks = (uint32_t)gop,
+					   .segment_ticks = (uint32_t)segment,
+					   .audio_rate = (uint32_t)rate,
+					   .audio_channels = (uint32_t)channels,
+					   .audio_bitrate_bps = (uint32_t)bitrate };
 		size_t i;
-		json_array_foreach(rungs, i, item)
-			if (i >= TASK_RUNGS_MAX || read_rung(item, &s.rungs[s.rung_count++]) < 0) {
-				bad = 1;
-				break;
-			}
+		json_array_foreach(rungs, i,
+				   item) if (i >= TASK_RUNGS_MAX || read_rung(item, &s.rungs[s.rung_count++]) < 0)
+		{
+			bad = 1;
+			break;
+		}
 	}
 	json_decref(root);
 	if (bad || s.segment_ticks == 0)

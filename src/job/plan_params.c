@@ -30,7 +30,8 @@ static int add_rung(struct ladder_params *p, const char *text, size_t len, struc
 	for (; i < len && text[i] >= '0' && text[i] <= '9' && side <= RUNG_MAX; i++)
 		side = side * 10 + (uint32_t)(text[i] - '0');
 	if (i == 0 || len - i != 1 || text[i] != 'p' || side < RUNG_MIN || side > RUNG_MAX || side % 2)
-		return err_set(e, ERR_INVALID, "rungs: \"%.*s\" is not a rung: an even shorter side from %dp to %dp, such as \"720p\"",
+		return err_set(e, ERR_INVALID,
+			       "rungs: \"%.*s\" is not a rung: an even shorter side from %dp to %dp, such as \"720p\"",
 			       (int)(len < 32 ? len : 32), text, RUNG_MIN, RUNG_MAX);
 	for (uint32_t k = 0; k < p->rung_count; k++)
 		if (p->rungs[k] == side)
@@ -65,7 +66,8 @@ static int read_rungs(json_t *v, struct ladder_params *p, struct err *e)
 	json_t *item;
 	if (!json_is_array(v) || json_array_size(v) == 0)
 		return err_set(e, ERR_INVALID, "rungs: expected a list of names such as [\"720p\", \"480p\"]");
-	json_array_foreach(v, i, item) {
+	json_array_foreach(v, i, item)
+	{
 		if (!json_is_string(item))
 			return err_set(e, ERR_INVALID, "rungs[%zu]: expected a name such as \"720p\"", i);
 		int r = add_rung(p, json_string_value(item), json_string_length(item), e);
@@ -94,7 +96,8 @@ static int read_field(const char *name, json_t *v, struct ladder_params *p, stru
 	}
 	if (strcmp(name, "rungs") == 0)
 		return read_rungs(v, p, e);
-	return err_set(e, ERR_INVALID, "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs)", name);
+	return err_set(e, ERR_INVALID, "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs)",
+		       name);
 }
 
 int ladder_params_parse(const char *json, struct ladder_params *ret, struct err *e)
@@ -111,7 +114,8 @@ int ladder_params_parse(const char *json, struct ladder_params *ret, struct err 
 		const char *name;
 		json_t *v;
 		int r = 0;
-		json_object_foreach(root, name, v) {
+		json_object_foreach(root, name, v)
+		{
 			r = read_field(name, v, &p, e);
 			if (r < 0)
 				break;

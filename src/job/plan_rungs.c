@@ -7,7 +7,8 @@
 
 #define CRF_X10 230
 #define SIDE_MAX 16384 /* what an H.264 encoder takes */
-/* The rungs that a user gets without asking: none above the source, the source's own size on top where the table is far off. */
+/* The rungs that a user gets without asking: none above the source, the source's own size on top where the table is far
+ * off. */
 static const uint32_t default_sides[] = { 1080, 720, 480, 360, 240 };
 
 /* maxrate by picture area at up to 30 frames a second; between the rows it is interpolated. */
@@ -15,17 +16,19 @@ static const struct {
 	double pixels;
 	double maxrate_bps;
 } rates[] = {
-	{ 176 * 144, 150e3 },	{ 426 * 240, 350e3 },	{ 640 * 360, 800e3 },	 { 854 * 480, 1400e3 },
+	{ 176 * 144, 150e3 },   { 426 * 240, 350e3 },    { 640 * 360, 800e3 },    { 854 * 480, 1400e3 },
 	{ 1280 * 720, 2800e3 }, { 1920 * 1080, 5000e3 }, { 2560 * 1440, 9000e3 }, { 3840 * 2160, 16000e3 },
 };
 
-/* ITU-T H.264 table A-1: level, macroblocks a second, macroblocks a frame, kbit/s (Main; High allows 1.25 times that). */
+/* ITU-T H.264 table A-1: level, macroblocks a second, macroblocks a frame, kbit/s (Main; High allows 1.25 times that).
+ */
 static const struct {
 	uint32_t level_x10, mb_rate, mb_frame, kbps;
 } levels[] = {
-	{ 10, 1485, 99, 64 },	     { 11, 3000, 396, 192 },	  { 12, 6000, 396, 384 },	{ 13, 11880, 396, 768 },
-	{ 20, 11880, 396, 2000 },    { 21, 19800, 792, 4000 },	  { 22, 20250, 1620, 4000 },	{ 30, 40500, 1620, 10000 },
-	{ 31, 108000, 3600, 14000 }, { 32, 216000, 5120, 20000 }, { 40, 245760, 8192, 20000 },	{ 42, 522240, 8704, 50000 },
+	{ 10, 1485, 99, 64 },          { 11, 3000, 396, 192 },        { 12, 6000, 396, 384 },
+	{ 13, 11880, 396, 768 },       { 20, 11880, 396, 2000 },      { 21, 19800, 792, 4000 },
+	{ 22, 20250, 1620, 4000 },     { 30, 40500, 1620, 10000 },    { 31, 108000, 3600, 14000 },
+	{ 32, 216000, 5120, 20000 },   { 40, 245760, 8192, 20000 },   { 42, 522240, 8704, 50000 },
 	{ 50, 589824, 22080, 135000 }, { 51, 983040, 36864, 240000 }, { 52, 2073600, 36864, 240000 },
 };
 
@@ -50,7 +53,8 @@ static uint32_t level_for(const struct ladder_rung *r, double fps)
 {
 	uint32_t mbs = (r->width + 15) / 16 * ((r->height + 15) / 16);
 	for (size_t i = 0; i < MR_ARRAY_SIZE(levels); i++)
-		if (mbs <= levels[i].mb_frame && mbs * fps <= levels[i].mb_rate && r->maxrate_bps <= levels[i].kbps * 1250ULL)
+		if (mbs <= levels[i].mb_frame && mbs * fps <= levels[i].mb_rate &&
+		    r->maxrate_bps <= levels[i].kbps * 1250ULL)
 			return levels[i].level_x10;
 	return 62;
 }
@@ -85,8 +89,9 @@ static int check_sides(const struct ladder_spec *spec, uint32_t width, uint32_t 
 {
 	for (uint32_t i = 0; i < spec->rung_count; i++)
 		if (spec->rungs[i].width > SIDE_MAX || spec->rungs[i].height > SIDE_MAX)
-			return err_set_code(e, ERR_MEDIA, "UNUSABLE_MEDIA", "the picture is %ux%u: no side may be longer than %d", width,
-					    height, SIDE_MAX);
+			return err_set_code(e, ERR_MEDIA, "UNUSABLE_MEDIA",
+					    "the picture is %ux%u: no side may be longer than %d", width, height,
+					    SIDE_MAX);
 	return 0;
 }
 
@@ -103,7 +108,8 @@ int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_
 			add(spec, width, height, fps, asked->rungs[i]);
 	if (asked->rung_count) {
 		if (!spec->rung_count)
-			return err_set(e, ERR_INVALID, "rungs: the source is %ux%u (%up), and every rung asked for is above that",
+			return err_set(e, ERR_INVALID,
+				       "rungs: the source is %ux%u (%up), and every rung asked for is above that",
 				       width, height, own);
 		return check_sides(spec, width, height, e);
 	}

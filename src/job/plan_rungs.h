@@ -3,11 +3,11 @@
 
 #include "job/plan.h"
 
-/* Chooses the rungs for a source of width × height (as displayed) at fps, largest first, into spec->rungs. `asked` may name them
- * (rung_count > 0). ERR_INVALID if every rung asked for is above the source. */
+/* Chooses the rungs for a source of width × height (as displayed) at fps, largest first, into spec->rungs. `asked` may
+ * name them (rung_count > 0). ERR_INVALID if every rung asked for is above the source. */
 int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_params *asked, struct ladder_spec *spec,
 	       struct err *e) MR_MUST_USE;
-/* What the multivariant playlist declares for a rung while it is being made: VBV's bound over the shortest run of segments that
- * counts (half a target duration), and the container's overhead. */
+/* What the multivariant playlist declares for a rung while it is being made: VBV's bound over the shortest run of
+ * segments that counts (half a target duration), and the container's overhead. */
 uint64_t plan_declared_video_bps(const struct ladder_rung *r, uint32_t target_duration_s);
 uint64_t plan_declared_audio_bps(uint32_t audio_bitrate_bps);

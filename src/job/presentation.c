@@ -38,8 +38,8 @@ static const struct rendition *audio_of(const struct rendition *r, uint32_t coun
 	return count && r[count - 1].is_audio ? &r[count - 1] : NULL;
 }
 
-static void describe_variant(struct hls_variant *v, const struct rendition *r, const struct rendition *audio, bool measured,
-			     char *codecs, size_t codecs_size, const char *uri)
+static void describe_variant(struct hls_variant *v, const struct rendition *r, const struct rendition *audio,
+			     bool measured, char *codecs, size_t codecs_size, const char *uri)
 {
 	uint64_t peak = measured ? r->peak_bps : r->declared_bps, average = measured ? r->average_bps : 0;
 	bool with_audio = audio && audio != r;
@@ -47,15 +47,16 @@ static void describe_variant(struct hls_variant *v, const struct rendition *r, c
 		peak += measured ? audio->peak_bps : audio->declared_bps;
 		average += measured ? audio->average_bps : 0;
 	}
-	(void)snprintf(codecs, codecs_size, "%s%s%s", r->codecs, with_audio ? "," : "", with_audio ? audio->codecs : "");
+	(void)snprintf(codecs, codecs_size, "%s%s%s", r->codecs, with_audio ? "," : "",
+		       with_audio ? audio->codecs : "");
 	*v = (struct hls_variant){ .bandwidth_bps = peak,
-				   .average_bandwidth_bps = average,
-				   .codecs = codecs,
-				   .width = r->width,
-				   .height = r->height,
-				   .frame_rate_milli = r->frame_rate_milli,
-				   .audio_group = with_audio ? AUDIO_GROUP : NULL,
-				   .uri = uri };
+				    .average_bandwidth_bps = average,
+				    .codecs = codecs,
+				    .width = r->width,
+				    .height = r->height,
+				    .frame_rate_milli = r->frame_rate_milli,
+				    .audio_group = with_audio ? AUDIO_GROUP : NULL,
+				    .uri = uri };
 }
 
 int presentation_multivariant(struct repo *repo, const struct job *j, const struct presentation *p, struct buf *out,
@@ -97,7 +98,8 @@ int presentation_multivariant(struct repo *repo, const struct job *j, const stru
 	return r < 0 ? err_wrap(e, "playlist of job %s", j->id) : 0;
 }
 
-static int find_rendition(struct repo *repo, const struct job *j, const char *name, struct rendition *ret, struct err *e)
+static int find_rendition(struct repo *repo, const struct job *j, const char *name, struct rendition *ret,
+			  struct err *e)
 {
 	struct rendition renditions[RENDITIONS_MAX];
 	uint32_t count;
@@ -131,7 +133,8 @@ int presentation_media(struct repo *repo, const struct job *j, const char *rendi
 	if (r < 0)
 		return r;
 	if (count < p->segments)
-		return err_set(e, ERR_INTERNAL, "rendition %s has %u rows where %u are published", rendition.name, count, p->segments);
+		return err_set(e, ERR_INTERNAL, "rendition %s has %u rows where %u are published", rendition.name,
+			       count, p->segments);
 	struct hls_segment *list = mr_calloc(count, sizeof(*list));
 	char **uris = mr_calloc(count, sizeof(*uris));
 	for (uint32_t i = 0; i < count; i++) {

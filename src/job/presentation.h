@@ -1,9 +1,9 @@
-/* A job's playlists from its rows: the one way that rows become playlists, for the stored objects and for what the front
- * answers. Rows in, text out; the same rows and URI function give the same bytes.
+/* A job's playlists from its rows: the one way that rows become playlists, for the stored objects and for what the
+ * front answers. Rows in, text out; the same rows and URI function give the same bytes.
  *
- * A playlist lists the job's published segments: rows that are committed in every rendition, and whose playlist passed the
- * checker. While the publisher prepares the next version it passes the number that this version is to list. Any thread; blocks for
- * short queries.
+ * A playlist lists the job's published segments: rows that are committed in every rendition, and whose playlist passed
+ * the checker. While the publisher prepares the next version it passes the number that this version is to list. Any
+ * thread; blocks for short queries.
  */
 #pragma once
 
@@ -29,6 +29,7 @@ struct presentation presentation_of(const struct job *j);
 /* ERR_NOT_FOUND (code NOT_READY) before the first segment. */
 int presentation_multivariant(struct repo *repo, const struct job *j, const struct presentation *p, struct buf *out,
 			      struct err *e) MR_MUST_USE;
-/* URIs are relative to the playlist, as uri_fn sees them ("segment_000.m4s"). ERR_NOT_FOUND for an unknown rendition name. */
+/* URIs are relative to the playlist, as uri_fn sees them ("segment_000.m4s"). ERR_NOT_FOUND for an unknown rendition
+ * name. */
 int presentation_media(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
 		       struct buf *out, struct err *e) MR_MUST_USE;

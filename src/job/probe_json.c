@@ -1,5 +1,5 @@
-/* struct probe_result ⇄ JSON. Pure; runs in the server and worker. Field by field and in seconds where people read it, in
- * nanoseconds beside it where the planner needs exactness. */
+/* struct probe_result ⇄ JSON. Pure; runs in the server and worker. Field by field and in seconds where people read it,
+ * in nanoseconds beside it where the planner needs exactness. */
 #include "job/probe_json.h"
 
 #include <jansson.h>
@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = { [STREAM_VIDEO] = "video", [STREAM_AUDIO] = "audio",
-					  [STREAM_SUBTITLE] = "subtitle", [STREAM_OTHER] = "other" };
+static const char *const kind_names[] = {
+	[STREAM_VIDEO] = "video", [STREAM_AUDIO] = "audio", [STREAM_SUBTITLE] = "subtitle", [STREAM_OTHER] = "other"
+};
 
 static void set_text(json_t *o, const char *name, const char *value)
 {
@@ -33,9 +34,9 @@ static void set_ratio(json_t *o, const char *name, uint32_t num, uint32_t den)
 
 static json_t *stream_json(const struct probe_stream *s)
 {
-	json_t *o = json_pack("{si ss ss sb sb sb}", "index", (int)s->index, "kind", kind_names[s->kind], "codec", s->codec,
-			      "decodable", (int)s->decodable, "default", (int)s->is_default, "attached_picture",
-			      (int)s->attached_picture);
+	json_t *o = json_pack("{si ss ss sb sb sb}", "index", (int)s->index, "kind", kind_names[s->kind], "codec",
+			      s->codec, "decodable", (int)s->decodable, "default", (int)s->is_default,
+			      "attached_picture", (int)s->attached_picture);
 	set_text(o, "profile", s->profile);
 	set_text(o, "language", s->language);
 	set_text(o, "title", s->title);
@@ -70,10 +71,11 @@ char *probe_json_format(const struct probe_result *p)
 	json_t *streams = json_array();
 	for (uint32_t i = 0; i < p->stream_count; i++)
 		json_array_append_new(streams, stream_json(&p->streams[i]));
-	json_t *o = json_pack("{ss sf sI sI sI sb sb si si so}", "format", p->format, "duration", (double)p->duration_ns / 1e9,
-			      "duration_ns", (json_int_t)p->duration_ns, "start_ns", (json_int_t)p->start_ns, "bit_rate",
-			      (json_int_t)p->bit_rate_bps, "seekable", (int)p->seekable, "scanned", (int)p->scanned,
-			      "best_video", p->best_video, "best_audio", p->best_audio, "streams", streams);
+	json_t *o = json_pack("{ss sf sI sI sI sb sb si si so}", "format", p->format, "duration",
+			      (double)p->duration_ns / 1e9, "duration_ns", (json_int_t)p->duration_ns, "start_ns",
+			      (json_int_t)p->start_ns, "bit_rate", (json_int_t)p->bit_rate_bps, "seekable",
+			      (int)p->seekable, "scanned", (int)p->scanned, "best_video", p->best_video, "best_audio",
+			      p->best_audio, "streams", streams);
 	set_text(o, "title", p->title);
 	char *text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
@@ -168,8 +170,7 @@ int probe_json_parse(const char *json, struct probe_result *ret, struct err *e)
 	ret->best_video = (int32_t)json_integer_value(json_object_get(o, "best_video"));
 	ret->best_audio = (int32_t)json_integer_value(json_object_get(o, "best_audio"));
 	size_t i;
-	json_array_foreach(streams, i, item)
-		read_stream(item, &ret->streams[ret->stream_count++]);
+	json_array_foreach(streams, i, item) read_stream(item, &ret->streams[ret->stream_count++]);
 	json_decref(o);
 	return 0;
 }

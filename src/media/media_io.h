@@ -12,23 +12,27 @@
 
 struct media_io {
 	void *ctx;
-	/* Up to `len` bytes of input `input` at `offset`; *ret_len is short only at the end of the input. Blocks until the
-	 * bytes exist. */
-	int (*read)(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e);
+	/* Up to `len` bytes of input `input` at `offset`; *ret_len is short only at the end of the input. Blocks until
+	 * the bytes exist. */
+	int (*read)(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
+		    struct err *e);
 	/* One whole object; `data` has head->size_bytes bytes and is borrowed. */
 	int (*object)(void *ctx, const struct task_object *head, const void *data, struct err *e);
 	int (*progress)(void *ctx, const struct task_progress *p, struct err *e);
 };
 
-/* What the container holds. ERR_UNSUPPORTED (code UNSUPPORTED_FORMAT) if libav knows no such format, ERR_MEDIA with a code
- * (NO_MEDIA_STREAMS, UNDECODABLE, EMPTY_MEDIA, ENCRYPTED_MEDIA) if there is nothing to use; the message says what was found. */
-int media_probe(const struct task_spec *spec, const struct media_io *io, struct probe_result *ret, struct err *e) MR_MUST_USE;
+/* What the container holds. ERR_UNSUPPORTED (code UNSUPPORTED_FORMAT) if libav knows no such format, ERR_MEDIA with a
+ * code (NO_MEDIA_STREAMS, UNDECODABLE, EMPTY_MEDIA, ENCRYPTED_MEDIA) if there is nothing to use; the message says what
+ * was found. */
+int media_probe(const struct task_spec *spec, const struct media_io *io, struct probe_result *ret,
+		struct err *e) MR_MUST_USE;
 
 /* Makes one chunk of a ladder (see struct ladder_spec). */
-int media_ladder(const struct task_spec *spec, const struct media_io *io, struct ladder_result *ret, struct err *e) MR_MUST_USE;
+int media_ladder(const struct task_spec *spec, const struct media_io *io, struct ladder_result *ret,
+		 struct err *e) MR_MUST_USE;
 
 /* Before any of the above, once per process: libav's log level and callback. */
 void media_init(void);
-/* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children. Makes
- * threads and ends them. */
+/* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children.
+ * Makes threads and ends them. */
 void media_warm_up(void);

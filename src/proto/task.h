@@ -1,10 +1,12 @@
 /* What a worker asks of a task and what the task answers: the values. How they travel: proto/channel.h.
  *
- * One task per process: the parent sends one struct task_spec; the child asks for its inputs by name and range, sends init
- * segments, segments and progress, and ends with one result or one failure. The child is not trusted: everything it sends is
- * bounded and checked when it is decoded (proto/codec.c), and the parent answers only input names that the spec lists.
+ * One task per process: the parent sends one struct task_spec; the child asks for its inputs by name and range, sends
+ * init segments, segments and progress, and ends with one result or one failure. The child is not trusted: everything
+ * it sends is bounded and checked when it is decoded (proto/codec.c), and the parent answers only input names that the
+ * spec lists.
  *
- * Units are in the names. Ticks are of the timescale beside them. "Origin" is the source's media time that becomes zero.
+ * Units are in the names. Ticks are of the timescale beside them. "Origin" is the source's media time that becomes
+ * zero.
  */
 #pragma once
 
@@ -41,7 +43,7 @@ struct ladder_rung {
 	uint32_t crf_x10;
 	uint32_t maxrate_bps;
 	uint32_t bufsize_bits;
-	char profile[16]; /* x264's name: "high", "main", "baseline" */
+	char profile[16];   /* x264's name: "high", "main", "baseline" */
 	uint32_t level_x10; /* 31 for 3.1 */
 };
 
@@ -50,24 +52,26 @@ struct ladder_rung {
 struct ladder_spec {
 	enum segment_container container;
 	int32_t video_stream, audio_stream; /* indices in the source; -1: none */
-	int64_t origin_ns;		    /* source time (of the container) that becomes zero */
-	uint32_t rotation_degrees;	    /* clockwise, to be applied: 0, 90, 180, 270 */
-	bool sequential;   /* the source cannot be sought exactly: decode from its start, skip what is before the range */
-	bool last;	   /* nothing follows: go on until the source ends, though it be longer than planned */
+	int64_t origin_ns;                  /* source time (of the container) that becomes zero */
+	uint32_t rotation_degrees;          /* clockwise, to be applied: 0, 90, 180, 270 */
+	bool sequential; /* the source cannot be sought exactly: decode from its start, skip what is before the range */
+	bool last;       /* nothing follows: go on until the source ends, though it be longer than planned */
 	uint32_t video_threads; /* encoder threads of each rung */
-	uint32_t frame_ticks;	/* nominal frame duration in 1/90000 s */
-	uint32_t gop_ticks;	/* an IDR at least this often within a segment */
+	uint32_t frame_ticks;   /* nominal frame duration in 1/90000 s */
+	uint32_t gop_ticks;     /* an IDR at least this often within a segment */
 	uint32_t segment_ticks; /* nominal length in 1/90000 s, for what lies beyond the plan */
 	uint32_t rung_count;
 	struct ladder_rung rungs[TASK_RUNGS_MAX];
 	uint32_t audio_rate, audio_channels, audio_bitrate_bps;
 	uint32_t first_segment, segment_count;
-	/* Boundaries of this chunk's segments, segment_count + 1 of each; the last is the end of the range. Owned by the spec
-	 * (task_spec_release). video_ticks: 1/90000 s; NULL without video. audio_frames: AAC frames; NULL without audio. */
+	/* Boundaries of this chunk's segments, segment_count + 1 of each; the last is the end of the range. Owned by
+	 * the spec (task_spec_release). video_ticks: 1/90000 s; NULL without video. audio_frames: AAC frames; NULL
+	 * without audio. */
 	int64_t *video_ticks;
 	int64_t *audio_frames;
-	/* The encoders start anew at these segments (rising, first_segment first): a long sequential chunk is made of the same
-	 * runs that would be chunks of their own if the source could be sought, so that the bytes are the same either way. */
+	/* The encoders start anew at these segments (rising, first_segment first): a long sequential chunk is made of
+	 * the same runs that would be chunks of their own if the source could be sought, so that the bytes are the same
+	 * either way. */
 	uint32_t *runs;
 	uint32_t run_count;
 	/* Segments below this one are committed in every rendition: don't make or send them. */
@@ -101,9 +105,9 @@ enum task_object_kind { TASK_OBJECT_INIT = 1, TASK_OBJECT_SEGMENT = 2 };
 struct task_object {
 	enum task_object_kind kind;
 	uint32_t rendition;
-	char codecs[64];       /* INIT: RFC 6381. TS sends an INIT of zero bytes, for its codecs */
-	uint32_t index;	       /* SEGMENT: of the presentation, not of the chunk */
-	int64_t start_ticks;   /* video: 1/90000 s; audio: samples of audio_rate */
+	char codecs[64];        /* INIT: RFC 6381. TS sends an INIT of zero bytes, for its codecs */
+	uint32_t index;         /* SEGMENT: of the presentation, not of the chunk */
+	int64_t start_ticks;    /* video: 1/90000 s; audio: samples of audio_rate */
 	int64_t duration_ticks; /* > 0 */
 	uint64_t size_bytes;
 };
@@ -113,13 +117,13 @@ enum stream_kind { STREAM_VIDEO = 1, STREAM_AUDIO = 2, STREAM_SUBTITLE = 3, STRE
 struct probe_stream {
 	uint32_t index;
 	enum stream_kind kind;
-	char codec[32];	   /* libav's name: "h264", "aac" */
+	char codec[32]; /* libav's name: "h264", "aac" */
 	char profile[32];
 	char language[16]; /* as found, or empty */
 	char title[64];
 	bool attached_picture; /* cover art: never video */
 	bool is_default;
-	bool decodable; /* a decoder exists and its parameters are complete */
+	bool decodable;                /* a decoder exists and its parameters are complete */
 	int64_t start_ns, duration_ns; /* TICKS_UNKNOWN where not known */
 	uint64_t bit_rate_bps;
 	uint32_t time_base_num, time_base_den;
@@ -139,23 +143,23 @@ struct probe_stream {
 };
 
 struct probe_result {
-	char format[64];	  /* libav's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
+	char format[64]; /* libav's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
 	char title[128];
-	int64_t start_ns;	  /* origin: the earliest presented sample of video or audio */
-	int64_t duration_ns;	  /* from the origin to the end of the longest of video and audio; never "unknown" */
+	int64_t start_ns;    /* origin: the earliest presented sample of video or audio */
+	int64_t duration_ns; /* from the origin to the end of the longest of video and audio; never "unknown" */
 	uint64_t bit_rate_bps;
-	bool seekable;		  /* chunks may seek in it exactly; else it is read once, forwards */
-	bool scanned;		  /* the duration was counted packet by packet, not taken from a header */
+	bool seekable;                  /* chunks may seek in it exactly; else it is read once, forwards */
+	bool scanned;                   /* the duration was counted packet by packet, not taken from a header */
 	int32_t best_video, best_audio; /* stream indices, -1: none */
 	uint32_t stream_count;
 	struct probe_stream streams[TASK_STREAMS_MAX];
 };
 
 struct ladder_result {
-	uint32_t next_segment;	   /* one past the last segment that exists; fewer than planned if the source ended early */
-	bool end_of_media;	   /* the source ended in this chunk */
+	uint32_t next_segment; /* one past the last segment that exists; fewer than planned if the source ended early */
+	bool end_of_media;     /* the source ended in this chunk */
 	int64_t end_video_ticks, end_audio_frames; /* where it ended, if end_of_media */
-	uint32_t decode_errors;	   /* frames that could not be decoded and were passed over */
+	uint32_t decode_errors;                    /* frames that could not be decoded and were passed over */
 	uint64_t frames_in, frames_out;
 };
 

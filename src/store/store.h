@@ -4,15 +4,15 @@
  *   store_open_local(&(struct store_local_opts){ .root = "data/store" }, &s, e);
  *   store_put(s, "hls/u/j/v0/init.mp4", bytes, len, "video/mp4", &info, e);
  *
- * Guarantees: an object is visible whole or not at all; a put that failed leaves nothing; the last of two puts to a key wins;
- * what store_put or store_put_finish reported as stored survives a crash of the process and of the machine.
- * Does not guarantee: order between keys; that a list sees a put of the same millisecond on every backend.
+ * Guarantees: an object is visible whole or not at all; a put that failed leaves nothing; the last of two puts to a key
+ * wins; what store_put or store_put_finish reported as stored survives a crash of the process and of the machine. Does
+ * not guarantee: order between keys; that a list sees a put of the same millisecond on every backend.
  *
  * Keys: 1–1024 bytes of UTF-8, parts separated by single '/', no part empty, "." or "..", no control characters, not
- * beginning or ending with '/', and the first part is not ".millrace", where the local folder keeps what is under way. A key
- * that breaks this is ERR_INVALID and never reaches a backend. On a local folder a part is a file's name (at most 255 bytes,
- * else ERR_INVALID with code KEY_TOO_LONG), and "a" and "a/b" cannot both be objects: the later put is ERR_CONFLICT with code
- * KEY_CONFLICT. On S3 they can; portable code does without.
+ * beginning or ending with '/', and the first part is not ".millrace", where the local folder keeps what is under way.
+ * A key that breaks this is ERR_INVALID and never reaches a backend. On a local folder a part is a file's name (at most
+ * 255 bytes, else ERR_INVALID with code KEY_TOO_LONG), and "a" and "a/b" cannot both be objects: the later put is
+ * ERR_CONFLICT with code KEY_CONFLICT. On S3 they can; portable code does without.
  *
  * Every call may block on I/O: never call it on an HTTP thread. All calls may be used from any thread at once; a
  * put/reader/multipart handle belongs to one thread at a time. Memory per call is bounded and does not depend on sizes.
@@ -37,7 +37,7 @@ struct store;
 struct store_info {
 	uint64_t size;
 	int64_t modified_ms;
-	char etag[STORE_ETAG_SIZE]; /* opaque, without quotes; changes whenever the bytes do */
+	char etag[STORE_ETAG_SIZE];   /* opaque, without quotes; changes whenever the bytes do */
 	char sha256[SHA256_HEX_SIZE]; /* of the whole object; empty where the backend does not know it */
 	char content_type[128];
 };
@@ -54,8 +54,9 @@ int store_key_check(const char *key, struct err *e) MR_MUST_USE;
 int store_put(struct store *s, const char *key, const void *data, size_t len, const char *content_type,
 	      struct store_info *ret_info, struct err *e) MR_MUST_USE;
 
-/* Streamed put: begin → write… → finish or abort. expected_sha256 (hex) may be NULL; a mismatch is ERR_INVALID with code
- * CHECKSUM_MISMATCH and nothing is stored. Both finish and abort free the handle; finish frees it on failure too. */
+/* Streamed put: begin → write… → finish or abort. expected_sha256 (hex) may be NULL; a mismatch is ERR_INVALID with
+ * code CHECKSUM_MISMATCH and nothing is stored. Both finish and abort free the handle; finish frees it on failure too.
+ */
 struct store_put;
 int store_put_begin(struct store *s, const char *key, const char *content_type, struct store_put **ret,
 		    struct err *e) MR_MUST_USE;
@@ -82,8 +83,8 @@ int store_delete(struct store *s, const char *key, struct err *e) MR_MUST_USE;
 /* Everything below "prefix/" (or the key itself); idempotent. */
 int store_delete_prefix(struct store *s, const char *prefix, struct err *e) MR_MUST_USE;
 
-/* Keys with `prefix`, in byte order, after `after` (NULL: from the start), at most `max`; calls fn for each, which returns
- * false to stop. */
+/* Keys with `prefix`, in byte order, after `after` (NULL: from the start), at most `max`; calls fn for each, which
+ * returns false to stop. */
 typedef bool (*store_list_fn)(void *ctx, const char *key, const struct store_info *info);
 int store_list(struct store *s, const char *prefix, const char *after, size_t max, store_list_fn fn, void *ctx,
 	       struct err *e) MR_MUST_USE;
@@ -96,8 +97,8 @@ struct store_part {
 	uint64_t size;
 	char etag[STORE_ETAG_SIZE];
 };
-int store_multipart_begin(struct store *s, const char *key, const char *content_type, char ret_upload_id[STORE_UPLOAD_ID_SIZE],
-			  struct err *e) MR_MUST_USE;
+int store_multipart_begin(struct store *s, const char *key, const char *content_type,
+			  char ret_upload_id[STORE_UPLOAD_ID_SIZE], struct err *e) MR_MUST_USE;
 int store_multipart_put(struct store *s, const char *key, const char *upload_id, uint32_t number, const void *data,
 			size_t len, struct store_part *ret, struct err *e) MR_MUST_USE;
 int store_multipart_list(struct store *s, const char *key, const char *upload_id, struct store_part *parts, size_t max,

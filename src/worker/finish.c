@@ -15,7 +15,8 @@ static int measure(struct repo *repo, const struct claim *c, const struct rendit
 		return r;
 	struct hls_bitrate_segment *list = mr_calloc(count, sizeof(*list));
 	for (uint32_t i = 0; i < count; i++)
-		list[i] = (struct hls_bitrate_segment){ .duration_ticks = rows[i].duration_ticks, .bytes = rows[i].bytes };
+		list[i] = (struct hls_bitrate_segment){ .duration_ticks = rows[i].duration_ticks,
+							 .bytes = rows[i].bytes };
 	uint64_t peak, average;
 	hls_measure_bandwidth(list, count, rendition->timescale, c->job.target_duration_s, &peak, &average);
 	free(list);

@@ -1,5 +1,5 @@
-/* The last chunk of a job: measures the bit rates, ends the playlists, stores their last version, completes the job. Idempotent:
- * killed anywhere, the next claim does it again with the same result. */
+/* The last chunk of a job: measures the bit rates, ends the playlists, stores their last version, completes the job.
+ * Idempotent: killed anywhere, the next claim does it again with the same result. */
 #pragma once
 
 #include "base/err.h"

@@ -1,5 +1,5 @@
-/* Who holds a claim: "{host}:{boot}:{pid}:{start time}", so that another process of the same machine can tell that its holder is
- * gone without waiting for the lease. Host and boot are hashed ids, pid and start time the kernel's. */
+/* Who holds a claim: "{host}:{boot}:{pid}:{start time}", so that another process of the same machine can tell that its
+ * holder is gone without waiting for the lease. Host and boot are hashed ids, pid and start time the kernel's. */
 #pragma once
 
 #include <stdbool.h>

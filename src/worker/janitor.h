@@ -1,8 +1,9 @@
-/* The janitor: puts right what processes that died left behind, and ends what has outlived its time. One thread; every action
- * is idempotent, so that any number of janitors on any number of machines do no harm.
+/* The janitor: puts right what processes that died left behind, and ends what has outlived its time. One thread; every
+ * action is idempotent, so that any number of janitors on any number of machines do no harm.
  *
  *   every 2 s    claims of processes that are gone are given back; jobs whose playlists lag are published
- *   every 30 s   expired and deleted jobs: objects first, then rows; uploads that nobody finished; leftovers in the store
+ *   every 30 s   expired and deleted jobs: objects first, then rows; uploads that nobody finished; leftovers in the
+ * store
  */
 #pragma once
 

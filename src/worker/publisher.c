@@ -9,11 +9,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "os/thread.h"
 #include "hls/check.h"
 #include "hls/playlist.h"
 #include "job/keys.h"
 #include "job/presentation.h"
+#include "os/thread.h"
 
 #define PENDING_MAX 1024 /* beyond it nudges are dropped: the janitor finds the job */
 #define AUDIO_FRAME_TOLERANCE_S 0.1
@@ -35,7 +35,8 @@ struct publisher {
 	bool stopping;
 };
 
-static int put_playlist(struct publisher *p, const struct job *j, const char *relative, const struct buf *text, struct err *e)
+static int put_playlist(struct publisher *p, const struct job *j, const char *relative, const struct buf *text,
+			struct err *e)
 {
 	_cleanup_free_ char *key = key_in_job(j->prefix, relative);
 	if (store_put(p->opts.store, key, text->data, text->len, HLS_CONTENT_TYPE, NULL, e) < 0)
@@ -44,7 +45,8 @@ static int put_playlist(struct publisher *p, const struct job *j, const char *re
 }
 
 /* The version that the store has now, or an empty buffer. */
-static int stored_version(struct publisher *p, const struct job *j, const char *relative, struct buf *out, struct err *e)
+static int stored_version(struct publisher *p, const struct job *j, const char *relative, struct buf *out,
+			  struct err *e)
 {
 	_cleanup_free_ char *key = key_in_job(j->prefix, relative);
 	struct store_reader *reader;
@@ -56,8 +58,8 @@ static int stored_version(struct publisher *p, const struct job *j, const char *
 		return r;
 	size_t got = 0;
 	void *room = info.size <= out->max ? buf_reserve(out, (size_t)info.size) : NULL;
-	r = room ? store_reader_read(reader, 0, room, (size_t)info.size, &got, e) :
-		   err_set(e, ERR_TOO_LARGE, "%s: a playlist of %llu bytes", key, (unsigned long long)info.size);
+	r = room ? store_reader_read(reader, 0, room, (size_t)info.size, &got, e)
+		 : err_set(e, ERR_TOO_LARGE, "%s: a playlist of %llu bytes", key, (unsigned long long)info.size);
 	if (r == 0)
 		buf_commit(out, got);
 	store_reader_close(reader);

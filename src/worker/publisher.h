@@ -1,9 +1,10 @@
 /* Publishing: makes committed segments visible and stores each version of the playlists as objects.
  *
- * One thread. A nudge says that a job has new committed segments; the publisher advances the job's visible count (at most every
- * half target duration: RFC 8216bis 6.2.1 asks that versions don't come faster), renders every playlist, has the checker
- * accept each, stores them, and then records that this version is published. A crash in between leaves published < visible, which
- * the janitor's look at lagging jobs mends. Nudges are hints: losing one makes a version later, never wrong.
+ * One thread. A nudge says that a job has new committed segments; the publisher advances the job's visible count (at
+ * most every half target duration: RFC 8216bis 6.2.1 asks that versions don't come faster), renders every playlist, has
+ * the checker accept each, stores them, and then records that this version is published. A crash in between leaves
+ * published < visible, which the janitor's look at lagging jobs mends. Nudges are hints: losing one makes a version
+ * later, never wrong.
  *
  * Media playlists are stored before the multivariant one, so that it never names what cannot be fetched.
  */
@@ -24,5 +25,6 @@ int publisher_start(const struct publisher_opts *opts, struct publisher **ret, s
 void publisher_stop(struct publisher *p);
 /* Any thread; never blocks for I/O. */
 void publisher_nudge(struct publisher *p, const char *job_id);
-/* The last version, now, on the caller's thread: everything that is committed, with ENDLIST. Needs repo_job_end before. */
+/* The last version, now, on the caller's thread: everything that is committed, with ENDLIST. Needs repo_job_end before.
+ */
 int publisher_finish(struct publisher *p, const char *job_id, struct err *e) MR_MUST_USE;

@@ -52,7 +52,8 @@ static int heartbeat(struct run *run, struct err *e)
 	return r;
 }
 
-static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
+static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
+		   struct err *e)
 {
 	struct run *run = ctx;
 	(void)input; /* one input: the source; task_client checked the index */
@@ -63,15 +64,17 @@ static int check_head(const struct run *run, const struct task_object *head, str
 {
 	const struct chunk *c = &run->c->chunk;
 	if (head->rendition >= run->rendition_count)
-		return err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "an object of rendition %u of %u", head->rendition,
-				    run->rendition_count);
+		return err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "an object of rendition %u of %u",
+				    head->rendition, run->rendition_count);
 	if (head->kind == TASK_OBJECT_SEGMENT &&
 	    (head->index < c->first_segment || (!c->last && head->index >= c->first_segment + c->segment_count)))
-		return err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "segment %u is outside of chunk %u", head->index, c->index);
+		return err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "segment %u is outside of chunk %u", head->index,
+				    c->index);
 	return 0;
 }
 
-/* Already stored and committed, by another chunk or an earlier attempt: what comes now is compared with it, not stored again. */
+/* Already stored and committed, by another chunk or an earlier attempt: what comes now is compared with it, not stored
+ * again. */
 static bool is_committed(const struct run *run, const struct task_object *head)
 {
 	const struct chunk *c = &run->c->chunk;
@@ -89,13 +92,14 @@ static int on_object_begin(void *ctx, const struct task_object *head, struct err
 		return r;
 	run->head = *head;
 	run->digest = sha256_stream_new();
-	bool no_object = head->kind == TASK_OBJECT_INIT && head->size_bytes == 0; /* TS: the codecs are all there is to keep */
+	bool no_object =
+		head->kind == TASK_OBJECT_INIT && head->size_bytes == 0; /* TS: the codecs are all there is to keep */
 	if (no_object || is_committed(run, head))
 		return 0;
 	const struct rendition *rendition = &run->renditions[head->rendition];
-	_cleanup_free_ char *relative = head->kind == TASK_OBJECT_INIT ?
-						key_init(rendition) :
-						key_segment(rendition, run->constants.container, head->index);
+	_cleanup_free_ char *relative = head->kind == TASK_OBJECT_INIT
+						? key_init(rendition)
+						: key_segment(rendition, run->constants.container, head->index);
 	_cleanup_free_ char *key = key_in_job(run->c->job.prefix, relative);
 	r = store_put_begin(run->r->output, key, store_content_type(key), &run->put, e);
 	return r < 0 ? err_wrap(e, "publish %s", key) : 0;
@@ -161,7 +165,8 @@ static int on_progress(void *ctx, const struct task_progress *p, struct err *e)
 	struct run *run = ctx;
 	(void)e;
 	if (p->done_ticks > run->done_ticks)
-		run->done_ticks = p->done_ticks < run->c->chunk.weight_ticks ? p->done_ticks : run->c->chunk.weight_ticks;
+		run->done_ticks =
+			p->done_ticks < run->c->chunk.weight_ticks ? p->done_ticks : run->c->chunk.weight_ticks;
 	return 0;
 }
 
@@ -176,7 +181,8 @@ static bool keep_going(void *ctx)
 		run->verdict = e;
 		return false;
 	}
-	/* A database that is away for a moment doesn't stop the work: the lease is longer than that, and commits are fenced. */
+	/* A database that is away for a moment doesn't stop the work: the lease is longer than that, and commits are
+	 * fenced. */
 	return true;
 }
 
@@ -186,12 +192,14 @@ static int planned(struct run *run, uint32_t rendition, struct segment **ret, ui
 	const struct chunk *c = &run->c->chunk;
 	struct segment *rows;
 	uint32_t count, i = 0;
-	int r = repo_segments(run->r->repo, run->c->job.id, rendition, c->first_segment, c->segment_count, &rows, &count, e);
+	int r = repo_segments(run->r->repo, run->c->job.id, rendition, c->first_segment, c->segment_count, &rows,
+			      &count, e);
 	if (r < 0)
 		return r;
 	if (count != c->segment_count) {
 		free(rows);
-		return err_set(e, ERR_INTERNAL, "chunk %u: %u of %u planned segments", c->index, count, c->segment_count);
+		return err_set(e, ERR_INTERNAL, "chunk %u: %u of %u planned segments", c->index, count,
+			       c->segment_count);
 	}
 	run->committed_before[rendition] = mr_calloc(count, sizeof(bool));
 	for (uint32_t k = 0; k < count; k++)
@@ -253,14 +261,15 @@ static int run_ladder(struct run *run, struct task_result *result, struct task_u
 	return r;
 }
 
-/* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own. */
+/* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own.
+ */
 static bool is_blameless(const struct err *why)
 {
 	return why->kind == ERR_UNAVAILABLE || why->kind == ERR_NO_SPACE || why->kind == ERR_TIMEOUT;
 }
 
-/* A task that died or hung may have met a fault of the machine rather than of the file: it gets its three attempts. What a task
- * itself says of the file is final. */
+/* A task that died or hung may have met a fault of the machine rather than of the file: it gets its three attempts.
+ * What a task itself says of the file is final. */
 static bool may_pass(const struct err *why)
 {
 	return why->retriable || strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0;
@@ -283,7 +292,8 @@ static bool settle_failure(const struct runner *r, const struct claim *c, struct
 		rc = repo_chunk_failed(r->repo, c, why, &final, &e);
 		event = final ? "job_failed" : "chunk_failed";
 	}
-	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims), LOG_E(why));
+	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims),
+		 LOG_E(why));
 	if (rc < 0 && rc != -ERR_LOST && rc != -ERR_CANCELED)
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
 	tell_job(r, &c->job);
@@ -302,9 +312,10 @@ static bool settle(struct run *run, int outcome, const struct task_result *resul
 		log_warn("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
 		return true;
 	}
-	log_info("chunk_done", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims),
-		 LOG_I("segments", run->committed), LOG_I("ms", usage->wall_ms), LOG_I("cpu_ms", usage->cpu_ms),
-		 LOG_I("max_rss_kb", usage->max_rss_kb), LOG_I("decode_errors", result->ladder.decode_errors));
+	log_info("chunk_done", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
+		 LOG_I("attempt", c->chunk.claims), LOG_I("segments", run->committed), LOG_I("ms", usage->wall_ms),
+		 LOG_I("cpu_ms", usage->cpu_ms), LOG_I("max_rss_kb", usage->max_rss_kb),
+		 LOG_I("decode_errors", result->ladder.decode_errors));
 	publisher_nudge(run->r->publisher, c->job.id);
 	bus_publish(run->r->bus, &(struct bus_event){ .topic = BUS_WORK });
 	tell_job(run->r, &run->c->job);
@@ -316,8 +327,8 @@ static bool run_finish(const struct runner *r, struct claim *c)
 	struct err e = { 0 };
 	if (finish_job(r->repo, r->publisher, c, &e) < 0)
 		return settle_failure(r, c, &e);
-	log_info("job_completed", LOG_S("job", c->job.id), LOG_S("user", c->job.user_id), LOG_I("segments", c->job.segment_count),
-		 LOG_I("ms", clock_wall_ms() - c->job.started_ms));
+	log_info("job_completed", LOG_S("job", c->job.id), LOG_S("user", c->job.user_id),
+		 LOG_I("segments", c->job.segment_count), LOG_I("ms", clock_wall_ms() - c->job.started_ms));
 	tell_job(r, &c->job);
 	return true;
 }

@@ -1,5 +1,5 @@
-/* Runs one claimed chunk: builds its specification from the rows, feeds the task, stores and commits what it sends, and settles
- * the claim. Every outcome settles it in exactly one way:
+/* Runs one claimed chunk: builds its specification from the rows, feeds the task, stores and commits what it sends, and
+ * settles the claim. Every outcome settles it in exactly one way:
  *
  *   done            repo_chunk_done
  *   stopped, the task was lost (killed from outside, zygote gone),
@@ -7,8 +7,8 @@
  *   the claim is not ours any more (lease lost, job canceled)             nothing: the rows have moved on
  *   anything else   repo_chunk_failed: counted, retried after a back-off or final
  *
- * Order on a segment: object stored with its digest verified, then the row committed, then the publisher nudged. A crash between
- * any two repeats work that has no other effect.
+ * Order on a segment: object stored with its digest verified, then the row committed, then the publisher nudged. A
+ * crash between any two repeats work that has no other effect.
  */
 #pragma once
 
@@ -34,5 +34,6 @@ struct runner {
 	struct task_limits limits;
 };
 
-/* Settles the claim; logs how it ended. False if something that every chunk needs is away, so that the caller should wait a little. */
+/* Settles the claim; logs how it ended. False if something that every chunk needs is away, so that the caller should
+ * wait a little. */
 bool runner_run(const struct runner *r, struct claim *c);

@@ -56,7 +56,8 @@ static int read_file(struct source *s, uint64_t offset, void *buf, size_t len, s
 int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
 {
 	size_t got;
-	int r = s->reader ? store_reader_read(s->reader, offset, buf, len, &got, e) : read_file(s, offset, buf, len, &got, e);
+	int r = s->reader ? store_reader_read(s->reader, offset, buf, len, &got, e)
+			  : read_file(s, offset, buf, len, &got, e);
 	if (r < 0)
 		return err_wrap(e, "read the source");
 	*ret_len = (uint32_t)got;

@@ -15,8 +15,10 @@ struct source {
 };
 #define SOURCE_INIT ((struct source){ .fd = -1 })
 
-/* `store` NULL: `key` is a path. The source is SOURCE_INIT before; source_close may be called whether or not this succeeded. */
+/* `store` NULL: `key` is a path. The source is SOURCE_INIT before; source_close may be called whether or not this
+ * succeeded. */
 int source_open(struct source *s, struct store *store, const char *key, struct err *e) MR_MUST_USE;
 /* Short only at the end. */
-int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e) MR_MUST_USE;
+int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
+		struct err *e) MR_MUST_USE;
 void source_close(struct source *s);

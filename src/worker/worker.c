@@ -141,11 +141,14 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 	cond_init_monotonic(&w->wake);
 	int r = zygote_start(opts->task_path, &w->zygote, e);
 	if (r == 0)
-		r = publisher_start(&(struct publisher_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus },
-				    &w->publisher, e);
+		r = publisher_start(
+			&(struct publisher_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus },
+			&w->publisher, e);
 	if (r == 0 && opts->janitor)
-		r = janitor_start(&(struct janitor_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus,
-							  .publisher = w->publisher },
+		r = janitor_start(&(struct janitor_opts){ .repo = opts->repo,
+							   .store = opts->output,
+							   .bus = opts->bus,
+							   .publisher = w->publisher },
 				  &w->janitor, e);
 	if (r == 0)
 		r = bus_subscribe(opts->bus, BUS_WORK, on_work, w, &w->work_hints, e);
@@ -185,7 +188,8 @@ struct probe_run {
 	struct source source;
 };
 
-static int probe_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
+static int probe_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
+		      struct err *e)
 {
 	struct probe_run *p = ctx;
 	(void)input;

@@ -23,7 +23,7 @@ struct worker_opts {
 	struct bus *bus;
 	const char *task_path; /* the millrace-task executable */
 	uint32_t threads;
-	bool janitor; /* leases, retention, stale uploads; off in one-shot runs */
+	bool janitor;               /* leases, retention, stale uploads; off in one-shot runs */
 	uint64_t task_memory_bytes; /* limit of one task; 0: the default */
 };
 int worker_start(const struct worker_opts *opts, struct worker **ret, struct err *e) MR_MUST_USE;

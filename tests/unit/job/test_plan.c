@@ -29,23 +29,36 @@ static struct probe_result *probe_of(const struct source *s)
 	if (s->width) {
 		struct probe_stream *v = &p->streams[p->stream_count];
 		p->best_video = (int32_t)p->stream_count;
-		*v = (struct probe_stream){ .index = p->stream_count++, .kind = STREAM_VIDEO, .decodable = true, .width = s->width,
-					    .height = s->height, .rotation_degrees = s->rotation, .fps_num = s->fps_num,
-					    .fps_den = s->fps_den, .constant_frame_rate = !s->vfr, .sar_num = 1, .sar_den = 1 };
+		*v = (struct probe_stream){ .index = p->stream_count++,
+					     .kind = STREAM_VIDEO,
+					     .decodable = true,
+					     .width = s->width,
+					     .height = s->height,
+					     .rotation_degrees = s->rotation,
+					     .fps_num = s->fps_num,
+					     .fps_den = s->fps_den,
+					     .constant_frame_rate = !s->vfr,
+					     .sar_num = 1,
+					     .sar_den = 1 };
 		v->start_ns = (int64_t)(s->video_start * 1e9);
 		v->duration_ns = p->duration_ns;
 	}
 	if (s->sample_rate) {
 		struct probe_stream *a = &p->streams[p->stream_count];
 		p->best_audio = (int32_t)p->stream_count;
-		*a = (struct probe_stream){ .index = p->stream_count++, .kind = STREAM_AUDIO, .decodable = true,
-					    .sample_rate = s->sample_rate, .channels = s->channels, .language = "deu" };
+		*a = (struct probe_stream){ .index = p->stream_count++,
+					     .kind = STREAM_AUDIO,
+					     .decodable = true,
+					     .sample_rate = s->sample_rate,
+					     .channels = s->channels,
+					     .language = "deu" };
 		a->duration_ns = p->duration_ns;
 	}
 	return p;
 }
 
-static int plan_source(const struct source *s, const struct ladder_params *params, struct ladder_plan *ret, struct err *e)
+static int plan_source(const struct source *s, const struct ladder_params *params, struct ladder_plan *ret,
+		       struct err *e)
 {
 	struct ladder_params defaults;
 	ladder_params_default(&defaults);
@@ -63,7 +76,8 @@ static void names_of(const struct ladder_plan *p, char *out, size_t size)
 		(void)snprintf(out + used, size - used, "%s%s", i ? " " : "", p->renditions[i].name);
 		if (p->renditions[i].width) {
 			used = strlen(out);
-			(void)snprintf(out + used, size - used, ":%ux%u", p->renditions[i].width, p->renditions[i].height);
+			(void)snprintf(out + used, size - used, ":%ux%u", p->renditions[i].width,
+				       p->renditions[i].height);
 		}
 	}
 }
@@ -75,11 +89,15 @@ static void rungs_follow_the_source(void **state)
 		struct source s;
 		const char *expect;
 	} cases[] = {
-		{ { 1920, 1080, 0, 25, 1, 48000, 2, 60 }, "1080p:1920x1080 720p:1280x720 480p:854x480 360p:640x360 240p:426x240 audio" },
-		{ { 3840, 2160, 0, 25, 1, 48000, 2, 60 }, "1080p:1920x1080 720p:1280x720 480p:854x480 360p:640x360 240p:426x240 audio" },
+		{ { 1920, 1080, 0, 25, 1, 48000, 2, 60 },
+		  "1080p:1920x1080 720p:1280x720 480p:854x480 360p:640x360 240p:426x240 audio" },
+		{ { 3840, 2160, 0, 25, 1, 48000, 2, 60 },
+		  "1080p:1920x1080 720p:1280x720 480p:854x480 360p:640x360 240p:426x240 audio" },
 		{ { 854, 480, 0, 24, 1, 48000, 6, 30 }, "480p:854x480 360p:640x360 240p:428x240 audio" },
-		{ { 1080, 1920, 0, 30, 1, 0, 0, 9 }, "1080p:1080x1920 720p:720x1280 480p:480x854 360p:360x640 240p:240x426" },
-		{ { 1920, 1080, 90, 30, 1, 0, 0, 9 }, "1080p:1080x1920 720p:720x1280 480p:480x854 360p:360x640 240p:240x426" },
+		{ { 1080, 1920, 0, 30, 1, 0, 0, 9 },
+		  "1080p:1080x1920 720p:720x1280 480p:480x854 360p:360x640 240p:240x426" },
+		{ { 1920, 1080, 90, 30, 1, 0, 0, 9 },
+		  "1080p:1080x1920 720p:720x1280 480p:480x854 360p:360x640 240p:240x426" },
 		{ { 768, 432, 0, 25, 2, 48000, 2, 30 }, "432p:768x432 360p:640x360 240p:426x240 audio" },
 		{ { 100, 60, 90, 24, 1, 0, 0, 1 }, "60p:60x100" },
 		{ { 641, 361, 0, 25, 1, 0, 0, 1 }, "360p:640x360 240p:426x240" },
@@ -103,7 +121,10 @@ static void asked_rungs_are_never_above_the_source(void **state)
 	struct err e;
 	char names[512];
 	struct source s = { 854, 480, 0, 25, 1, 48000, 2, 30 };
-	assert_int_equal(ladder_params_parse("{\"rungs\":[\"360p\",\"720p\",\"480p\"],\"container\":\"ts\",\"segment_seconds\":6}", &params, &e), 0);
+	assert_int_equal(ladder_params_parse(
+				 "{\"rungs\":[\"360p\",\"720p\",\"480p\"],\"container\":\"ts\",\"segment_seconds\":6}",
+				 &params, &e),
+			 0);
 	assert_int_equal(plan_source(&s, &params, &p, &e), 0);
 	names_of(&p, names, sizeof(names));
 	assert_string_equal(names, "480p:854x480 360p:640x360 audio");
@@ -183,12 +204,15 @@ static void check_plan(const struct ladder_plan *p, const struct source *s)
 static void every_duration_gives_a_sound_plan(void **state)
 {
 	(void)state;
-	static const double fps[][2] = { { 24, 1 }, { 25, 1 }, { 30000, 1001 }, { 24000, 1001 }, { 60, 1 }, { 25, 2 }, { 1, 10 } };
+	static const double fps[][2] = { { 24, 1 }, { 25, 1 }, { 30000, 1001 }, { 24000, 1001 },
+					 { 60, 1 }, { 25, 2 }, { 1, 10 } };
 	static const uint32_t rates[] = { 0, 44100, 48000 };
 	for (double seconds = 0.02; seconds < 12000; seconds *= 1.173)
 		for (size_t f = 0; f <= MR_ARRAY_SIZE(fps); f++)
 			for (size_t a = 0; a < MR_ARRAY_SIZE(rates); a++) {
-				struct source s = { .seconds = seconds, .sample_rate = rates[a], .channels = 2, .video_start = 0.021 };
+				struct source s = {
+					.seconds = seconds, .sample_rate = rates[a], .channels = 2, .video_start = 0.021
+				};
 				if (f < MR_ARRAY_SIZE(fps)) {
 					s.width = 640;
 					s.height = 360;
@@ -243,7 +267,8 @@ static void runs_are_the_chunks_of_a_source_that_can_be_sought(void **state)
 		assert_true(seekable.chunks[i].segment_count <= 6);
 
 	uint32_t runs[300];
-	uint32_t n = ladder_runs(seekable.segment_count, seekable.spec.segment_ticks, 1, seekable.segment_count - 1, runs);
+	uint32_t n =
+		ladder_runs(seekable.segment_count, seekable.spec.segment_ticks, 1, seekable.segment_count - 1, runs);
 	assert_int_equal(n, seekable.chunk_count - 1);
 	for (uint32_t i = 0; i < n; i++)
 		assert_int_equal(runs[i], seekable.chunks[i + 1].first_segment);
@@ -284,9 +309,11 @@ static void a_chunk_gets_its_boundaries(void **state)
 	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
 	struct segment video[2], audio[2];
 	for (uint32_t i = 0; i < 2; i++) {
-		video[i] = (struct segment){ .start_ticks = p.video_ticks[3 + i], .duration_ticks = p.video_ticks[4 + i] - p.video_ticks[3 + i] };
-		audio[i] = (struct segment){ .start_ticks = p.audio_frames[3 + i] * 1024,
-					     .duration_ticks = (p.audio_frames[4 + i] - p.audio_frames[3 + i]) * 1024 };
+		video[i] = (struct segment){ .start_ticks = p.video_ticks[3 + i],
+					      .duration_ticks = p.video_ticks[4 + i] - p.video_ticks[3 + i] };
+		audio[i] =
+			(struct segment){ .start_ticks = p.audio_frames[3 + i] * 1024,
+					   .duration_ticks = (p.audio_frames[4 + i] - p.audio_frames[3 + i]) * 1024 };
 	}
 	struct chunk c = { .index = 3, .first_segment = 3, .segment_count = 2 };
 	assert_int_equal(ladder_chunk_spec(&p.spec, &c, video, audio, 4, &spec, NULL), 0);
@@ -306,8 +333,14 @@ static void a_chunk_gets_its_boundaries(void **state)
 static void a_late_picture_leaves_no_empty_segment(void **state)
 {
 	(void)state;
-	const struct source film = { .seconds = 20, .width = 640, .height = 360, .fps_num = 25, .fps_den = 1, .video_start = 10.01,
-				     .sample_rate = 48000, .channels = 2 };
+	const struct source film = { .seconds = 20,
+				     .width = 640,
+				     .height = 360,
+				     .fps_num = 25,
+				     .fps_den = 1,
+				     .video_start = 10.01,
+				     .sample_rate = 48000,
+				     .channels = 2 };
 	struct ladder_plan p;
 	assert_int_equal(plan_source(&film, NULL, &p, NULL), 0);
 	assert_int_equal(p.segment_count, 5);
