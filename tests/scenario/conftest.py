@@ -1,0 +1,88 @@
+"""What all scenarios share: the folder of test media, servers, and a failing test's server logs.
+
+Marks: `threads`, scenarios that are run under TSan as well; `soak`, what is too long for every day (MILLRACE_SOAK=1).
+"""
+import pathlib
+import re
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / 'media'))
+
+from client import Client  # noqa: E402
+from make_media import media  # noqa: E402
+from server import SOAK, Server  # noqa: E402
+
+LOG_LINES = 60
+POLLING = re.compile(r'event=http_request.*method=GET.*status=20[06]')
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'threads: run under ThreadSanitizer, too')
+    config.addinivalue_line('markers', 'soak: only with MILLRACE_SOAK=1')
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker('soak') and not SOAK:
+            item.add_marker(pytest.mark.skip(reason='needs MILLRACE_SOAK=1'))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for server in Server.live:
+            # Without what polling makes of it.
+            lines = [line for line in server.log().splitlines() if not POLLING.search(line)]
+            report.sections.append((f'log of {server.folder.name}', '\n'.join(lines[-LOG_LINES:])))
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Starts servers of a test's own; each is stopped, and its end checked, after the test."""
+    servers = []
+
+    def make(*options, name=None, start=True, **more):
+        s = Server(tmp_path / (name or f'server{len(servers)}'), *options, **more)
+        servers.append(s)
+        return s.start() if start else s
+
+    yield make
+    try:
+        for s in servers:
+            if s.process:
+                s.stop()
+    finally:
+        for s in servers:
+            s.close()
+            Server.live.remove(s) if s in Server.live else None
+
+
+@pytest.fixture(scope='module')
+def module_server(tmp_path_factory, request):
+    """One server for a module's tests; options are the module's OPTIONS."""
+    with Server(tmp_path_factory.mktemp(request.module.__name__), *getattr(request.module, 'OPTIONS', ())) as s:
+        yield s
+    Server.live.remove(s)
+
+
+@pytest.fixture
+def server(module_server):
+    """The module's server, which must be alive after each test."""
+    yield module_server
+    assert module_server.process.poll() is None, 'the server died'
+    module_server.check_log()
+
+
+@pytest.fixture
+def client(server):
+    return Client(server.url)
+
+
+@pytest.fixture(scope='session')
+def sample():
+    return media('sample.mp4')

@@ -1,0 +1,206 @@
+"""A millrace server of a test's own: started on a free port over a folder of its own, stopped, killed, started again.
+
+    with Server(tmp_path, '--workers', '1') as s:
+        requests.get(s.url + '/healthz')
+        s.kill(); s.start()                  # the same folder, the same port
+
+What it guarantees: start() returns when /readyz answers, or fails with the log; stop() insists on exit code 0, on a log without
+a sanitizer's report, and on no process left behind. Every time limit is multiplied by $MILLRACE_TEST_TIMEOUT_SCALE.
+"""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import requests
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD') or ROOT / 'build').absolute()
+MILLRACE = BUILD / 'millrace'
+SCALE = float(os.environ.get('MILLRACE_TEST_TIMEOUT_SCALE', '1'))
+SANITIZER = os.environ.get('MILLRACE_SANITIZER', '')
+COVERAGE = bool(os.environ.get('MILLRACE_COVERAGE'))
+SOAK = bool(os.environ.get('MILLRACE_SOAK'))
+REPORT = re.compile(r'ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed')
+
+
+def limit(seconds):
+    return seconds * SCALE
+
+
+def wait_for(condition, what, seconds=20.0, every=0.02):
+    """Calls `condition` until it gives something true, and returns that; fails the test after a time."""
+    end = time.monotonic() + limit(seconds)
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f'not within {limit(seconds):.0f} s: {what}'
+        time.sleep(every)
+
+
+def clean_environment(**more):
+    """The test's own MILLRACE_… variables would be options of the server."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith('MILLRACE_')}
+    return {**kept, **more}
+
+
+def process_state(pid):
+    """(name, state, parent), or None when there is no such process."""
+    try:
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    name, rest = text[text.index('(') + 1:text.rindex(')')], text[text.rindex(')') + 2:].split()
+    return name, rest[0], int(rest[1])
+
+
+def alive(pid):
+    state = process_state(pid)
+    return bool(state) and state[1] not in 'ZX'
+
+
+def children(pid):
+    found = []
+    for entry in os.listdir('/proc'):
+        if entry.isdigit():
+            state = process_state(int(entry))
+            if state and state[2] == pid and state[1] not in 'ZX':
+                found.append(int(entry))
+    return sorted(found)
+
+
+def memory(pid, field='VmRSS'):
+    """Bytes, of /proc/PID/status."""
+    for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith(field + ':'):
+            return int(line.split()[1]) * 1024
+    raise KeyError(field)
+
+
+class Server:
+    live = []   # those whose logs a failing test shows
+
+    def __init__(self, folder, *options, env=None, port=0):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / 'data'
+        self.store = self.data / 'store'
+        self.log_path = self.folder / 'server.log'
+        self.options = [str(o) for o in options]
+        self.env = env or {}
+        self.port = port
+        self.process = None
+        self.helpers = set()   # zygotes seen: none may outlive its server
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and kind is None:
+                self.stop()
+        finally:
+            self.close()
+
+    @property
+    def url(self):
+        return f'http://127.0.0.1:{self.port}'
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def command(self):
+        return [MILLRACE, 'serve', '--data', self.data, '--listen', f'127.0.0.1:{self.port}', *self.options]
+
+    def start(self):
+        assert self.process is None, 'it runs already'
+        assert MILLRACE.exists(), f'{MILLRACE} has not been built'
+        self.folder.mkdir(parents=True, exist_ok=True)
+        seen = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with self.log_path.open('ab') as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                                            env=clean_environment(**self.env))
+        if self not in Server.live:
+            Server.live.append(self)
+        try:
+            self.port = self.port or wait_for(lambda: self._port(seen), 'the server tells its port')
+            wait_for(self._ready, 'the server is ready')
+        except BaseException:
+            self.close()
+            raise
+        self.helpers |= set(self.zygotes())
+        return self
+
+    def _running(self):
+        assert self.process.poll() is None, f'the server ended with {self.process.returncode}:\n{self.log()[-4000:]}'
+
+    def _port(self, seen):
+        self._running()
+        told = re.search(rb'listening.*?url"?[=:]"?http://[^/\s"]*:(\d+)', self.log_path.read_bytes()[seen:])
+        return int(told[1]) if told else 0
+
+    def _ready(self):
+        self._running()
+        try:
+            return requests.get(self.url + '/readyz', timeout=limit(5)).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def log(self):
+        return self.log_path.read_text(errors='replace') if self.log_path.exists() else ''
+
+    def zygotes(self):
+        return [pid for pid in children(self.pid) if (process_state(pid) or ('',))[0].startswith('millrace-task')]
+
+    def tasks(self):
+        return [task for zygote in self.zygotes() for task in children(zygote)]
+
+    def memory(self, field='VmRSS'):
+        return memory(self.pid, field)
+
+    def kill(self):
+        """kill -9, as the machine's end would be."""
+        self.helpers |= set(self.zygotes())
+        left = [*self.helpers, *self.tasks()]
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with a killed server')
+
+    def signal(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def stop(self, seconds=30.0):
+        """SIGTERM and a clean end."""
+        left = [*self.helpers, *self.zygotes(), *self.tasks()]
+        self.process.terminate()
+        code = self.process.wait(limit(seconds))
+        self.process = None
+        assert code == 0, f'the server ended with {code} on SIGTERM'
+        self.check_log()
+        wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with their server')
+
+    def check_log(self):
+        report = REPORT.search(self.log())
+        assert not report, self.log()[report.start():report.start() + 4000]
+
+    def close(self):
+        """Leaves nothing behind, whatever happened."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def run(*words, timeout=60.0, check=None, **more):
+    """One command of millrace: its CompletedProcess, texts captured."""
+    more.setdefault('env', clean_environment())
+    done = subprocess.run([MILLRACE, *map(str, words)], capture_output=True, text=True, timeout=limit(timeout), check=False, **more)
+    if check is not None:
+        assert done.returncode == check, f'exit {done.returncode}: {done.stdout[-2000:]}{done.stderr[-4000:]}'
+    report = REPORT.search(done.stderr)
+    assert not report, done.stderr
+    return done

@@ -1,0 +1,410 @@
+"""A film becomes a ladder that plays while it is being made: growth, lock-step, what other programs say, cancel and delete."""
+import os
+import pathlib
+import threading
+import time
+import urllib.parse
+
+import pytest
+import requests
+
+from client import Client, Watch, error_of
+from hls import (Media, Presentation, average_bps, complaints, fetch_object, fetch_text, ffmpeg_says, ffprobe, idr_times, name_of,
+                 peak_bps)
+from make_media import media
+from server import wait_for
+
+FRAME = 1 / 25
+AAC_FRAME = 1024 / 48000
+PAUSE = 0.2   # of a player between two looks: the encoders need the processors, too
+
+
+class Observer:
+    """A player that never gives up: polls every playlist by the URLs of the first visit, and fetches all that they list."""
+
+    def __init__(self, url):
+        self.session = requests.Session()
+        self.first = Presentation(url, self.session)
+        self.latest = dict(self.first.playlists)
+        self.fetched = set()
+        self.rounds = 0
+        self.fetch_new()
+
+    def fetch_new(self):
+        for url, playlist in self.latest.items():
+            for uri in playlist.uris():
+                absolute = urllib.parse.urljoin(url, uri)
+                if absolute not in self.fetched:
+                    fetch_object(self.session, absolute)
+                    self.fetched.add(absolute)
+
+    def poll(self):
+        """One round. Lock-step: counts read one after the other never fall, from the first playlist round to the first again."""
+        counts = []
+        urls = list(self.latest)
+        for url in [*urls, urls[0]]:
+            new = Media(fetch_text(self.session, url))
+            new.check()
+            new.check_growth(self.latest[url])
+            self.latest[url] = new
+            counts.append(len(new.segments))
+        assert counts == sorted(counts), f'renditions are not in lock-step: {counts}'
+        self.fetch_new()
+        self.rounds += 1
+
+    @property
+    def ended(self):
+        return all(playlist.ended for playlist in self.latest.values())
+
+
+@pytest.fixture(scope='module')
+def film(module_server, sample):
+    """The sample's whole ladder, watched from its first moment to its end: (client, file, job, observer)."""
+    c = Client(module_server.url)
+    file = c.upload(sample, 'multipart')
+    assert file['probe']['duration'] == pytest.approx(30, abs=0.05)
+    job = c.start_job(file['file_id'])
+    assert job['status'] == 'pending' and job['streaming']['playlist_url'] is None and job['progress']['percent'] == 0
+    watch = Watch()
+    job = c.follow(job['job_id'], lambda j: j['streaming']['playlist_url'], watch)
+    assert job['status'] == 'streaming' and job['streaming']['segments_completed'] < job['streaming']['segments_total']
+    observer = Observer(job['streaming']['playlist_url'])
+    assert not observer.ended and len(next(iter(observer.latest.values())).segments) < job['streaming']['segments_total']
+    while watch.note(c.job(job['job_id']))['status'] == 'streaming':
+        observer.poll()
+        time.sleep(PAUSE)
+    job = c.complete(job['job_id'], watch)
+    observer.poll()
+    assert watch.statuses[-2:] == ['streaming', 'completed']
+    return c, file, job, observer
+
+
+@pytest.fixture(scope='module')
+def whole(film):
+    return Presentation(film[2]['streaming']['playlist_url']).load()
+
+
+def test_plays_while_it_is_made(film):
+    _, _, job, observer = film
+    assert observer.rounds >= 3, 'the stream was polled while it grew'
+    assert observer.ended
+    versions = {len(p.segments) for p in observer.latest.values()}
+    assert versions == {job['streaming']['segments_total']}
+    assert len(observer.first.master.variants) == 4
+    assert [v['RESOLUTION'] for v, _ in observer.first.master.variants] == ['1280x720', '854x480', '640x360', '426x240']
+
+
+def test_declared_caps_hold_while_it_grows(film, whole):
+    """BANDWIDTH of the first master must not be exceeded by what came later."""
+    for attributes, uri in film[3].first.master.variants:
+        name = name_of(uri).split('/')[0]
+        target = whole.named()[name].target
+        assert peak_bps(whole.sizes(name), target) + peak_bps(whole.sizes('audio'), target) <= int(attributes['BANDWIDTH'])
+
+
+def test_other_parsers_have_no_complaint(film, server):
+    found, summary = complaints(film[2]['streaming']['playlist_url'], '--ended')
+    assert found == []
+    assert summary['variants'] == 4 and len(summary['playlists']) == 5
+
+
+def test_ffmpeg_decodes_without_a_word(film, whole, server):
+    assert ffmpeg_says(film[2]['streaming']['playlist_url']) == ''
+    for url in whole.playlists:
+        assert ffmpeg_says(url) == ''
+
+
+def test_stored_playlists_play_from_a_plain_folder(film, whole, server):
+    folder = server.store / 'hls' / 'local' / film[2]['job_id']
+    found, _ = complaints(folder, '--ended')
+    assert found == []
+    assert ffmpeg_says(folder / 'master.m3u8') == ''
+    for name, playlist in whole.named().items():
+        stored = Media((folder / name / 'playlist.m3u8').read_text())
+        assert [s for s, _ in stored.segments] == [s for s, _ in playlist.segments] and stored.ended
+        assert all('/' not in uri and '?' not in uri for uri in stored.uris())
+
+
+def test_durations_add_up(film, whole):
+    for name, playlist in whole.named().items():
+        frame = AAC_FRAME if name == 'audio' else FRAME
+        assert playlist.duration == pytest.approx(film[1]['probe']['duration'], abs=frame + 1e-6), name
+    starts = {}
+    for name, playlist in whole.named().items():
+        at = 0.0
+        starts[name] = [at := at + seconds for seconds, _ in playlist.segments]
+    for i, ends in enumerate(zip(*starts.values())):
+        assert max(ends) - min(ends) <= FRAME + AAC_FRAME, f'segment {i} of all renditions ends at {ends}'
+
+
+def test_master_tells_what_is_there(film, whole):
+    sound = whole.master.sounds
+    assert len(sound) == 1 and sound[0]['TYPE'] == 'AUDIO' and sound[0]['DEFAULT'] == 'YES' and sound[0]['CHANNELS'] == '2'
+    assert sound[0]['NAME'] and sound[0]['AUTOSELECT'] == 'YES'
+    bandwidths = []
+    for attributes, uri in whole.master.variants:
+        name = name_of(uri).split('/')[0]
+        stream = ffprobe(whole.stream(name), '-show_streams')['streams'][0]
+        assert attributes['RESOLUTION'] == f'{stream["width"]}x{stream["height"]}'
+        assert min(stream['width'], stream['height']) == int(name[:-1])
+        profile = {'High': 100, 'Main': 77, 'Constrained Baseline': 66}[stream['profile']]
+        video, audio = attributes['CODECS'].split(',')
+        assert video.startswith(f'avc1.{profile:02X}') and video.endswith(f'{stream["level"]:02X}') and audio == 'mp4a.40.2'
+        assert float(attributes['FRAME-RATE']) == 25 and attributes['AUDIO'] == sound[0]['GROUP-ID']
+        target = whole.named()[name].target
+        peak = peak_bps(whole.sizes(name), target) + peak_bps(whole.sizes('audio'), target)
+        average = average_bps(whole.sizes(name)) + average_bps(whole.sizes('audio'))
+        for seconds, size in whole.sizes(name):
+            assert seconds < 0.5 * target or 8 * size / seconds <= int(attributes['BANDWIDTH'])
+        assert int(attributes['BANDWIDTH']) == pytest.approx(peak, rel=0.01)
+        assert int(attributes['AVERAGE-BANDWIDTH']) == pytest.approx(average, rel=0.01)
+        bandwidths.append(int(attributes['BANDWIDTH']))
+    assert bandwidths == sorted(bandwidths, reverse=True)
+
+
+def check_idr(presentation, name):
+    times = idr_times(presentation.stream(name))
+    origin, at = times[0], 0.0
+    for i, (seconds, _) in enumerate(presentation.named()[name].segments):
+        assert any(abs(t - origin - at) < 0.002 for t in times), f'{name}: segment {i} begins at {at} without an IDR'
+        own = idr_times(presentation.stream(name, i, 1))
+        assert len(own) >= 1
+        at += seconds
+    gaps = [b - a for a, b in zip(times, times[1:] + [origin + at])]
+    assert max(gaps) <= 2 + FRAME + 1e-6, f'{name}: {max(gaps)} s without an IDR'
+
+
+def test_idr_at_every_segment_and_every_two_seconds(whole):
+    for name in whole.rungs():
+        check_idr(whole, name)
+
+
+def test_pictures_and_sound_are_all_there(whole):
+    for name in whole.rungs():
+        packets = ffprobe(whole.stream(name), '-count_packets', '-show_entries', 'stream=nb_read_packets')['streams'][0]
+        assert int(packets['nb_read_packets']) == 750
+    sound = [p['pts'] for p in ffprobe(whole.stream('audio'), '-show_entries', 'packet=pts')['packets']]
+    assert sound == [1024 * i for i in range(len(sound))], 'the sound has no hole and no overlap'
+    assert len(sound) == round(whole.named()['audio'].duration / AAC_FRAME)
+
+
+def test_a_finished_stream_stays_as_it_was(film, server):
+    """The same signed URL gives the same lines; a fresh one has fresh signatures of the same objects."""
+    c, _, job, observer = film
+    observer.poll()
+    fresh = wait_for(lambda: (u := c.job(job['job_id'])['streaming']['playlist_url']) != observer.first.url and u, 'a fresh URL')
+    new, old = Presentation(fresh), observer
+    for (old_url, old_list), (new_url, new_list) in zip(old.latest.items(), new.playlists.items()):
+        assert name_of(old_url) == name_of(new_url) and old_url != new_url
+        assert [s for s, _ in old_list.segments] == [s for s, _ in new_list.segments]
+        for old_uri, new_uri in zip(old_list.uris(), new_list.uris()):
+            assert old_uri.split('?')[0] == new_uri.split('?')[0] and old_uri != new_uri
+    date = urllib.parse.parse_qs(urllib.parse.urlsplit(fresh).query)['X-Amz-Date']
+    for playlist in new.playlists.values():
+        for uri in playlist.uris():
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(uri).query)
+            assert query['X-Amz-Date'] == date, 'every line is signed at the time of the playlist'
+
+
+def test_playlists_need_their_signature(film, server):
+    url = film[2]['streaming']['playlist_url']
+    error_of(requests.get(url.split('?')[0]), 403)
+    error_of(requests.get(url[:-1] + ('0' if url[-1] != '0' else '1')), 403, 'SignatureDoesNotMatch')
+    error_of(requests.get(url.replace('X-Amz-Expires=', 'X-Amz-Expires=1')), 403)
+    error_of(requests.get(url.replace('master.m3u8', '720p/playlist.m3u8')), 403, 'SignatureDoesNotMatch')
+
+
+@pytest.mark.threads
+def test_transport_streams(client):
+    """Container ts: counters and timestamps run on over segments that come one after another."""
+    job = client.run_job(client.upload(media('moov-at-end.mp4'))['file_id'], container='ts', segment_seconds=2, rungs=['360p', '240p'])
+    p = Presentation(job['streaming']['playlist_url']).load()
+    assert all(name_of(uri).endswith('.ts') for m in p.playlists.values() for _, uri in m.segments)
+    for name in p.named():
+        counters = {}
+        data = p.stream(name)
+        assert len(data) % 188 == 0
+        for at in range(0, len(data), 188):
+            assert data[at] == 0x47
+            pid = (data[at + 1] & 0x1F) << 8 | data[at + 2]
+            if data[at + 3] & 0x10:
+                counter = data[at + 3] & 0x0F
+                assert counter == (counters.get(pid, counter - 1) + 1) % 16, f'{name}: continuity of PID {pid} at {at}'
+                counters[pid] = counter
+        for i in range(len(p.named()[name].segments)):
+            assert (p.stream(name, i, 1)[1] & 0x1F, p.stream(name, i, 1)[2]) == (0, 0), 'a segment begins with its PAT'
+        assert ffmpeg_says('-', data=data) == '', name
+    for name in p.rungs():
+        check_idr(p, name)
+    assert complaints(job['streaming']['playlist_url'], '--ended')[0] == []
+    assert ffmpeg_says(job['streaming']['playlist_url']) == ''
+
+
+def ladder_of(client, name, **params):
+    job = client.run_job(client.upload(media(name))['file_id'], **params)
+    url = job['streaming']['playlist_url']
+    assert complaints(url, '--ended')[0] == []
+    assert ffmpeg_says(url) == ''
+    return job, Presentation(url).load()
+
+
+def test_sound_alone(client):
+    job, p = ladder_of(client, 'sound.m4a')
+    assert list(p.named()) == ['audio']
+    (attributes, _), = p.master.variants
+    assert attributes['CODECS'] == 'mp4a.40.2' and 'RESOLUTION' not in attributes and not p.master.sounds
+    assert p.named()['audio'].duration == pytest.approx(12, abs=AAC_FRAME)
+
+
+def test_silent_film(client):
+    _, p = ladder_of(client, 'silent.mp4', rungs=['240p', '144p'])
+    assert list(p.named()) == ['240p', '144p'] and not p.master.sounds
+    assert all(a['CODECS'].startswith('avc1.') and ',' not in a['CODECS'] for a, _ in p.master.variants)
+
+
+def test_cover_art_is_no_film(client):
+    _, p = ladder_of(client, 'cover-art.mp3')
+    assert list(p.named()) == ['audio']
+
+
+def test_portrait(client):
+    """A rung is named by the shorter side."""
+    _, p = ladder_of(client, 'portrait.mp4', rungs=['720p', '240p'])
+    assert [a['RESOLUTION'] for a, _ in p.master.variants] == ['720x1280', '240x426']
+
+
+def test_rotated(client):
+    _, p = ladder_of(client, 'rotated-90.mp4', rungs=['240p'])
+    assert [a['RESOLUTION'] for a, _ in p.master.variants] == ['426x240']
+
+
+def test_surround_becomes_stereo(client):
+    _, p = ladder_of(client, 'surround.mp4', rungs=['240p', '144p'])
+    assert p.master.sounds[0]['CHANNELS'] == '2'
+    assert ffprobe(p.stream('audio'), '-show_streams')['streams'][0]['channels'] == 2
+
+
+def test_one_rung(client):
+    job, p = ladder_of(client, 'film-24.mp4', rungs=['360p'], segment_seconds=2)
+    assert p.rungs() == ['360p'] and job['params']['rungs'] == ['360p']
+    assert float(p.master.variants[0][0]['FRAME-RATE']) == 24
+
+
+def test_rungs_above_the_source_are_left_out(client):
+    _, p = ladder_of(client, 'silent.mp4', rungs=['1080p', '240p'])
+    assert p.rungs() == ['240p']
+
+
+@pytest.mark.threads
+def test_cancel_in_the_middle(client, server, sample, deleted):
+    job = client.start_job(client.upload(sample)['file_id'], rungs=['480p', '240p'])
+    path = f'/api/jobs/{job["job_id"]}'
+    url = client.follow(job['job_id'], lambda j: j['streaming']['playlist_url'])['streaming']['playlist_url']
+    with client.events(path + '/events') as stream:
+        answer = client.delete(path)
+        assert answer.status_code == 200 and answer.json()['status'] == 'canceled'
+        for event, _, data in stream:
+            if event == 'job' and data['status'] == 'canceled':
+                break
+    wait_for(lambda: not server.tasks(), 'the tasks of a canceled job end')
+    now = client.job(job['job_id'])
+    assert now['status'] == 'canceled' and now['finished_at'] and now['streaming']['playlist_url'] is None
+    error_of(client.post(path + '/retry'), 409)
+    assert client.delete(path).status_code == 204
+    error_of(client.get(path), 404)
+    error_of(requests.get(url), 404)
+    deleted.append(server.store / 'hls' / 'local' / job['job_id'])
+
+
+@pytest.fixture(scope='module')
+def deleted():
+    return []   # folders of deleted jobs: all have gone at last, see the end
+
+
+def test_delete_takes_the_objects(client, server, deleted):
+    file = client.upload(media('silent.mp4'))
+    job = client.run_job(file['file_id'], rungs=['144p'])
+    path = server.store / 'hls' / 'local' / job['job_id']
+    assert path.exists()
+    assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
+    error_of(client.get(f'/api/jobs/{job["job_id"]}'), 404)
+    assert job['job_id'] not in [j['job_id'] for j in client.jobs()]
+    deleted.append(path)
+    error_of(requests.get(job['streaming']['playlist_url']), 404)
+    source = list((server.store / 'uploads').rglob(f'{file["file_id"]}*'))
+    assert source and client.delete(f'/api/files/{file["file_id"]}').status_code == 204
+    assert not pathlib.Path(source[0]).exists()
+
+
+def test_a_file_in_use_stays(client, sample):
+    file = client.upload(sample)
+    job = client.start_job(file['file_id'], rungs=['240p'])
+    error_of(client.delete(f'/api/files/{file["file_id"]}'), 409, 'FILE_IN_USE')
+    client.delete(f'/api/jobs/{job["job_id"]}')
+    wait_for(lambda: client.delete(f'/api/files/{file["file_id"]}').status_code == 204, 'the file of a canceled job can go')
+
+
+def read_until(stream, test):
+    seen = []
+    for event in stream:
+        seen.append(event)
+        if test(*event):
+            return seen
+    raise AssertionError(f'the stream ended after {len(seen)} events')
+
+
+@pytest.mark.threads
+def test_events(client, sample):
+    """Every segment is told once and in order, progress never falls, and a reconnect gets what it missed."""
+    job = client.start_job(client.upload(sample)['file_id'], rungs=['360p', '240p'], segment_seconds=2)
+    path = f'/api/jobs/{job["job_id"]}/events'
+    all_of_mine = client.events('/api/events')
+    result = {}
+
+    def watch_all():
+        result['all'] = read_until(all_of_mine, lambda e, i, d: e == 'job' and d['job_id'] == job['job_id']
+                                   and d['status'] == 'completed')
+    thread = threading.Thread(target=watch_all)
+    thread.start()
+    with client.events(path) as stream:
+        first = read_until(stream, lambda e, i, d: e == 'segment' and d['index'] >= 1)
+    ids = [i for _, i, _ in first if i]
+    assert ids, 'events have ids'
+    client.follow(job['job_id'], lambda j: j['streaming']['segments_completed'] >= 5)
+    with client.events(path, last_id=ids[-1]) as stream:
+        rest = read_until(stream, lambda e, i, d: e == 'job' and d['status'] == 'completed')
+    thread.join()
+    watch = Watch()
+    for event, _, data in [*first, *rest]:
+        if event == 'job':
+            assert data['job_id'] == job['job_id']
+            watch.note(data)
+    # The browser resumes behind the last id it saw: what came after that without one is told again.
+    told = [d['index'] for e, _, d in first if e == 'segment']
+    later = [d['index'] for e, _, d in rest if e == 'segment']
+    total = watch.job['streaming']['segments_total']
+    assert told == list(range(told[0], told[-1] + 1)) and told[0] == 0
+    assert later == list(range(later[0], total)) and later[0] <= told[-1] + 1
+    assert all(d['segments_completed'] > d['index'] for e, _, d in [*first, *rest] if e == 'segment')
+    mine = [d for e, _, d in result['all'] if e == 'job' and d['job_id'] == job['job_id']]
+    assert len(mine) >= 3 and [d['status'] for d in mine][-1] == 'completed'
+    assert {'segment', 'job'} <= {e for e, _, _ in result['all']}
+
+
+def test_events_of_a_finished_job_tell_its_state(client, film):
+    with client.events(f'/api/jobs/{film[2]["job_id"]}/events') as stream:
+        event, event_id, data = next(e for e in stream if e[0] != ':')
+    assert event == 'job' and event_id and data['status'] == 'completed'
+
+
+def test_objects_carry_no_foreign_files(film, whole, server):
+    """What the playlists name is what lies in the store, and nothing else."""
+    folder = server.store / 'hls' / 'local' / film[2]['job_id']
+    there = {os.path.relpath(p, folder) for p in folder.rglob('*') if p.is_file()}
+    playlists = {f'{name}/playlist.m3u8' for name in whole.named()} | {'master.m3u8'}
+    assert there == set(whole.objects) | playlists
+
+
+def test_objects_of_deleted_jobs_go(deleted):
+    """The janitor's work, so within its round. Last in this file, for there are deletions before it to wait for."""
+    wait_for(lambda: not any(path.exists() for path in deleted), 'objects of deleted jobs are gone', seconds=60)
