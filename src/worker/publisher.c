@@ -13,6 +13,7 @@
 #include "hls/playlist.h"
 #include "job/keys.h"
 #include "job/presentation.h"
+#include "worker/leftovers.h"
 #include "os/thread.h"
 
 #define PENDING_MAX 1024 /* beyond it nudges are dropped: the janitor finds the job */
@@ -126,8 +127,10 @@ static int publish_visible(struct publisher *p, const char *job_id, struct err *
 	if (r < 0)
 		return r;
 	struct presentation view = { .segments = j.visible_segments, .ended = j.ended };
-	if (j.visible_segments > j.published_segments || j.ended)
+	if (j.visible_segments > j.published_segments || j.ended) {
 		r = publish_version(p, &j, &view, e);
+		leftovers_remove(p->opts.repo, p->opts.store, &j);
+	}
 	if (r == 0)
 		tell(p, &j);
 	job_release(&j);

@@ -12,6 +12,7 @@
 #include "job/keys.h"
 #include "job/plan.h"
 #include "worker/finish.h"
+#include "worker/leftovers.h"
 #include "worker/source.h"
 
 #define HEARTBEAT_MS 500
@@ -285,6 +286,7 @@ static bool settle_failure(const struct runner *r, const struct claim *c, struct
 	why->retriable = may_pass(why);
 	if (why->kind == ERR_LOST || (why->kind == ERR_CANCELED && !atomic_load(r->stopping))) {
 		event = "chunk_dropped"; /* the rows have moved on */
+		leftovers_remove(r->repo, r->output, &c->job);
 	} else if (blameless || atomic_load(r->stopping)) {
 		event = "chunk_released";
 		rc = repo_chunk_release(r->repo, c, &e);
@@ -294,7 +296,9 @@ static bool settle_failure(const struct runner *r, const struct claim *c, struct
 	}
 	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims),
 		 LOG_E(why));
-	if (rc < 0 && rc != -ERR_LOST && rc != -ERR_CANCELED)
+	if (rc == -ERR_LOST || rc == -ERR_CANCELED)
+		leftovers_remove(r->repo, r->output, &c->job);
+	else if (rc < 0)
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
 	tell_job(r, &c->job);
 	return !blameless;
@@ -308,10 +312,8 @@ static bool settle(struct run *run, int outcome, const struct task_result *resul
 		return settle_failure(run->r, c, run->verdict.kind ? &run->verdict : why);
 	struct err e = { 0 };
 	int r = repo_chunk_done(run->r->repo, c, result->ladder.next_segment, &e);
-	if (r < 0) {
-		log_warn("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
-		return true;
-	}
+	if (r < 0)
+		return settle_failure(run->r, c, &e);
 	log_info("chunk_done", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index),
 		 LOG_I("attempt", c->chunk.claims), LOG_I("segments", run->committed), LOG_I("ms", usage->wall_ms),
 		 LOG_I("cpu_ms", usage->cpu_ms), LOG_I("max_rss_kb", usage->max_rss_kb),
