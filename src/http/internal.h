@@ -150,7 +150,7 @@ void conn_on_connection(void *cls, struct MHD_Connection *mhd, void **socket_ctx
 /* What is waited for from now on, and for how long. */
 void conn_wait(struct http_request *req, enum conn_wait wait, uint32_t timeout_ms);
 
-/* job.c: work on the pool while the connection is suspended. */
+/* work.c: work on the pool while the connection is suspended. */
 typedef void (*work_fn)(void *req);
 /* Suspends the connection and runs fn(req) on the pool, which must end with work_end: true, libmicrohttpd calls again
  * then. False when the server is stopping: the answer (503) is set, phase RESPOND, and the caller goes on with it. */

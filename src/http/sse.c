@@ -21,6 +21,7 @@ struct sse_stream {
 	atomic_uint refs;
 	void (*on_close)(void *ctx);
 	void *on_close_ctx;
+	size_t queue_max;
 
 	pthread_mutex_t lock;
 	/* protected by lock */
@@ -132,7 +133,8 @@ int http_respond_events(struct http_request *req, const struct sse_opts *opts, s
 	st->last_ms = clock_mono_ms();
 	atomic_store(&st->refs, 1);
 	(void)pthread_mutex_init(&st->lock, NULL);
-	buf_init(&st->queue, opts->queue_bytes ? opts->queue_bytes : QUEUE_BYTES);
+	st->queue_max = opts->queue_bytes ? opts->queue_bytes : QUEUE_BYTES;
+	buf_init(&st->queue, st->queue_max);
 	(void)buf_printf(&st->queue, "retry: %u\n\n", opts->retry_ms ? opts->retry_ms : RETRY_MS);
 	int r = enlist(req->server, st, e);
 	if (r < 0) {
@@ -185,7 +187,7 @@ static void put_data(struct buf *b, const char *data)
 int sse_send(struct sse_stream *st, const char *id, const char *event, const char *data)
 {
 	_cleanup_buf_ struct buf b;
-	buf_init(&b, st->queue.max); /* never changes */
+	buf_init(&b, st->queue_max);
 	if (id)
 		put_line(&b, "id", id);
 	if (event)
