@@ -1,8 +1,6 @@
 /* Authentication as configured: which tokens count. The front process; pool threads. */
 #include "http/auth.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -54,13 +52,6 @@ int auth_check_listen(const struct http_auth *auth, const struct listen_address 
 	return check_listen(!auth->configured && !auth->insecure, a, e);
 }
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void init_curl(void)
-{
-	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static char *copy(const char *s)
 {
 	return s ? mr_strdup(s) : NULL;
@@ -79,8 +70,6 @@ int http_auth_new(const struct http_auth_opts *o, struct http_auth **ret, struct
 	a->session_ms = o->session_ms ? o->session_ms : SESSION_MS;
 	if (o->hs256_secret)
 		a->secret = jwt_keys_from_secret(o->hs256_secret, strlen(o->hs256_secret));
-	if (o->jwks_url)
-		(void)pthread_once(&curl_once, init_curl);
 	if (o->jwks_url || o->jwks_file)
 		a->jwks = jwks_new(o->jwks_url, o->jwks_file,
 				   o->jwks_unknown_kid_ms ? o->jwks_unknown_kid_ms : UNKNOWN_KID_MS);

@@ -1,7 +1,6 @@
 /* A JWKS, cached. The front process. */
 #include "http/jwks.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/fetch.h"
 #include "os/fd.h"
 
 #define JWKS_MAX_BYTES (256u << 10)
@@ -38,29 +38,13 @@ struct jwks {
 
 /* ---- reading ---- */
 
-static size_t on_bytes(char *data, size_t size, size_t count, void *cls)
-{
-	return buf_append(cls, data, size * count) ? size * count : 0;
-}
-
 static int fetch_url(const char *url, struct jwt_keys **ret, struct err *e)
 {
 	_cleanup_buf_ struct buf body;
 	buf_init(&body, JWKS_MAX_BYTES);
-	CURL *c = curl_easy_init();
-	if (!c)
-		return err_set(e, ERR_UNAVAILABLE, "libcurl");
-	(void)curl_easy_setopt(c, CURLOPT_URL, url);
-	(void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	(void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	(void)curl_easy_setopt(c, CURLOPT_TIMEOUT, FETCH_TIMEOUT_S);
-	(void)curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
-	(void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
-	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, &body);
-	CURLcode rc = curl_easy_perform(c);
-	curl_easy_cleanup(c);
-	if (rc != CURLE_OK)
-		return err_set(e, ERR_UNAVAILABLE, "fetch %s: %s", url, curl_easy_strerror(rc));
+	int r = net_fetch(url, FETCH_TIMEOUT_S, &body, e);
+	if (r < 0)
+		return r;
 	return jwt_keys_from_jwks(body.data ? body.data : "", body.len, ret, e);
 }
 
