@@ -8,17 +8,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "bus/bus.h"
+#include "cmd/backends.h"
 #include "cmd/bar.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "cmd/options.h"
-#include "db/db.h"
 #include "job/plan.h"
-#include "job/repo.h"
-#include "store/store.h"
 #include "worker/worker.h"
 
 #define REFRESH_MS 100
@@ -38,10 +34,7 @@ struct one_shot {
 	struct ladder_params params;
 	uint64_t threads;
 	char *task_path;
-	struct db *db;
-	struct repo *repo;
-	struct store *store;
-	struct bus *bus;
+	struct backends on;
 	struct worker *worker;
 	char job_id[UUID_SIZE];
 };
@@ -56,16 +49,14 @@ static void on_signal(int number)
 
 static int read_options(struct one_shot *o, struct err *e)
 {
-	enum log_level level;
 	uint64_t seconds;
 	ladder_params_default(&o->params);
 	o->threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	const char *container = options_get(&o->options, "container"), *rungs = options_get(&o->options, "rungs");
 	if (o->options.argument_count != 2)
 		return err_set(e, ERR_INVALID, "expected FILE and DIR (see --help)");
-	if (!log_level_parse(options_get(&o->options, "log-level"), &level))
-		return err_set(e, ERR_INVALID, "--log-level: expected debug, info, warn or error");
-	log_setup(level, false);
+	if (setup_log(&o->options, false, e) < 0)
+		return -ERR_INVALID;
 	if (strcmp(container, "ts") != 0 && strcmp(container, "fmp4") != 0)
 		return err_set(e, ERR_INVALID, "--container: expected fmp4 or ts");
 	o->params.container = strcmp(container, "ts") == 0 ? CONTAINER_TS : CONTAINER_FMP4;
@@ -83,17 +74,11 @@ static int start(struct one_shot *o, struct err *e)
 {
 	int r = locate_task(options_get(&o->options, "task"), &o->task_path, e);
 	if (r == 0)
-		r = store_open_local(&(struct store_local_opts){ .root = o->options.arguments[1] }, &o->store, e);
+		r = backends_open(&o->on, "sqlite::memory:", o->options.arguments[1], e);
 	if (r == 0)
-		r = db_open(&(struct db_opts){ .url = "sqlite::memory:" }, &o->db, e);
-	if (r == 0)
-		r = repo_open(o->db, &o->repo, e);
-	if (r == 0)
-		r = bus_open_local(&o->bus, e);
-	if (r == 0)
-		r = worker_start(&(struct worker_opts){ .repo = o->repo,
-							 .output = o->store,
-							 .bus = o->bus,
+		r = worker_start(&(struct worker_opts){ .repo = o->on.repo,
+							 .output = o->on.store,
+							 .bus = o->on.bus,
 							 .task_path = o->task_path,
 							 .threads = (uint32_t)o->threads },
 				 &o->worker, e);
@@ -104,7 +89,7 @@ static int start(struct one_shot *o, struct err *e)
 static int check_folder(struct one_shot *o, struct err *e)
 {
 	struct store_info info;
-	int r = store_stat(o->store, "master.m3u8", &info, NULL);
+	int r = store_stat(o->on.store, "master.m3u8", &info, NULL);
 	if (r == 0)
 		return err_set(e, ERR_CONFLICT, "%s already holds a master.m3u8: choose an empty folder",
 			       o->options.arguments[1]);
@@ -136,12 +121,12 @@ static int create_job(struct one_shot *o, struct err *e)
 	bool existing;
 	uuid7_new(n.id);
 	memcpy(o->job_id, n.id, UUID_SIZE);
-	r = repo_job_create(o->repo, &n, &j, &existing, e);
+	r = repo_job_create(o->on.repo, &n, &j, &existing, e);
 	ladder_plan_release(&plan);
 	if (r < 0)
 		return r;
 	job_release(&j);
-	bus_publish(o->bus, &(struct bus_event){ .topic = BUS_WORK });
+	bus_publish(o->on.bus, &(struct bus_event){ .topic = BUS_WORK });
 	return 0;
 }
 
@@ -152,7 +137,7 @@ static int watch(struct one_shot *o, struct err *e)
 	bar_init(&bar, stderr, options_flag(&o->options, "quiet"));
 	for (;;) {
 		struct job j;
-		int r = repo_job_get(o->repo, NULL, o->job_id, &j, e);
+		int r = repo_job_get(o->on.repo, NULL, o->job_id, &j, e);
 		if (r < 0)
 			return r;
 		bar_show(&bar, j.percent, j.speed, j.eta_seconds);
@@ -176,14 +161,7 @@ static int watch(struct one_shot *o, struct err *e)
 static void stop(struct one_shot *o)
 {
 	worker_stop(o->worker);
-	if (o->bus)
-		bus_close(o->bus);
-	if (o->repo)
-		repo_close(o->repo);
-	if (o->db)
-		db_close(o->db);
-	if (o->store)
-		store_close(o->store);
+	backends_close(&o->on);
 	free(o->task_path);
 	options_release(&o->options);
 }

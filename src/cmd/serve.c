@@ -13,17 +13,14 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "bus/bus.h"
+#include "cmd/backends.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "cmd/options.h"
-#include "db/db.h"
 #include "http/auth.h"
 #include "http/server.h"
-#include "job/repo.h"
 #include "os/fd.h"
 #include "os/pool.h"
-#include "store/store.h"
 #include "worker/worker.h"
 
 #define POOL_BACKLOG 4096
@@ -59,10 +56,7 @@ static const struct option_def defs[] = {
 struct server {
 	struct options options;
 	char *task_path;
-	struct db *db;
-	struct repo *repo;
-	struct store *store;
-	struct bus *bus;
+	struct backends on;
 	struct worker *worker;
 	struct pool *pool;
 	struct http_auth *auth;
@@ -72,15 +66,6 @@ struct server {
 	char *session_key_hex;
 	uint8_t session_key[SESSION_KEY_BYTES];
 };
-
-static int setup_log(const struct options *o, struct err *e)
-{
-	enum log_level level;
-	if (!log_level_parse(options_get(o, "log-level"), &level))
-		return err_set(e, ERR_INVALID, "--log-level: expected debug, info, warn or error");
-	log_setup(level, options_flag(o, "log-json"));
-	return 0;
-}
 
 static struct http_auth_opts auth_opts(const struct server *s)
 {
@@ -101,15 +86,7 @@ static int open_storage(struct server *s, struct err *e)
 	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/millrace.db", data);
 	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
 	int r = dir_make(data, 0700, e);
-	if (r == 0)
-		r = db_open(&(struct db_opts){ .url = url }, &s->db, e);
-	if (r == 0)
-		r = repo_open(s->db, &s->repo, e);
-	if (r == 0)
-		r = store_open_local(&(struct store_local_opts){ .root = root }, &s->store, e);
-	if (r == 0)
-		r = bus_open_local(&s->bus, e);
-	return r;
+	return r < 0 ? r : backends_open(&s->on, url, root, e);
 }
 
 static int load_keys(struct server *s, struct err *e)
@@ -118,13 +95,13 @@ static int load_keys(struct server *s, struct err *e)
 	char hex[2 * SESSION_KEY_BYTES + 1];
 	random_bytes(fresh, sizeof(fresh));
 	hex_encode(fresh, sizeof(fresh), hex);
-	int r = repo_setting_init(s->repo, "session_key", hex, &s->session_key_hex, e);
+	int r = repo_setting_init(s->on.repo, "session_key", hex, &s->session_key_hex, e);
 	if (r == 0 &&
 	    !hex_decode(s->session_key_hex, strlen(s->session_key_hex), s->session_key, sizeof(s->session_key)))
 		r = err_set(e, ERR_INTERNAL, "the stored session key cannot be read");
 	const struct option_values *keys = options_all(&s->options, "access-key");
 	if (r == 0)
-		r = signer_new(s->repo, (const char *const *)keys->v, keys->count, &s->signer, e);
+		r = signer_new(s->on.repo, (const char *const *)keys->v, keys->count, &s->signer, e);
 	return r;
 }
 
@@ -135,10 +112,10 @@ static int start_worker(struct server *s, struct err *e)
 	if (r == 0)
 		r = locate_task(options_get(&s->options, "task"), &s->task_path, e);
 	if (r == 0)
-		r = worker_start(&(struct worker_opts){ .repo = s->repo,
-							 .input = s->store,
-							 .output = s->store,
-							 .bus = s->bus,
+		r = worker_start(&(struct worker_opts){ .repo = s->on.repo,
+							 .input = s->on.store,
+							 .output = s->on.store,
+							 .bus = s->on.bus,
 							 .task_path = s->task_path,
 							 .threads = (uint32_t)threads,
 							 .janitor = true },
@@ -160,10 +137,10 @@ static int start_http(struct server *s, struct err *e)
 	if (r == 0)
 		r = pool_new("io", io_threads, POOL_BACKLOG, &s->pool, e);
 	if (r == 0)
-		r = api_new(&(struct api_opts){ .repo = s->repo,
-						 .store = s->store,
+		r = api_new(&(struct api_opts){ .repo = s->on.repo,
+						 .store = s->on.store,
 						 .worker = s->worker,
-						 .bus = s->bus,
+						 .bus = s->on.bus,
 						 .auth = s->auth,
 						 .signer = s->signer },
 			    &s->api, e);
@@ -198,14 +175,7 @@ static void stop(struct server *s)
 	api_free(s->api);
 	http_auth_free(s->auth);
 	signer_free(s->signer);
-	if (s->bus)
-		bus_close(s->bus);
-	if (s->store)
-		store_close(s->store);
-	if (s->repo)
-		repo_close(s->repo);
-	if (s->db)
-		db_close(s->db);
+	backends_close(&s->on);
 	free(s->session_key_hex);
 	free(s->task_path);
 	options_release(&s->options);
@@ -214,7 +184,7 @@ static void stop(struct server *s)
 static int start(struct server *s, struct err *e)
 {
 	struct http_auth_opts auth = auth_opts(s);
-	int r = setup_log(&s->options, e);
+	int r = setup_log(&s->options, options_flag(&s->options, "log-json"), e);
 	if (r == 0 && auth.jwks_file && access(auth.jwks_file, R_OK) < 0)
 		r = err_set(e, ERR_INVALID, "--jwks-file: %s cannot be read", auth.jwks_file);
 	if (r == 0)
