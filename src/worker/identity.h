@@ -1,5 +1,6 @@
 /* Who holds a claim: "{host}:{boot}:{pid}:{start time}", so that another process of the same machine can tell that its
- * holder is gone without waiting for the lease. Host and boot are hashed ids, pid and start time the kernel's. */
+ * holder is gone without waiting for the lease. The host is a digest of its name and its process ids' name space; the rest is the
+ * kernel's. */
 #pragma once
 
 #include <stdbool.h>
