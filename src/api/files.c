@@ -48,11 +48,15 @@ static int remove_file(struct api *a, const char *user_id, const char *id, struc
 	return r < 0 ? r : repo_object_gone(a->o.repo, key, e);
 }
 
-/* Removes what an upload that failed has left. What cannot be removed now is the janitor's. */
+/* Removes what an upload that failed has left. What cannot be removed now is the janitor's. Where its row was deleted while it
+ * arrived, nobody else knows of the object any more. */
 static void discard(struct upload *u)
 {
 	struct err e = { 0 };
-	if (remove_file(u->api, NULL, u->file.id, &e) < 0)
+	int r = remove_file(u->api, NULL, u->file.id, &e);
+	if (r == -ERR_NOT_FOUND)
+		r = store_delete(u->api->o.store, u->file.key, &e);
+	if (r < 0)
 		log_warn("upload_discard_failed", LOG_S("file", u->file.id), LOG_E(&e));
 	upload_free(u);
 }
