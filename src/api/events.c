@@ -26,6 +26,7 @@
 #define LOOK_MAX_MS 2000 /* without a hint */
 #define STREAMS_MAX 4096
 #define SNAPSHOT_JOBS 100 /* a user's stream begins with at most this many open jobs */
+#define LOOK_MAX_BYTES 32768 /* sent by one look: half of what a stream's queue holds */
 
 struct known_job {
 	char id[UUID_SIZE];
@@ -40,6 +41,8 @@ struct stream {
 	char *base_url, *host;
 	/* the hub's thread alone */
 	int64_t revision;
+	int64_t snapshot_until; /* up to this revision ended jobs are passed over: the stream begins with those being made */
+	size_t budget;		/* bytes that this look may still send */
 	struct known_job *known; /* jobs that are being made, and what was told of them */
 	size_t known_count;
 	int64_t next_look_mono_ms;
@@ -107,92 +110,122 @@ static void forget(struct stream *s, struct known_job *k)
 	*k = s->known[--s->known_count];
 }
 
-static void send_segments(struct stream *s, const struct job *j, const char *id, uint32_t from)
+/* False when no more goes now: the stream is closed, or the rest is for the next look. */
+static bool send_event(struct stream *s, const char *id, const char *event, const char *data)
 {
-	char data[160];
-	for (uint32_t i = from; i < j->published_segments; i++) {
-		(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"index\":%u,\"segments_completed\":%u}", j->id,
-			       i, i + 1);
-		if (sse_send(s->sse, id, "segment", data) < 0)
-			return;
-	}
+	size_t n = strlen(data) + 64;
+	if (!s->budget)
+		return false;
+	s->budget -= n < s->budget ? n : s->budget;
+	return sse_send(s->sse, id, event, data) == 0;
 }
 
-/* One changed job: its segments since the last time, then itself. */
-static void send_job(struct events *ev, struct stream *s, const struct job *j)
+/* On a job's own stream a segment's id says that all up to it were told, so that a client that was away for long gets on. */
+static bool send_segments(struct stream *s, const struct job *j, struct known_job *k)
+{
+	char data[160], id[64];
+	for (; k->published < j->published_segments; k->published++) {
+		uint32_t i = k->published;
+		(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"index\":%u,\"segments_completed\":%u}",
+			       j->id, i, i + 1);
+		(void)snprintf(id, sizeof(id), "%" PRId64 ".%u", s->revision, i + 1);
+		if (!send_event(s, s->job_id[0] ? id : NULL, "segment", data))
+			return false;
+	}
+	return true;
+}
+
+/* One changed job: its segments since the last time, then itself. False: not all of it was sent. */
+static bool send_job(struct events *ev, struct stream *s, const struct job *j)
 {
 	char id[64];
 	struct known_job *k = know(s, j->id);
-	uint32_t from = k->published == UINT32_MAX ? j->published_segments : k->published;
+	if (k->published == UINT32_MAX)
+		k->published = j->published_segments;
+	if (!send_segments(s, j, k))
+		return false;
 	if (s->job_id[0])
 		(void)snprintf(id, sizeof(id), "%" PRId64 ".%u", j->revision, j->published_segments);
 	else
 		(void)snprintf(id, sizeof(id), "%" PRId64, j->revision);
-	send_segments(s, j, NULL, from);
-	k->published = j->published_segments;
-	if (job_status_is_final(j->status) && !s->job_id[0])
-		forget(s, k);
 	json_t *o = job_json(ev->api, j, s->base_url, s->host);
 	_cleanup_free_ char *text = json_dumps(o, JSON_ANSWER);
 	json_decref(o);
-	if (text && sse_send(s->sse, id, "job", text) < 0)
-		return; /* closed; the sweep removes it */
-	s->revision = j->revision > s->revision ? j->revision : s->revision;
+	if (text && !send_event(s, id, "job", text))
+		return false;
+	if (job_status_is_final(j->status) && !s->job_id[0])
+		forget(s, k);
+	s->revision = j->revision;
+	return true;
 }
 
 struct look {
 	struct events *ev;
 	struct stream *s;
+	bool more; /* not everything was sent */
 };
 
 static void on_changed_job(void *ctx, const struct job *j)
 {
 	struct look *l = ctx;
-	send_job(l->ev, l->s, j);
+	if (l->more)
+		return;
+	if (j->revision <= l->s->snapshot_until && job_status_is_final(j->status))
+		l->s->revision = j->revision;
+	else
+		l->more = !send_job(l->ev, l->s, j);
 }
 
-static void look(struct events *ev, struct stream *s)
+/* True if there is more to send than was sent. */
+static bool look(struct events *ev, struct stream *s)
 {
 	struct err e = { 0 };
+	struct look l = { .ev = ev, .s = s };
+	s->budget = LOOK_MAX_BYTES;
 	if (s->job_id[0]) {
 		struct job j;
 		int r = repo_job_get(ev->api->o.repo, s->user, s->job_id, &j, &e);
-		if (r == -ERR_NOT_FOUND) {
+		if (r == -ERR_NOT_FOUND)
 			sse_close(s->sse); /* deleted */
-			return;
-		}
-		if (r == 0 && j.revision > s->revision)
-			send_job(ev, s, &j);
-		if (r == 0)
-			job_release(&j);
+		if (r < 0)
+			return false;
+		if (j.revision > s->revision)
+			l.more = !send_job(ev, s, &j);
+		job_release(&j);
 	} else {
-		struct look l = { .ev = ev, .s = s };
 		struct job_filter f = { .user_id = s->user, .after_revision = s->revision > 0 ? s->revision : 1 };
-		char cursor[64];
+		char cursor[64] = "";
 		if (repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, on_changed_job, &l, cursor, &e) < 0)
 			log_warn("events_failed", LOG_E(&e));
+		l.more = l.more || cursor[0];
 	}
+	return l.more;
 }
 
-/* Takes one stream that is due out of the list, or removes one that is closed; sleeps while there is none. NULL: stop.
- */
+/* Takes the stream that is due for longest out of the list, be it to look or because it is closed; sleeps while there is
+ * none. NULL: stop. */
 static struct stream *next_stream(struct events *ev)
 {
 	(void)pthread_mutex_lock(&ev->lock);
 	while (!ev->stopping) {
-		int64_t now = clock_mono_ms(), due = now + LOOK_MAX_MS;
+		int64_t due = clock_mono_ms() + LOOK_MAX_MS;
+		struct stream **first = NULL;
 		for (struct stream **p = &ev->streams; *p; p = &(*p)->next) {
 			struct stream *s = *p;
-			bool closed = __atomic_load_n(&s->closed, __ATOMIC_ACQUIRE);
-			int64_t at = s->dirty ? s->next_look_mono_ms : s->next_look_mono_ms + LOOK_MAX_MS - LOOK_MIN_MS;
-			if (closed || at <= now) {
-				*p = s->next;
-				s->dirty = false;
-				s->seen_hints = ev->hints_given;
-				(void)pthread_mutex_unlock(&ev->lock);
-				return s;
+			bool soon = s->dirty || __atomic_load_n(&s->closed, __ATOMIC_ACQUIRE);
+			int64_t at = s->next_look_mono_ms + (soon ? 0 : LOOK_MAX_MS - LOOK_MIN_MS);
+			if (at < due) {
+				due = at;
+				first = p;
 			}
-			due = at < due ? at : due;
+		}
+		if (first && due <= clock_mono_ms()) {
+			struct stream *s = *first;
+			*first = s->next;
+			s->dirty = false;
+			s->seen_hints = ev->hints_given;
+			(void)pthread_mutex_unlock(&ev->lock);
+			return s;
 		}
 		(void)cond_wait_until(&ev->wake, &ev->lock, due);
 	}
@@ -200,11 +233,13 @@ static struct stream *next_stream(struct events *ev)
 	return NULL;
 }
 
-static void put_back(struct events *ev, struct stream *s)
+/* `more`: there is something to send already. */
+static void put_back(struct events *ev, struct stream *s, bool more)
 {
 	s->next_look_mono_ms = clock_mono_ms() + LOOK_MIN_MS;
 	(void)pthread_mutex_lock(&ev->lock);
-	s->dirty = s->seen_hints != ev->hints_given; /* a hint came while it was out: it may have been meant */
+	/* A hint that came while it was out may have been meant. */
+	s->dirty = more || s->seen_hints != ev->hints_given;
 	s->next = ev->streams;
 	ev->streams = s;
 	(void)pthread_mutex_unlock(&ev->lock);
@@ -216,8 +251,7 @@ static void *hub_main(void *arg)
 	struct stream *s;
 	while ((s = next_stream(ev))) {
 		if (!__atomic_load_n(&s->closed, __ATOMIC_ACQUIRE)) {
-			look(ev, s);
-			put_back(ev, s);
+			put_back(ev, s, look(ev, s));
 			continue;
 		}
 		stream_free(s);
@@ -275,13 +309,18 @@ static bool parse_last_id(const char *text, int64_t *revision, uint32_t *publish
 	return (n == 1 || n == 2) && *revision >= 0;
 }
 
+/* Revisions; 0: none. */
+struct snapshot {
+	int64_t oldest_open, newest;
+};
+
 static void snapshot_job(void *ctx, const struct job *j)
 {
-	struct look *l = ctx;
-	if (!job_status_is_final(j->status))
-		send_job(l->ev, l->s, j);
-	else if (j->revision > l->s->revision)
-		l->s->revision = j->revision;
+	struct snapshot *n = ctx;
+	if (!job_status_is_final(j->status) && (!n->oldest_open || j->revision < n->oldest_open))
+		n->oldest_open = j->revision;
+	if (j->revision > n->newest)
+		n->newest = j->revision;
 }
 
 /* Where the stream begins: behind Last-Event-ID, or with how things are now. */
@@ -290,21 +329,18 @@ static int begin(struct events *ev, struct stream *s, const struct job *job, con
 	int64_t revision = 0;
 	uint32_t published = UINT32_MAX;
 	bool resumed = parse_last_id(last_id, &revision, &published);
-	if (job) {
+	s->revision = resumed ? revision : 0;
+	if (job)
 		know(s, job->id)->published = resumed ? published : job->published_segments;
-		s->revision = resumed ? revision : 0;
-		if (job->revision > s->revision)
-			send_job(ev, s, job);
+	if (job || resumed)
 		return 0;
-	}
-	if (resumed) {
-		s->revision = revision;
-		return 0;
-	}
-	struct look l = { .ev = ev, .s = s };
+	struct snapshot now = { 0 };
 	struct job_filter f = { .user_id = s->user };
 	char cursor[64];
-	return repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, snapshot_job, &l, cursor, e);
+	int r = repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, snapshot_job, &now, cursor, e);
+	s->snapshot_until = now.newest;
+	s->revision = now.oldest_open ? now.oldest_open - 1 : now.newest;
+	return r;
 }
 
 static int open_stream(struct api *a, struct http_request *req, const struct job *job, struct err *e)
@@ -336,7 +372,7 @@ static int open_stream(struct api *a, struct http_request *req, const struct job
 	r = begin(ev, s, job, sse_last_event_id(req), e);
 	if (r < 0)
 		sse_close(s->sse);
-	put_back(ev, s);
+	put_back(ev, s, r == 0 && look(ev, s));
 	(void)pthread_cond_signal(&ev->wake);
 	return r;
 }
