@@ -9,13 +9,14 @@
 #define CACHE_OBJECT "private, max-age=86400, immutable"
 #define CACHE_REVALIDATE "private, no-cache"
 
-static int reachable_key(struct api *a, struct http_request *req, const char **ret, struct err *e)
+static int reachable_key(struct api *a, struct http_request *req, bool replace, const char **ret, struct err *e)
 {
+	const char *id = http_request_signature(req)->access_key_id;
 	const char *key = http_request_param(req, "key");
 	int r = store_key_check(key, e);
 	if (r < 0)
 		return r;
-	if (!signer_may_reach(a->o.signer, http_request_signature(req)->access_key_id, key))
+	if (!(replace ? signer_may_replace : signer_may_reach)(a->o.signer, id, key))
 		return err_set_code(e, ERR_DENIED, "AccessDenied", "this key does not reach the object");
 	*ret = key;
 	return 0;
@@ -27,7 +28,7 @@ int media_get(void *ctx, struct http_request *req, struct err *e)
 	const char *key;
 	struct store_reader *reader;
 	struct store_info info;
-	int r = reachable_key(a, req, &key, e);
+	int r = reachable_key(a, req, false, &key, e);
 	if (r == 0)
 		r = store_reader_open(a->o.store, key, &reader, &info, e);
 	if (r < 0)
@@ -46,7 +47,7 @@ static int put_begin(void *ctx, struct http_request *req, const struct http_uplo
 	struct api *a = ctx;
 	const char *key;
 	struct store_put *put;
-	int r = reachable_key(a, req, &key, e);
+	int r = reachable_key(a, req, true, &key, e);
 	if (r == 0)
 		r = store_put_begin(a->o.store, key, up->content_type, &put, e);
 	if (r == 0)

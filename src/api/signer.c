@@ -22,12 +22,13 @@ struct signer {
 static int parse_key(const char *text, struct access_key *ret, struct err *e)
 {
 	const char *colon = strchr(text, ':');
-	if (!colon || colon == text || !colon[1] || colon[1] == ':')
-		return err_set(e, ERR_INVALID, "access key \"%.20s…\": expected ID:SECRET or ID:SECRET:USER", text);
-	const char *user = strchr(colon + 1, ':');
+	const char *user = colon ? strchr(colon + 1, ':') : NULL;
+	/* The text is not repeated: it may be a secret. An empty USER is a variable that was not set, and must not mean everybody. */
+	if (!colon || colon == text || !colon[1] || colon[1] == ':' || (user && !user[1]))
+		return err_set(e, ERR_INVALID, "access key: expected ID:SECRET or ID:SECRET:USER");
 	ret->id = mr_strndup(text, (size_t)(colon - text));
 	ret->secret = user ? mr_strndup(colon + 1, (size_t)(user - colon - 1)) : mr_strdup(colon + 1);
-	ret->user_folder = user && user[1] ? key_user(user + 1) : NULL;
+	ret->user_folder = user ? key_user(user + 1) : NULL;
 	return 0;
 }
 
@@ -45,13 +46,32 @@ static int own_key(struct repo *repo, struct access_key *ret, struct err *e)
 	return r < 0 ? r : parse_key(stored, ret, e);
 }
 
+static const struct access_key *find(const struct signer *s, const char *id)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->keys[i].id, id) == 0)
+			return &s->keys[i];
+	return NULL;
+}
+
+static int add_key(struct signer *s, const char *text, struct err *e)
+{
+	struct access_key *k = &s->keys[s->count];
+	int r = parse_key(text, k, e);
+	if (r < 0)
+		return r;
+	bool taken = find(s, k->id);
+	s->count++;
+	return taken ? err_set(e, ERR_INVALID, "access key \"%.64s\" is given twice", k->id) : 0;
+}
+
 int signer_new(struct repo *repo, const char *const *access_keys, size_t count, struct signer **ret, struct err *e)
 {
 	struct signer *s = mr_calloc(1, sizeof(*s));
 	s->keys = mr_calloc(count + 1, sizeof(*s->keys));
 	int r = own_key(repo, &s->keys[s->count++], e);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		r = parse_key(access_keys[i], &s->keys[s->count++], e);
+		r = add_key(s, access_keys[i], e);
 	if (r < 0) {
 		signer_free(s);
 		return r;
@@ -71,14 +91,6 @@ void signer_free(struct signer *s)
 	}
 	free(s->keys);
 	free(s);
-}
-
-static const struct access_key *find(const struct signer *s, const char *id)
-{
-	for (size_t i = 0; i < s->count; i++)
-		if (strcmp(s->keys[i].id, id) == 0)
-			return &s->keys[i];
-	return NULL;
 }
 
 static struct sigv4_key sigv4_key_of(const struct access_key *k)
@@ -115,4 +127,10 @@ bool signer_may_reach(const struct signer *s, const char *access_key_id, const c
 	const char *user = strchr(object_key, '/');
 	size_t n = strlen(k->user_folder);
 	return user && strncmp(user + 1, k->user_folder, n) == 0 && user[1 + n] == '/';
+}
+
+bool signer_may_replace(const struct signer *s, const char *access_key_id, const char *object_key)
+{
+	const struct access_key *k = find(s, access_key_id);
+	return k && signer_may_reach(s, access_key_id, object_key) && (!k->user_folder || strncmp(object_key, "uploads/", 8) == 0);
 }

@@ -29,3 +29,5 @@ int signer_presign(const struct signer *s, const char *method, const char *host,
 bool signer_lookup(void *ctx, const char *access_key_id, struct sigv4_key *ret_key);
 /* True if a request signed with this key may reach the object. */
 bool signer_may_reach(const struct signer *s, const char *access_key_id, const char *object_key);
+/* True if it may put it, too: what jobs made is not a user's to replace, because rows vouch for it. */
+bool signer_may_replace(const struct signer *s, const char *access_key_id, const char *object_key);
