@@ -1,6 +1,5 @@
 /* Fuzz entry: request targets and the router behind them. What comes out must hold what the store and the handlers rely
- * on: no "." or
- * ".." segment, no control characters, valid UTF-8. */
+ * on: no "." or ".." segment, no control characters, valid UTF-8. */
 #include "fuzz.h"
 
 #include <assert.h>
