@@ -29,7 +29,7 @@ struct audio_pipe {
 	int64_t next_out; /* the output sample that it gives next */
 	int64_t delivered; /* the output sample that the sink gets next */
 	int64_t expected; /* where the next frame begins if it follows on, at in_rate */
-	bool counting;	  /* `expected` is set */
+	int counted;	  /* frames since the last jump, up to 2; 0: `expected` isn't set */
 	int64_t end_ticks;
 	float *out[2];
 	int out_capacity;
@@ -222,30 +222,34 @@ static int set_kind(struct audio_pipe *p, const AVFrame *f, struct err *e)
 	int64_t periods = floor_div(p->delivered - WARM_UP_SAMPLES, p->o.rate / common);
 	p->next_in = periods * (p->in_rate / common);
 	p->next_out = periods * (p->o.rate / common);
-	p->counting = false;
+	p->counted = 0;
 	return 0;
 }
 
 /* ---- Positions ---- */
 
-/* A time stamp's position moved onto the codec's frame grid, if the container rounds and it lies near enough. */
-static int64_t snap(const struct audio_pipe *p, int64_t position)
+/* The place on the codec's frame grid for a time stamp's position; false if the container doesn't round, or none is near enough. */
+static bool on_grid(const struct audio_pipe *p, int64_t position, int own_size, int64_t *ret)
 {
 	AVRational tb = p->o.time_base;
-	if (p->o.frame_samples <= 0 || p->o.codec_rate <= 0 || p->o.first_pts == AV_NOPTS_VALUE ||
-	    tb.den % ((int64_t)p->in_rate * tb.num) == 0)
-		return position;
+	if (p->o.frame_samples < 0 || p->o.first_pts == AV_NOPTS_VALUE || tb.den % ((int64_t)p->in_rate * tb.num) == 0)
+		return false;
 	int64_t first = source_rescale(p->o.first_pts, tb, p->o.origin_ns, p->in_rate);
-	int64_t frame = av_rescale(p->o.frame_samples, p->in_rate, p->o.codec_rate);
+	int64_t frame = own_size;
+	if (p->o.frame_samples > 0 && p->o.codec_rate > 0)
+		frame = av_rescale(p->o.frame_samples, p->in_rate, p->o.codec_rate);
 	if (first == INT64_MIN || frame <= 0)
-		return position;
+		return false;
 	int64_t snapped = first + floor_div(position - first + frame / 2, frame) * frame;
 	/* one and a half units of the time base, and the parser's accumulated rounding within a PES packet */
 	int64_t tolerance = (int64_t)p->in_rate * tb.num * 3 / (2 * (int64_t)tb.den) + 8;
 	if (tolerance > frame / 4)
 		tolerance = frame / 4;
 	int64_t off = position - snapped;
-	return off <= tolerance && off >= -tolerance ? snapped : position;
+	if (off > tolerance || off < -tolerance)
+		return false;
+	*ret = snapped;
+	return true;
 }
 
 static int64_t position_of(const struct audio_pipe *p, const AVFrame *f)
@@ -253,12 +257,14 @@ static int64_t position_of(const struct audio_pipe *p, const AVFrame *f)
 	int64_t pts = f->pts != AV_NOPTS_VALUE ? f->pts : f->best_effort_timestamp;
 	int64_t position = source_rescale(pts, p->o.time_base, p->o.origin_ns, p->in_rate);
 	if (position == INT64_MIN)
-		return p->counting ? p->expected : 0;
-	if (!p->counting)
-		return snap(p, position);
+		return p->counted > 0 ? p->expected : 0;
+	bool snapped = on_grid(p, position, f->nb_samples, &position);
 	int64_t tolerance = p->in_rate / 25 > f->nb_samples / 2 ? p->in_rate / 25 : f->nb_samples / 2;
 	int64_t off = position - p->expected;
-	return off <= tolerance && off >= -tolerance ? p->expected : snap(p, position);
+	if (p->counted == 0 || off > tolerance || off < -tolerance)
+		return position;
+	/* The file's first frame may have lost its encoder's delay and with it its place on the grid: the second one decides. */
+	return p->counted == 1 && snapped ? position : p->expected;
 }
 
 /* ---- Input ---- */
@@ -289,8 +295,8 @@ int audio_pipe_push(struct audio_pipe *p, const AVFrame *f, struct err *e)
 		return r;
 	int64_t begin = position_of(p, f);
 	int64_t end = begin + f->nb_samples;
+	p->counted = p->counted == 0 ? 1 : 2;
 	p->expected = end;
-	p->counting = true;
 	int64_t ticks = av_rescale(end, VIDEO_TIMESCALE, p->in_rate);
 	if (ticks > p->end_ticks)
 		p->end_ticks = ticks;

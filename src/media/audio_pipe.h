@@ -31,7 +31,7 @@ struct audio_pipe_opts {
 	int64_t origin_ns;
 	AVRational time_base;	 /* of the decoded frames' time stamps */
 	int64_t first_pts;	 /* of the stream's first packet, or AV_NOPTS_VALUE */
-	int frame_samples, codec_rate; /* the codec's constant frame size at its rate; 0: none */
+	int frame_samples, codec_rate; /* the codec's constant frame size at its rate; 0: each frame's own size; -1: none */
 	audio_sink *sink;
 	void *ctx;
 };

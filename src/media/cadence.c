@@ -19,7 +19,7 @@ void cadence_init(struct cadence *c, const struct timeline *timeline, uint32_t f
 static struct cadence_step begin_segment(struct cadence *c, enum cadence_what what)
 {
 	int64_t start = c->timeline->video[c->next++];
-	c->held = true;
+	c->held = c->held || what == CADENCE_FRAME;
 	c->last_pts = start;
 	c->next_idr = start + c->gop_ticks;
 	return (struct cadence_step){ what, start, true };

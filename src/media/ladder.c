@@ -19,8 +19,6 @@
 #include "media/timeline.h"
 #include "media/video_pipe.h"
 
-/* The other stream is this far behind the range's end without a frame: none will come. */
-#define STALL_TICKS (10 * (int64_t)VIDEO_TIMESCALE)
 /* Whether the source goes on behind the plan is found out this much before its end. */
 #define SETTLE_TICKS ((int64_t)VIDEO_TIMESCALE)
 #define PROGRESS_TICKS (VIDEO_TIMESCALE / 2)
@@ -104,7 +102,8 @@ static int open_audio(struct ladder *l, struct err *e)
 	if (par) {
 		o.time_base = source_time_base(l->source, SOURCE_AUDIO);
 		o.first_pts = source_first_audio_pts(l->source);
-		o.frame_samples = par->frame_size;
+		/* Vorbis' blocks change in size */
+		o.frame_samples = par->codec_id == AV_CODEC_ID_VORBIS ? -1 : par->frame_size;
 		o.codec_rate = par->sample_rate;
 	}
 	return audio_pipe_new(&o, &l->audio, e);
@@ -244,38 +243,50 @@ static bool audio_wanted(const struct ladder *l)
 	return l->audio && !audio_encode_done(l->audio_encoder);
 }
 
-/* One stream is complete and far behind the end of the range, the other hasn't got there: it has no more in this range. */
+/* One stream is complete and far behind the end of the range, the other hasn't got there: it has no more in this range but what its
+ * decoder holds. */
 static bool stalled(const struct ladder *l)
 {
-	int64_t end = timeline_end_ticks(&l->timeline);
 	if (l->timeline.end != TIMELINE_FIXED || (video_wanted(l) && audio_wanted(l)))
 		return false;
-	int64_t v = source_latest_ticks(l->source, SOURCE_VIDEO), a = source_latest_ticks(l->source, SOURCE_AUDIO);
-	return (v > a ? v : a) > end + STALL_TICKS;
+	int64_t other = source_latest_ticks(l->source, video_wanted(l) ? SOURCE_AUDIO : SOURCE_VIDEO);
+	return other > timeline_end_ticks(&l->timeline) + SOURCE_APART_TICKS;
+}
+
+/* Nothing more comes. Where nothing has come at all, the place was a bad one: all that the file has is tried. */
+static int on_end(struct ladder *l, bool stopped, bool *ret_again, struct err *e)
+{
+	if (l->video_seen || l->audio_seen || source_at_start(l->source)) {
+		l->source_ended = !stopped;
+		return 0;
+	}
+	*ret_again = true;
+	return source_rewind(l->source, e);
 }
 
 static int read_range(struct ladder *l, struct err *e)
 {
-	while ((video_wanted(l) || audio_wanted(l)) && !stalled(l)) {
-		enum source_kind kind;
-		int r = source_next(l->source, l->frame, &kind, e);
-		if (r < 0)
-			return r;
-		if (kind == SOURCE_END) {
-			if (l->video_seen || l->audio_seen || source_at_start(l->source)) {
-				l->source_ended = true;
-				return 0;
-			}
-			r = source_rewind(l->source, e);
-		} else if (kind == SOURCE_VIDEO) {
-			r = on_video(l, e);
-		} else {
-			r = on_audio(l, e);
+	bool again = true, stopped = false;
+	int r = 0;
+	while (r == 0 && again && (video_wanted(l) || audio_wanted(l))) {
+		if (!stopped && stalled(l)) {
+			source_finish(l->source);
+			stopped = true;
 		}
+		enum source_kind kind;
+		r = source_next(l->source, l->frame, &kind, e);
 		if (r < 0)
 			return r;
+		if (kind == SOURCE_VIDEO) {
+			r = on_video(l, e);
+		} else if (kind == SOURCE_AUDIO) {
+			r = on_audio(l, e);
+		} else if (kind == SOURCE_END) {
+			again = false;
+			r = on_end(l, stopped, &again, e);
+		}
 	}
-	return 0;
+	return r;
 }
 
 /* ---- The end ---- */

@@ -49,15 +49,7 @@ int64_t source_packet_ticks(const struct source *s, const AVPacket *p)
 	return source_rescale(pts, source_time_base(s, source_packet_kind(s, p)), s->task->ladder.origin_ns, VIDEO_TIMESCALE);
 }
 
-static bool wanted(const struct source *s, const AVPacket *p)
-{
-	for (int k = SOURCE_VIDEO; k <= SOURCE_AUDIO; k++)
-		if (s->decoder[k] && p->stream_index == s->stream[k] && !s->stopped[k])
-			return true;
-	return false;
-}
-
-static void note_latest(struct source *s, const AVPacket *p)
+static void note_latest(const struct source *s, const AVPacket *p, int64_t latest[2])
 {
 	enum source_kind kind = source_packet_kind(s, p);
 	int64_t ticks = source_packet_ticks(s, p);
@@ -66,8 +58,18 @@ static void note_latest(struct source *s, const AVPacket *p)
 	int64_t length = source_rescale(p->duration, source_time_base(s, kind), 0, VIDEO_TIMESCALE);
 	if (length > 0 && length < 10 * VIDEO_TIMESCALE)
 		ticks += length;
-	if (ticks > s->latest[kind])
-		s->latest[kind] = ticks;
+	if (ticks > latest[kind])
+		latest[kind] = ticks;
+}
+
+static bool selected(const struct source *s, const AVPacket *p)
+{
+	return p->stream_index == s->stream[SOURCE_VIDEO] || p->stream_index == s->stream[SOURCE_AUDIO];
+}
+
+static bool wanted(const struct source *s, const AVPacket *p)
+{
+	return selected(s, p) && s->decoder[source_packet_kind(s, p)];
 }
 
 int source_read(struct source *s, AVPacket **ret, struct err *e)
@@ -81,7 +83,7 @@ int source_read(struct source *s, AVPacket **ret, struct err *e)
 		if (r >= 0) {
 			s->read_errors = 0;
 			if (wanted(s, p)) {
-				note_latest(s, p);
+				note_latest(s, p, s->latest_read);
 				*ret = p;
 				return 0;
 			}
@@ -104,7 +106,7 @@ void source_forget(struct source *s)
 	for (int k = SOURCE_VIDEO; k <= SOURCE_AUDIO; k++) {
 		if (s->decoder[k])
 			avcodec_flush_buffers(s->decoder[k]);
-		s->latest[k] = INT64_MIN;
+		s->latest_read[k] = s->latest_decoded[k] = INT64_MIN;
 	}
 	s->end_of_file = false;
 	s->read_errors = 0;
@@ -225,6 +227,7 @@ static int decode_packet(struct source *s, AVPacket *take_packet, struct err *e)
 	AVPacket *p = take_packet;
 	enum source_kind kind = source_packet_kind(s, p);
 	int r = 0;
+	note_latest(s, p, s->latest_decoded);
 	if (!s->stopped[kind] && !skippable(s, p)) {
 		r = avcodec_send_packet(s->decoder[kind], p);
 		s->current = (int)kind;
@@ -251,44 +254,53 @@ static bool drain_next(struct source *s)
 	return false;
 }
 
-static int feed_decoder(struct source *s, bool *ret_end, struct err *e)
+/* *ret is what to tell if no decoder has anything to give after this. */
+static int feed_decoder(struct source *s, enum source_kind *ret, struct err *e)
 {
 	AVPacket *p = packet_queue_pop(&s->ahead);
 	int r = p ? 0 : source_read(s, &p, e);
 	if (r < 0)
 		return r;
+	*ret = SOURCE_PASSED;
 	if (p)
 		return decode_packet(s, p, e);
-	*ret_end = !drain_next(s);
+	if (!drain_next(s))
+		*ret = SOURCE_END;
+	return 0;
+}
+
+/* True with a frame of the decoder at work. */
+static int receive(struct source *s, AVFrame *frame, bool *ret, struct err *e)
+{
+	*ret = false;
+	while (s->current >= 0) {
+		int r = avcodec_receive_frame(s->decoder[s->current], frame);
+		*ret = r == 0;
+		if (r == 0)
+			return 0;
+		if (r == AVERROR(ENOMEM))
+			return media_averror(e, r, "decode");
+		if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
+			s->current = -1;
+		else
+			s->decode_errors++;
+	}
 	return 0;
 }
 
 int source_next(struct source *s, AVFrame *frame, enum source_kind *ret, struct err *e)
 {
-	for (;;) {
-		bool end = false;
-		av_frame_unref(frame);
-		while (s->current >= 0) {
-			int r = avcodec_receive_frame(s->decoder[s->current], frame);
-			if (r == 0) {
-				*ret = (enum source_kind)s->current;
-				return 0;
-			}
-			if (r == AVERROR(ENOMEM))
-				return media_averror(e, r, "decode");
-			if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
-				s->current = -1;
-			else
-				s->decode_errors++;
-		}
-		int r = feed_decoder(s, &end, e);
-		if (r < 0)
-			return r;
-		if (end) {
-			*ret = SOURCE_END;
-			return 0;
-		}
+	bool got = false;
+	av_frame_unref(frame);
+	int r = receive(s, frame, &got, e);
+	if (r == 0 && !got) {
+		r = feed_decoder(s, ret, e);
+		if (r == 0)
+			r = receive(s, frame, &got, e);
 	}
+	if (got)
+		*ret = (enum source_kind)s->current;
+	return r;
 }
 
 void source_stop(struct source *s, enum source_kind kind)
@@ -296,13 +308,11 @@ void source_stop(struct source *s, enum source_kind kind)
 	s->stopped[kind] = true;
 	if (s->current == (int)kind)
 		s->current = -1;
-	if (s->stream[kind] >= 0)
-		media_input_format(s->input)->streams[s->stream[kind]]->discard = AVDISCARD_ALL;
 }
 
 int source_reaches(struct source *s, int64_t ticks, bool *ret, struct err *e)
 {
-	while (s->latest[SOURCE_VIDEO] <= ticks && s->latest[SOURCE_AUDIO] <= ticks) {
+	while (s->latest_read[SOURCE_VIDEO] <= ticks && s->latest_read[SOURCE_AUDIO] <= ticks) {
 		AVPacket *p = NULL;
 		int r = source_read(s, &p, e);
 		if (r < 0)
@@ -319,6 +329,12 @@ int source_reaches(struct source *s, int64_t ticks, bool *ret, struct err *e)
 	return 0;
 }
 
+void source_finish(struct source *s)
+{
+	packet_queue_clear(&s->ahead);
+	s->end_of_file = true;
+}
+
 bool source_at_start(const struct source *s)
 {
 	return s->at_start;
@@ -331,7 +347,7 @@ int64_t source_first_audio_pts(const struct source *s)
 
 int64_t source_latest_ticks(const struct source *s, enum source_kind kind)
 {
-	return s->latest[kind];
+	return s->latest_decoded[kind];
 }
 
 uint32_t source_decode_errors(const struct source *s)

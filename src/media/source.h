@@ -20,6 +20,10 @@
 #include "base/err.h"
 #include "media/media_io.h"
 
+/* Streams of one file aren't further apart than this: where one of them is this far past a place without a frame of the other, none
+ * will come. (Slideshows are interleaved with their sound to within their encoder's delay: three pictures of ten seconds.) */
+#define SOURCE_APART_TICKS (60 * (int64_t)VIDEO_TIMESCALE)
+
 struct source;
 
 struct source_start {
@@ -28,7 +32,7 @@ struct source_start {
 	int64_t audio_ticks;
 };
 
-enum source_kind { SOURCE_VIDEO = 0, SOURCE_AUDIO = 1, SOURCE_END = 2 };
+enum source_kind { SOURCE_VIDEO = 0, SOURCE_AUDIO = 1, SOURCE_PASSED = 2, SOURCE_END = 3 };
 
 /* Opens the spec's input 0 and the streams its ladder names. `task` and `io` are borrowed. Errors as media_input_open and
  * media_decoder_open; a stream whose decoder can't be opened is an error only if it is the only one. */
@@ -36,12 +40,14 @@ int source_open(const struct task_spec *task, const struct media_io *io, const s
 		struct err *e) MR_MUST_USE;
 void source_close(struct source **s);
 
-/* The next frame of either stream (unreferenced first), or SOURCE_END. */
+/* The next frame of either stream (unreferenced first), SOURCE_PASSED when one packet was read that gave none (yet), or SOURCE_END. */
 int source_next(struct source *s, AVFrame *frame, enum source_kind *ret, struct err *e) MR_MUST_USE;
 /* No more frames of that stream are wanted. */
 void source_stop(struct source *s, enum source_kind kind);
 /* True if the source has anything later than `ticks`; reads ahead for that, within bounds (then: true). */
 int source_reaches(struct source *s, int64_t ticks, bool *ret, struct err *e) MR_MUST_USE;
+/* Reads no further: what the decoders hold comes yet, then SOURCE_END. */
+void source_finish(struct source *s);
 /* Begins again at the file's start, as with from_start. */
 int source_rewind(struct source *s, struct err *e) MR_MUST_USE;
 
@@ -52,7 +58,7 @@ const AVCodecParameters *source_parameters(const struct source *s, enum source_k
 AVRational source_time_base(const struct source *s, enum source_kind kind);
 /* The time stamp of the file's first audio packet, or AV_NOPTS_VALUE: the codec's frames lie on a grid from there. */
 int64_t source_first_audio_pts(const struct source *s);
-/* The latest time of any packet read so far of a kind of stream, INT64_MIN before the first. */
+/* The latest time of any packet of a stream that has been decoded (or passed over, once it is stopped); INT64_MIN before the first. */
 int64_t source_latest_ticks(const struct source *s, enum source_kind kind);
 uint32_t source_decode_errors(const struct source *s);
 uint64_t source_bytes_read(const struct source *s);

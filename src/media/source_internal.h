@@ -26,7 +26,7 @@ struct source {
 	uint32_t read_errors;
 	uint32_t decode_errors;
 	int64_t first_audio_pts;
-	int64_t latest[2];
+	int64_t latest_read[2], latest_decoded[2]; /* ends of packets in ticks; those in the queue are only read yet */
 };
 
 /* The next packet of a wanted stream from the container (not from the queue); *ret = NULL at the end of the file. */

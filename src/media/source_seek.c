@@ -70,7 +70,8 @@ static int prove(struct source *s, int64_t margin, AVFrame *frame, bool *ret_goo
 		int r = source_read(s, &p, e);
 		if (r < 0)
 			return r;
-		if (!p || s->ahead.bytes > SOURCE_AHEAD_MAX_BYTES) {
+		bool apart = s->latest_read[SOURCE_AUDIO] > s->from.video_ticks + SOURCE_APART_TICKS;
+		if (!p || s->ahead.bytes > SOURCE_AHEAD_MAX_BYTES || (v == UNDECIDED && apart)) {
 			if (v == UNDECIDED && !p)
 				v = judge_video(s, frame, NULL);
 			av_packet_free(&p);

@@ -21,13 +21,22 @@ def ffmpeg(*args):
 
 
 def silent(*args):
-    """What ffmpeg has to say about an input: nothing, if it's right."""
-    p = subprocess.run(['ffmpeg', '-nostdin', '-v', 'warning', *[str(a) for a in args], '-f', 'null', '-'], capture_output=True)
+    """What ffmpeg has to say about an input: nothing, if it's right. (Its null muxer would else complain of its own rounding of
+    frame times to a guessed frame rate.)"""
+    p = subprocess.run(['ffmpeg', '-nostdin', '-v', 'warning', *[str(a) for a in args], '-enc_time_base:v', '1:90000', '-fps_mode', 'passthrough',
+                        '-f', 'null', '-'], capture_output=True)
     return p.stderr.decode() + ('' if p.returncode == 0 else f'exit {p.returncode}')
 
 
 def ffprobe(path, *args):
     return json.loads(run('ffprobe', '-v', 'error', '-of', 'json', *args, path).stdout)
+
+
+def first_time(path, stream):
+    """When the first decoded frame of a stream is presented: encoder delays (Opus) are taken out of that, but not of start_time."""
+    frames = ffprobe(path, '-select_streams', stream, '-read_intervals', '%+#8', '-show_entries', 'frame=best_effort_timestamp_time')
+    times = [f.get('best_effort_timestamp_time', 'N/A') for f in frames['frames']]
+    return min((float(t) for t in times if t != 'N/A'), default=None)
 
 
 class Source:
@@ -43,7 +52,7 @@ class Source:
         self.video = vs[0]['index'] if vs else -1
         self.audio = au[0]['index'] if au else -1
         used = [s for s in vs[:1] + au[:1]]
-        starts = [float(s['start_time']) for s in used if s.get('start_time', 'N/A') != 'N/A']
+        starts = [t for t in (first_time(path, s['index']) for s in used) if t is not None]
         self.origin_ns = round(min(starts) * 1e9) if starts else 0
         self.duration = duration if duration is not None else float(info['format']['duration'])
         self.rate, self.channels = rate, channels
@@ -109,6 +118,7 @@ class Chunk:
     def __init__(self, lines, stderr):
         self.objects = [x for x in lines if 'object' in x]
         self.progress = [x['progress'] for x in lines if 'progress' in x]
+        self.read = [x['bytes'] for x in lines if 'progress' in x]
         self.result = lines[-1]
         self.error = lines[-1].get('error')
         self.stderr = stderr
