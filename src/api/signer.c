@@ -23,7 +23,8 @@ static int parse_key(const char *text, struct access_key *ret, struct err *e)
 {
 	const char *colon = strchr(text, ':');
 	const char *user = colon ? strchr(colon + 1, ':') : NULL;
-	/* The text is not repeated: it may be a secret. An empty USER is a variable that was not set, and must not mean everybody. */
+	/* The text is not repeated: it may be a secret. An empty USER is a variable that was not set, and must not mean
+	 * everybody. */
 	if (!colon || colon == text || !colon[1] || colon[1] == ':' || (user && !user[1]))
 		return err_set(e, ERR_INVALID, "access key: expected ID:SECRET or ID:SECRET:USER");
 	ret->id = mr_strndup(text, (size_t)(colon - text));

@@ -169,7 +169,8 @@ static void stop(struct one_shot *o)
 static int help(void)
 {
 	puts("usage: millrace ladder FILE DIR [OPTIONS]\n\n"
-	     "Makes adaptive HLS (DIR/master.m3u8) of one file. Any web server can serve DIR; it can be played while it is made.\n");
+	     "Makes adaptive HLS (DIR/master.m3u8) of one file. Any web server can serve DIR; "
+	     "it can be played while it is made.\n");
 	options_print_help(stdout, defs, MR_ARRAY_SIZE(defs));
 	puts("\nexit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted");
 	return 0;

@@ -146,8 +146,8 @@ static int start_locked(struct zygote *z, struct err *e)
 	r = await_ready(ours, z->sandbox, sizeof(z->sandbox), e);
 	if (r < 0) {
 		kill_and_reap(pid);
-		return err_set(e, ERR_UNAVAILABLE, "%s did not start: it is not a task executable of this build, or says why on stderr",
-			       z->path);
+		return err_set(e, ERR_UNAVAILABLE,
+			       "%s did not start: it is not a task executable of this build, or says why on stderr", z->path);
 	}
 	z->pid = pid;
 	z->control = fd_steal(ours);

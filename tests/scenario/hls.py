@@ -213,8 +213,8 @@ def average_bps(sizes):
 
 def ffmpeg_says(source, *options, data=None):
     """What ffmpeg has to say while it decodes all of it: nothing, if it is right."""
-    command = ['ffmpeg', '-v', 'warning', '-nostdin' if data is None else '-y', '-xerror', '-i', str(source), '-map', '0:v?', '-map', '0:a?',
-               *options, '-f', 'null', '-']
+    command = ['ffmpeg', '-v', 'warning', '-nostdin' if data is None else '-y', '-xerror', '-i', str(source),
+               '-map', '0:v?', '-map', '0:a?', *options, '-f', 'null', '-']
     done = subprocess.run(command, capture_output=True, input=data, timeout=limit(120), check=False)
     text = done.stderr.decode(errors='replace')
     return text if text or done.returncode == 0 else f'exit {done.returncode}'

@@ -230,7 +230,8 @@ def test_idempotency(client, file):
 def pages(client, what, limit_, **params):
     cursor, seen, count = None, [], 0
     while True:
-        page = client.good(client.get(f'/api/{what}', params={'limit': limit_, **({'cursor': cursor} if cursor else {}), **params}), 200)
+        place = {'cursor': cursor} if cursor else {}
+        page = client.good(client.get(f'/api/{what}', params={'limit': limit_, **place, **params}), 200)
         assert len(page[what]) <= limit_
         seen += page[what]
         count += 1

@@ -217,7 +217,8 @@ def test_playlists_need_their_signature(film, server):
 @pytest.mark.threads
 def test_transport_streams(client):
     """Container ts: counters and timestamps run on over segments that come one after another."""
-    job = client.run_job(client.upload(media('moov-at-end.mp4'))['file_id'], container='ts', segment_seconds=2, rungs=['360p', '240p'])
+    file_id = client.upload(media('moov-at-end.mp4'))['file_id']
+    job = client.run_job(file_id, container='ts', segment_seconds=2, rungs=['360p', '240p'])
     p = Presentation(job['streaming']['playlist_url']).load()
     assert all(name_of(uri).endswith('.ts') for m in p.playlists.values() for _, uri in m.segments)
     for name in p.named():

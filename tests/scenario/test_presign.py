@@ -95,8 +95,8 @@ def test_ranges(server, stored, header, status, body, told):
 
 
 def test_overrides(server, stored):
-    url = sign(server, 'GET', stored, ResponseContentDisposition='attachment; filename="a b.bin"', ResponseContentType='audio/x-test',
-               ResponseCacheControl='no-cache')
+    url = sign(server, 'GET', stored, ResponseContentDisposition='attachment; filename="a b.bin"',
+               ResponseContentType='audio/x-test', ResponseCacheControl='no-cache')
     answer = requests.get(url)
     assert answer.headers['Content-Disposition'] == 'attachment; filename="a b.bin"'
     assert answer.headers['Content-Type'] == 'audio/x-test' and answer.headers['Cache-Control'] == 'no-cache'
@@ -211,7 +211,8 @@ def test_keys_stay_inside(server, key):
 
 
 def test_odd_keys_are_just_names(server):
-    for key in ('uploads/alice/%2e%2e/x', 'uploads/alice/...', '/'.join(['uploads', *'a' * 200]), 'uploads/alice/a b+c&d=e', 'uploads/\u202e'):
+    for key in ('uploads/alice/%2e%2e/x', 'uploads/alice/...', '/'.join(['uploads', *'a' * 200]), 'uploads/alice/a b+c&d=e',
+                'uploads/\u202e'):
         assert requests.put(sign(server, 'PUT', key), data=key.encode()).status_code == 200, key
         assert requests.get(sign(server, 'GET', key)).content == key.encode()
         assert (server.store / key).read_bytes() == key.encode()

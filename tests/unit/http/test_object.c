@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../base/folder.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "client.h"
@@ -85,10 +86,7 @@ static int teardown(void **state)
 	fixture_stop(*state);
 	store_close(store);
 	free(big);
-	char *rm = mr_asprintf("rm -rf %s", root);
-	int r = system(rm);
-	free(rm);
-	return r;
+	return folder_remove(root);
 }
 
 static void test_ranges(void **state)
