@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -181,6 +182,17 @@ static void stop(struct server *s)
 	options_release(&s->options);
 }
 
+/* Connections, objects on their way and the database may need more descriptors than the 1024 that a shell usually allows. Nothing
+ * here uses select(2), which could not take them. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int start(struct server *s, struct err *e)
 {
 	struct http_auth_opts auth = auth_opts(s);
@@ -220,6 +232,7 @@ int cmd_serve(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
 
 	int code = 0;
 	int r = options_parse(&s->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
