@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,11 @@
 #define ETAG_DIGEST_BYTES 16
 #define COPY_BYTES (64u << 10)
 #define PUBLISH_TRIES 10000
+/* Kept free for the database, which usually lives on the same disk: on a disk filled to the brim it could not even
+ * record that something was deleted. */
+#define RESERVE_BYTES (16u << 20)
+#define RESERVE_SHARE 16 /* of the disk, where that is less */
+#define RESERVE_LOOK_BYTES (64u << 10)
 
 int local_errno(struct err *e, int errnum, const char *fmt, ...)
 {
@@ -66,10 +72,23 @@ static int temp_create(const struct store_local *s, struct local_temp *t)
 	}
 }
 
+static int check_reserve(int fd, struct err *e)
+{
+	struct statvfs fs;
+	if (fstatvfs(fd, &fs) < 0 || fs.f_blocks == 0)
+		return 0; /* a file system that doesn't tell will say when it is full */
+	uint64_t block = fs.f_frsize, share = fs.f_blocks * block / RESERVE_SHARE;
+	uint64_t reserve = share < RESERVE_BYTES ? share : RESERVE_BYTES;
+	return fs.f_bavail * block < reserve ? local_errno(e, ENOSPC, "write") : 0;
+}
+
 int local_temp_open(const struct store_local *s, struct local_temp *ret, struct err *e)
 {
 	struct local_temp t = { .fd = -1 };
-	int r = temp_create(s, &t);
+	int r = check_reserve(s->tmp_fd, e);
+	if (r < 0)
+		return r;
+	r = temp_create(s, &t);
 	if (r < 0)
 		return local_errno(e, -r, "make a temporary file");
 	t.sum = sha256_stream_new();
@@ -80,6 +99,11 @@ int local_temp_open(const struct store_local *s, struct local_temp *ret, struct 
 int local_temp_write(struct local_temp *t, const void *data, size_t len, struct err *e)
 {
 	const char *p = data;
+	if (t->size / RESERVE_LOOK_BYTES != (t->size + len) / RESERVE_LOOK_BYTES) {
+		int r = check_reserve(t->fd, e);
+		if (r < 0)
+			return r;
+	}
 	for (size_t left = len; left;) {
 		ssize_t n = write(t->fd, p, left);
 		if (n < 0 && errno == EINTR)

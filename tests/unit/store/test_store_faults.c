@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -100,6 +101,17 @@ static int disk_full(struct fixture *f)
 	CHECK(store_put(f->store, "k/old", "old", 3, NULL, NULL, &e) == 0);
 	CHECK(put_until_full(f, ERR_NO_SPACE) == 0);
 	CHECK(e.kind == 0 && fixture_exists(f, "k/old"));
+	/* Full means: but for what the database beside it needs. */
+	static char small[16 << 10];
+	struct statvfs fs;
+	int r = 0;
+	for (int i = 0; r == 0 && i < 100; i++) {
+		char key[32];
+		(void)snprintf(key, sizeof(key), "fill/%d", i);
+		r = store_put(f->store, key, small, sizeof(small), NULL, NULL, &e);
+	}
+	CHECK(r == -ERR_NO_SPACE && statvfs(f->root, &fs) == 0 && fs.f_bavail * fs.f_frsize >= 32 << 10);
+	CHECK(store_delete_prefix(f->store, "fill", &e) == 0);
 	/* A multipart part, and one whose object does not fit beside it. */
 	static char part_bytes[600 << 10];
 	char id[STORE_UPLOAD_ID_SIZE];
