@@ -305,7 +305,7 @@ void events_free(struct events *ev)
 static bool parse_last_id(const char *text, int64_t *revision, uint32_t *published)
 {
 	char tail;
-	int n = text ? sscanf(text, "%" SCNd64 ".%" SCNu32 "%c", revision, published, &tail) : 0;
+	int n = text ? sscanf(text, "%18" SCNd64 ".%9" SCNu32 "%c", revision, published, &tail) : 0;
 	return (n == 1 || n == 2) && *revision >= 0;
 }
 

@@ -119,7 +119,7 @@ static enum jwt_result verify_by_jwks(struct http_auth *a, const char *token, js
 
 int http_auth_verify_token(struct http_auth *a, const char *token, struct http_identity *ret, struct err *e)
 {
-	struct err local;
+	struct err local = { 0 };
 	struct err *why = e ? e : &local;
 	json_t *claims = NULL;
 	enum jwt_result r = JWT_UNKNOWN_KEY;

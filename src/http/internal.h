@@ -164,10 +164,10 @@ void work_release(struct http_server *s);
 /* admit.c: route, limits, identity, access, handler. */
 /* The head: 0, or the refusal's error. HTTP thread. */
 int admit_head(struct http_request *req, struct err *e) MR_MUST_USE;
-/* Job: identity and access; then the handler if there is no body, or the sink's begin. */
-void admit_job(void *req);
-/* Job: a buffered body is there. */
-void admit_handle_job(void *req);
+/* Job, its argument the request: identity and access; then the handler if there is no body, or the sink's begin. */
+void admit_job(void *arg);
+/* Job, the same: a buffered body is there. */
+void admit_handle_job(void *arg);
 /* The handler alone, for INLINE routes; the answer is set afterwards. */
 void admit_run_handler(struct http_request *req);
 /* Gives the loaded resource back, once. */

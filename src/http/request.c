@@ -50,7 +50,7 @@ int http_request_query_int(const struct http_request *req, const char *name, int
 	const char *s = http_request_query(req, name);
 	int64_t v = fallback;
 	int end = 0;
-	if (s && (strlen(s) > 18 || sscanf(s, "%" SCNd64 "%n", &v, &end) != 1 || s[end] || s[0] == '+' || s[0] == ' ' ||
+	if (s && (strlen(s) > 18 || sscanf(s, "%18" SCNd64 "%n", &v, &end) != 1 || s[end] || s[0] == '+' || s[0] == ' ' ||
 		  v < min || v > max))
 		return err_set_code(e, ERR_INVALID, "INVALID_FIELD",
 				    "%s must be a whole number from %" PRId64 " to %" PRId64, name, min, max);

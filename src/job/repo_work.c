@@ -8,7 +8,6 @@
  * An idle worker's poll is one look at the index of due chunks; it takes no lock.
  */
 #include <stdio.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -27,9 +27,9 @@
 /* Containers and elementary streams that carry sound or moving pictures by themselves. Left out on purpose: what names further
  * resources (hls, dash, concat, image2, webm_dash_manifest, sdp…), still pictures, subtitles, and devices. */
 static const char *const demuxers =
-	"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,wav,w64,aiff,au,caf,flac,ogg,mp3,aac,ac3,eac3,dts,truehd,mlp,"
-	"amr,amrnb,amrwb,ape,wv,tta,tak,mpc,mpc8,loas,latm,voc,gsm,m4v,h263,h264,hevc,vvc,obu,av1,ivf,vc1,mpegvideo,mjpeg,dv,mxf,gxf,rm,"
-	"nut,yuv4mpegpipe,gif,wtv,swf";
+	"mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,wav,w64,aiff,au,caf,flac,ogg,mp3,aac,ac3,eac3,"
+	"dts,truehd,mlp,amr,amrnb,amrwb,ape,wv,tta,tak,mpc,mpc8,loas,latm,voc,gsm,m4v,h263,h264,hevc,vvc,obu,av1,ivf,vc1,"
+	"mpegvideo,mjpeg,dv,mxf,gxf,rm,nut,yuv4mpegpipe,gif,wtv,swf";
 
 struct media_input {
 	const struct task_spec *spec;
@@ -210,6 +210,7 @@ static int open_format(struct media_input *in, struct err *e)
 	int r = recognise(in, &found, e);
 	if (r < 0)
 		return r;
+	assert(found);
 	in->format = avformat_alloc_context();
 	if (!in->format)
 		return media_averror(e, AVERROR(ENOMEM), "open the input");

@@ -334,8 +334,8 @@ static void list_streams(const struct probe *p, char *out, size_t size)
 	out[0] = '\0';
 	for (uint32_t i = 0; i < p->r.stream_count && used < size; i++) {
 		const struct probe_stream *s = &p->r.streams[i];
-		int n = snprintf(out + used, size - used, "%s%s %s", i ? ", " : "", s->attached_picture ? "picture" : names[s->kind],
-				 s->codec);
+		int n = snprintf(out + used, size - used, "%s%s %s", i ? ", " : "",
+				 s->attached_picture ? "picture" : names[s->kind], s->codec);
 		used += n > 0 ? (size_t)n : 0;
 	}
 	if (p->r.stream_count == 0)

@@ -225,7 +225,7 @@ int sigv4_verify_query(const struct sigv4_request *req, const char *service, sig
 		       int64_t now_ms, struct sigv4_verified *ret, struct err *e)
 {
 	struct claim c = { .malformed_code = "AuthorizationQueryParametersError" };
-	const char *expires_text = NULL;
+	const char *expires_text = "";
 	int r = query_claim(req, &c, &expires_text, e);
 	if (r < 0)
 		return r;

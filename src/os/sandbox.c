@@ -100,7 +100,7 @@ static int limit_memory(uint64_t bytes, struct err *e)
 	if (r < 0)
 		return r;
 	unsigned long long total, data;
-	int fields = sscanf(text, "%llu %*u %*u %*u %*u %llu", &total, &data);
+	int fields = sscanf(text, "%19llu %*u %*u %*u %*u %19llu", &total, &data);
 	free(text);
 	if (fields != 2)
 		return err_set(e, ERR_INTERNAL, "/proc/self/statm: no sizes in it");

@@ -77,7 +77,7 @@ bool worker_identity_gone(const char *id)
 	unsigned long long started, now;
 	host_id(host);
 	boot_id(boot);
-	if (sscanf(id, "%16[^:]:%11[^:]:%ld:%llu", their_host, their_boot, &pid, &started) != 4)
+	if (sscanf(id, "%16[^:]:%11[^:]:%9ld:%19llu", their_host, their_boot, &pid, &started) != 4)
 		return false;
 	if (strcmp(host, their_host) != 0 || strcmp(boot, BOOT_UNKNOWN) == 0 || strcmp(their_boot, BOOT_UNKNOWN) == 0)
 		return false;

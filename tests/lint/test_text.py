@@ -39,6 +39,28 @@ def test_the_ban_sees_calls_and_only_calls(line, caught):
     assert bool(BANNED_CALL.search(tree.code_of(line))) == caught
 
 
+# What sscanf does with a number that is too large is undefined: a width keeps it from reading one.
+NUMBER_WITHOUT_WIDTH = re.compile(r'%(?:[hljzt]*[dioux]|"\s*SCN)')
+
+
+def scans(text):
+    """The arguments of each sscanf, up to the statement's end or block's begin, strings and all."""
+    code = tree.code_of(text)
+    return [text[m.start():re.compile('[;{]').search(code, m.start()).start()] for m in re.finditer(r'\bsscanf\s*\(', code)]
+
+
+def test_scanned_numbers_have_a_width():
+    assert [(p.name, s) for p in tree.files('.c', below=('src/',)) for s in scans(p.read_text()) if NUMBER_WITHOUT_WIDTH.search(s)] == []
+
+
+@pytest.mark.parametrize('line, caught', [
+    ('sscanf(s, "%d", &i);', True), ('sscanf(s, "%9d:%llu", &i, &u);', True), ('sscanf(s, "%" SCNd64, &i);', True),
+    ('sscanf(s, "%18" SCNd64 "%n", &i, &n);', False), ('sscanf(s, "%2d;%*u %3[a-z]%n", &i, t, &n);', False),
+])
+def test_the_width_is_seen(line, caught):
+    assert any(NUMBER_WITHOUT_WIDTH.search(s) for s in scans(line)) == caught
+
+
 def test_no_leftover_marks():
     assert problems(tree.files(*CODE), MARK) == []
 
