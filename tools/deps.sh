@@ -16,7 +16,7 @@ run='ffmpeg curl'
 test="$run libcmocka-dev clang binutils python3-pytest python3-boto3 python3-requests python3-jwt python3-yaml python3-jsonschema python3-cryptography chromium"
 check='libcmocka-dev clang clang-tidy cppcheck python3-pytest binutils'
 coverage='gcovr'
-bench='ffmpeg curl python3-requests'
+bench='ffmpeg curl nginx-light wrk'
 fuzz='libcmocka-dev clang libclang-rt-14-dev'
 
 say() { printf '%s\n' "deps: $*" >&2; }
