@@ -9,8 +9,11 @@
 #include "media/averror.h"
 #include "media/video_encode.h"
 
-/* Frames kept for the next run's encoder, which begins LEAD before its first one while this run's still wants AHEAD more. */
+/* Frames kept for the next run's encoder, which begins LEAD before its first one while this run's still wants AHEAD
+ * more. */
 #define HISTORY (AUDIO_ENCODE_LEAD + AUDIO_ENCODE_AHEAD + 1)
+
+#define SAMPLE_MAX 4.0F
 
 struct audio_encode {
 	const struct ladder_spec *spec;
@@ -183,13 +186,23 @@ static int frame_full(struct audio_encode *a, struct err *e)
 	return r;
 }
 
+/* Floating-point sources may hold anything; on NaN and on huge numbers AAC's search for scale factors runs for minutes.
+ * Full scale is 1; lossy decoders go a little beyond it, and that is kept. */
+static void copy_sound(float *out, const float *in, int count)
+{
+	for (int i = 0; i < count; i++) {
+		float v = in[i] == in[i] ? in[i] : 0.0F;
+		out[i] = v > SAMPLE_MAX ? SAMPLE_MAX : v < -SAMPLE_MAX ? -SAMPLE_MAX : v;
+	}
+}
+
 int audio_encode_samples(void *ctx, const float *const *planes, int count, struct err *e)
 {
 	struct audio_encode *a = ctx;
 	for (int done = 0; done < count && !audio_encode_done(a);) {
 		int n = AAC_FRAME_SAMPLES - a->fill < count - done ? AAC_FRAME_SAMPLES - a->fill : count - done;
 		for (uint32_t c = 0; c < a->spec->audio_channels; c++)
-			memcpy(slot(a, a->next, (int)c) + a->fill, planes[c] + done, (size_t)n * sizeof(float));
+			copy_sound(slot(a, a->next, (int)c) + a->fill, planes[c] + done, n);
 		a->fill += n;
 		done += n;
 		if (a->fill == AAC_FRAME_SAMPLES) {
