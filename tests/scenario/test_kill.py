@@ -1,0 +1,188 @@
+"""kill -9 of server, zygote or task at a seeded moment of a ladder: the job completes, nothing committed is made again, the progress
+that a client sees never falls, and every byte is as if nothing had happened.
+
+Five of each kind; fifty with MILLRACE_SOAK=1. The moment is a share of the time that an undisturbed run took; what was committed
+then is read from the database, which alone knows it.
+"""
+import contextlib
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from client import ENDED, Client, Watch
+from make_media import media
+from server import SOAK, Server, alive, limit, wait_for
+
+SEEDS = range(50 if SOAK else 5)
+PARAMS = {'rungs': ['240p', '144p'], 'segment_seconds': 2}
+SECONDS = 150
+
+
+def digests(folder):
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted(folder.rglob('*')) if p.is_file()}
+
+
+class Rig:
+    """One server for all kills, its source, and the bytes of an undisturbed run."""
+
+    def __init__(self, folder, source):
+        self.server = Server(folder, '--workers', '2').start()
+        self.client = Client(self.server.url)
+        self.file = self.client.upload(source)['file_id']
+        began = time.monotonic()
+        job = self.client.run_job(self.file, seconds=SECONDS, **PARAMS)
+        self.seconds = time.monotonic() - began
+        self.total = job['streaming']['segments_total']
+        self.expected = digests(self.folder_of(job))
+        assert len(self.expected) == 3 * (self.total + 2) + 1
+
+    def folder_of(self, job):
+        return self.server.store / 'hls' / 'local' / job['job_id']
+
+    def committed(self, job):
+        """{object: (inode, time of its last change, size)} of what the database calls committed."""
+        with contextlib.closing(sqlite3.connect(f'file:{self.server.data}/millrace.db?mode=ro', uri=True)) as db:
+            rows = db.execute('SELECT r.name, s.idx FROM segment s JOIN rendition r ON r.job_id = s.job_id AND r.idx = s.rendition '
+                              'WHERE s.job_id = ? AND s.committed = 1', (job['job_id'],)).fetchall()
+        found = {}
+        for name, index in rows:
+            path = self.folder_of(job) / name / f'segment_{index:03}.m4s'
+            stat = path.stat()   # there, because a row is committed after its object
+            found[path] = stat.st_ino, stat.st_mtime_ns, stat.st_size
+        return found
+
+    def victim(self, kind):
+        if kind == 'zygote':
+            return next(iter(self.server.zygotes()), None)
+        return next(iter(self.server.tasks()), None)
+
+    def kill(self, kind, job):
+        """Kills one; what was committed just before, or None when there was nobody to kill."""
+        if kind == 'server':
+            self.server.kill()
+            return self.committed(job)
+        pid = self.victim(kind)
+        before = self.committed(job)
+        if not pid:
+            return None
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return None
+        wait_for(lambda: not alive(pid), 'what was killed is dead')
+        return before
+
+    def disturbed(self, kind, moment):
+        """A job with one kill after `moment` seconds: (job, watch, what was committed then), or None if it was over before."""
+        watch = Watch()
+        job = watch.note(self.client.start_job(self.file, **PARAMS))
+        end = time.monotonic() + moment
+        before = None
+        while before is None:
+            if time.monotonic() >= end:
+                before = self.kill(kind, job)
+            if before is None and watch.note(self.client.job(job['job_id']))['status'] in ENDED:
+                assert watch.job['status'] == 'completed', watch.job['error']
+                return None
+            time.sleep(0.01)
+        if kind == 'server':
+            self.server.start()
+        self.client.complete(job['job_id'], watch, seconds=SECONDS, patient=True)
+        return job, watch, before
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    """24 s of small pictures: a ladder long enough for many moments, and quick enough for many kills."""
+    path = tmp_path_factory.mktemp('source') / 'source.mp4'
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', media('sample-60s.mp4'), '-t', '24', '-c', 'copy', path], check=True)
+    return path
+
+
+@pytest.fixture(scope='module')
+def rig(tmp_path_factory, source):
+    r = Rig(tmp_path_factory.mktemp('kill'), source)
+    try:
+        yield r
+        r.server.stop()
+    finally:
+        r.server.close()
+        Server.live.remove(r.server)
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+@pytest.mark.parametrize('kind', ['server', 'zygote', 'task'])
+def test_kill(rig, kind, seed):
+    moment = random.Random(f'{kind} {seed}').uniform(0, 0.9) * rig.seconds
+    for _ in range(4):
+        done = rig.disturbed(kind, moment)
+        if done:
+            break
+        moment /= 2   # this run was quicker than the measured one, and over before its moment came
+    assert done, 'no job could be disturbed'
+    job, _, before = done
+    assert rig.client.job(job['job_id'])['generation_attempt'] == 1, 'a kill is no failure'
+    for path, was in before.items():
+        stat = path.stat()
+        assert (stat.st_ino, stat.st_mtime_ns, stat.st_size) == was, f'{path.name} was committed and has been made again'
+    assert digests(rig.folder_of(job)) == rig.expected
+    rig.client.delete(f'/api/jobs/{job["job_id"]}')
+
+
+def test_kills_left_nothing(rig):
+    """After all those deaths: one zygote, no task, no temporary file of a dead writer that a sweep would not find."""
+    server = rig.server
+    wait_for(lambda: not server.tasks(), 'no task is left')
+    assert len(server.zygotes()) == 1
+    assert rig.client.get('/readyz').status_code == 200
+    assert {j['status'] for j in rig.client.jobs(limit=500)} == {'completed'}
+
+
+@pytest.mark.threads
+def test_kill_everything_again_and_again(make_server, source):
+    """A job that is disturbed all the time still goes on: kills are no failures, however many."""
+    s = make_server('--workers', '2')
+    client = Client(s.url)
+    job = client.start_job(client.upload(source)['file_id'], rungs=['144p'], segment_seconds=2)
+    watch = Watch()
+    rng = random.Random(7)
+    for _ in range(4):
+        seen = watch.job['streaming']['segments_completed'] if watch.job else 0
+        client.follow(job['job_id'], lambda j: j['streaming']['segments_completed'] > seen or j['status'] == 'completed', watch)
+        if watch.job['status'] == 'completed':
+            break
+        for kind in rng.sample(['task', 'zygote', 'server'], 3):
+            victims = {'task': s.tasks, 'zygote': s.zygotes, 'server': lambda: [s.pid]}[kind]()
+            if kind == 'server':
+                s.kill()
+                s.start()
+            elif victims:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victims[0], signal.SIGKILL)
+    job = client.complete(job['job_id'], watch, seconds=SECONDS, patient=True)
+    assert job['generation_attempt'] == 1
+
+
+def test_sigterm_in_the_middle(make_server, source):
+    """A stop gives claims back: the next start goes on at once, without waiting for leases, and with equal bytes."""
+    s = make_server('--workers', '2')
+    client = Client(s.url)
+    file = client.upload(source)['file_id']
+    job = client.start_job(file, rungs=['144p'])
+    watch = Watch()
+    client.follow(job['job_id'], lambda j: j['streaming']['segments_completed'] >= 1, watch)
+    began = time.monotonic()
+    s.stop(seconds=15)
+    s.start()
+    wait_for(lambda: s.tasks(), 'it goes on', seconds=10)
+    assert time.monotonic() - began < limit(25)
+    job = client.complete(job['job_id'], watch, seconds=SECONDS, patient=True)
+    other = client.run_job(file, seconds=SECONDS, rungs=['144p'])
+    assert digests(s.store / 'hls/local' / job['job_id']) == digests(s.store / 'hls/local' / other['job_id'])
