@@ -12,7 +12,8 @@ CREATE TABLE counter (
   name TEXT NOT NULL PRIMARY KEY,
   value BIGINT NOT NULL
 );
-INSERT INTO counter (name, value) VALUES ('revision', 0);
+-- The first revision is 2, so that "after revision 1", the lowest that a list can ask for, leaves none out.
+INSERT INTO counter (name, value) VALUES ('revision', 1);
 
 CREATE TABLE file (
   id TEXT NOT NULL PRIMARY KEY,
