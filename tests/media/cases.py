@@ -69,6 +69,7 @@ def refused(name, codes, why=''):
 
 
 MADE = [
+    plays('chance-floats.wav', 10, None, 1, 'samples that are no numbers: an encoder could be busy with them for minutes'),
     plays('sample.mp4', 30, (1280, 720), why='the sample of make run; header first'),
     plays('sample-60s.mp4', 60, (640, 360)),
     plays('silent.mp4', 8, (640, 360), 0, 'video without sound'),

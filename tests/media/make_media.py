@@ -72,6 +72,14 @@ def riff_header_without_samples():
     return b'RIFF' + len(body).to_bytes(4, 'little') + body
 
 
+def riff_of_chance_floats():
+    """Ten seconds of 32-bit floats that are any bits: not a number, infinite, far too loud."""
+    samples = random.Random(3).randbytes(10 * 48000 * 4)
+    chunk = b'fmt ' + (16).to_bytes(4, 'little') + bytes.fromhex('0300010080bb000000ee020004002000')
+    body = b'WAVE' + chunk + b'data' + len(samples).to_bytes(4, 'little') + samples
+    return b'RIFF' + len(body).to_bytes(4, 'little') + body
+
+
 def text_file():
     return ''.join(f'{i}: this is a letter, not a film.\n' for i in range(200)).encode()
 
@@ -130,6 +138,7 @@ RECIPES = {
     'random-bytes.mp3': data(lambda: random.Random(2).randbytes(200_000)),
     'text.mp4': data(text_file),
     'text.txt': data(text_file),
+    'chance-floats.wav': data(riff_of_chance_floats),
     'header-only.wav': data(riff_header_without_samples),
     'header-only.mp4': cut('sample.mp4', 40),
 }
