@@ -1,0 +1,223 @@
+/* api: files and jobs as their JSON, field by field. */
+#include <string.h>
+
+#include "../job/repo_fixture.h"
+#include "api/internal.h"
+
+static void expect(json_t *take_value, const char *want)
+{
+	json_t *wanted = json_loads(want, JSON_DECODE_ANY, NULL);
+	assert_non_null(wanted);
+	if (!json_equal(take_value, wanted)) {
+		_cleanup_free_ char *got = json_dumps(take_value, JSON_ENCODE_ANY | JSON_SORT_KEYS);
+		fail_msg("%s\ninstead of\n%s", got ? got : "nothing", want);
+	}
+	json_decref(take_value);
+	json_decref(wanted);
+}
+
+static void times_are_iso_8601(void **state)
+{
+	(void)state;
+	expect(json_time(0), "null");
+	expect(json_time(1700000000123), "\"2023-11-14T22:13:20.123Z\"");
+}
+
+static void a_file(void **state)
+{
+	(void)state;
+	char name[] = "a \"film\".mp4", type[] = "video/mp4", none[] = "", probe[] = "{\"format\":\"mov\"}";
+	struct file f = { .id = "0190aaaa-0000-7000-8000-000000000001",
+			  .user_id = "u",
+			  .name = name,
+			  .content_type = type,
+			  .size_bytes = 1ull << 40,
+			  .sha256 = "ab",
+			  .ready = true,
+			  .probe_json = probe,
+			  .created_ms = 1000,
+			  .updated_ms = 2000 };
+	expect(file_json(&f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
+			      "\"content_type\":\"video/mp4\",\"size\":1099511627776,\"sha256\":\"ab\",\"probe\":{\"format\":\"mov\"},"
+			      "\"status\":\"ready\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
+			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
+	/* one that is still arriving */
+	f.content_type = none;
+	f.sha256[0] = '\0';
+	f.size_bytes = 0;
+	f.ready = false;
+	f.probe_json = NULL;
+	expect(file_json(&f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
+			      "\"content_type\":null,\"size\":0,\"sha256\":null,\"probe\":null,"
+			      "\"status\":\"uploading\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
+			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
+}
+
+struct json_fixture {
+	struct repo_fixture *rows;
+	struct signer *signer;
+	struct api api;
+};
+
+static int setup(void **state)
+{
+	struct json_fixture *j = mr_calloc(1, sizeof(*j));
+	void *rows;
+	(void)repo_fixture_setup(&rows);
+	j->rows = rows;
+	struct repo_fixture *f = rows;
+	OK(signer_new(f->repo, NULL, 0, &j->signer, &f->e));
+	j->api.o.signer = j->signer;
+	*state = j;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct json_fixture *j = *state;
+	signer_free(j->signer);
+	void *rows = j->rows;
+	(void)repo_fixture_teardown(&rows);
+	free(j);
+	return 0;
+}
+
+static json_t *json_of(struct json_fixture *j, const struct job *job)
+{
+	json_t *out = job_json(&j->api, job, "https://media.example", "media.example");
+	assert_non_null(out);
+	return out;
+}
+
+/* The value at "a.b". */
+static json_t *at(json_t *value, const char *path)
+{
+	char name[64];
+	const char *dot = strchr(path, '.');
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(dot ? dot - path : (long)strlen(path)), path);
+	json_t *found = json_object_get(value, name);
+	assert_non_null(found);
+	return dot ? at(found, dot + 1) : found;
+}
+
+static void a_new_job(void **state)
+{
+	struct json_fixture *j = *state;
+	char id[UUID_SIZE];
+	MAKE_JOB(j->rows, "u", id, 1, 2);
+	struct job job = get_job(j->rows, id);
+	json_t *out = json_of(j, &job);
+	assert_string_equal(json_string_value(at(out, "job_id")), id);
+	assert_string_equal(json_string_value(at(out, "user_id")), "u");
+	assert_string_equal(json_string_value(at(out, "kind")), "ladder");
+	assert_string_equal(json_string_value(at(out, "status")), "pending");
+	assert_true(json_is_null(at(out, "file_id"))); /* a one-shot run's */
+	assert_string_equal(json_string_value(at(out, "filename")), "source.mp4");
+	assert_true(json_real_value(at(out, "duration")) == 12);
+	assert_int_equal(json_integer_value(at(out, "streaming.segments_total")), 3);
+	assert_int_equal(json_integer_value(at(out, "streaming.segments_completed")), 0);
+	assert_int_equal(json_integer_value(at(out, "generation_attempt")), 1);
+	static const char *const nulls[] = { "streaming.playlist_url", "streaming.started_at", "progress.speed",
+					     "progress.eta_seconds", "started_at", "finished_at", "expires_at", "result",
+					     "error", "tts_cache_key" };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(nulls); i++)
+		if (!json_is_null(at(out, nulls[i])))
+			fail_msg("%s is not null", nulls[i]);
+	json_decref(out);
+	job_release(&job);
+}
+
+static void progress_is_rounded_down(void **state)
+{
+	struct json_fixture *j = *state;
+	char id[UUID_SIZE];
+	MAKE_JOB(j->rows, "u", id, 1);
+	struct job job = get_job(j->rows, id);
+	job.percent = 99.99;
+	job.speed = 2.04;
+	job.eta_seconds = 0;
+	json_t *out = json_of(j, &job);
+	assert_true(json_real_value(at(out, "progress.percent")) == 99.9);
+	assert_true(json_real_value(at(out, "progress.speed")) == 2.0);
+	assert_true(json_real_value(at(out, "progress.eta_seconds")) == 0);
+	json_decref(out);
+	job_release(&job);
+}
+
+static void a_failed_job_says_why(void **state)
+{
+	struct json_fixture *j = *state;
+	char id[UUID_SIZE];
+	job_in_status(j->rows, JOB_FAILED, id);
+	struct job job = get_job(j->rows, id);
+	json_t *out = json_of(j, &job);
+	expect(json_incref(at(out, "error")),
+	       "{\"code\":\"UNUSABLE_MEDIA\",\"message\":\"it did not work\",\"retriable\":false}");
+	assert_true(json_is_string(at(out, "finished_at")));
+	json_decref(out);
+	job_release(&job);
+}
+
+/* How long the playlist's URL is valid, or 0 without one. */
+static int expires_of(struct json_fixture *j, const struct job *job)
+{
+	json_t *out = json_of(j, job);
+	const char *url = json_string_value(at(out, "streaming.playlist_url"));
+	int seconds = 0;
+	if (url) {
+		_cleanup_free_ char *start = mr_asprintf("https://media.example/hls/%s/master.m3u8?", job->id);
+		assert_memory_equal(url, start, strlen(start));
+		const char *expires = strstr(url, "X-Amz-Expires=");
+		assert_non_null(expires);
+		assert_int_equal(sscanf(expires, "X-Amz-Expires=%9d&", &seconds), 1);
+	}
+	json_decref(out);
+	return seconds;
+}
+
+static void the_playlists_url_lasts_for_the_making_and_two_viewings(void **state)
+{
+	struct json_fixture *j = *state;
+	char id[UUID_SIZE];
+	MAKE_JOB(j->rows, "u", id, 1);
+	struct job job = get_job(j->rows, id);
+	job.status = JOB_STREAMING;
+	assert_int_equal(expires_of(j, &job), 0); /* nothing is published */
+	job.published_segments = 1;
+	job.eta_seconds = -1;
+	static const struct {
+		enum job_status status;
+		int64_t length_s;
+		double eta_s;
+		int want;
+	} t[] = {
+		{ JOB_STREAMING, 60, 10, 3600 },	   { JOB_STREAMING, 3600, 1000, 8200 },
+		{ JOB_STREAMING, 3600, -1, 3 * 3600 },	   { JOB_COMPLETED, 3600, 1000, 7200 },
+		{ JOB_FAILED, 3600, -1, 7200 },		   { JOB_STREAMING, 100 * 3600, 10, 86400 },
+		{ JOB_CANCELED, 3600, -1, 0 },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(t); i++) {
+		job.status = t[i].status;
+		job.duration_ticks = t[i].length_s * VIDEO_TIMESCALE;
+		job.eta_seconds = t[i].eta_s;
+		int got = expires_of(j, &job);
+		if (got != t[i].want)
+			fail_msg("row %zu: %d s instead of %d", i, got, t[i].want);
+	}
+	job_release(&job);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times_are_iso_8601),
+		cmocka_unit_test(a_file),
+		T(a_new_job),
+		T(progress_is_rounded_down),
+		T(a_failed_job_says_why),
+		T(the_playlists_url_lasts_for_the_making_and_two_viewings),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
