@@ -23,8 +23,8 @@ def ffmpeg(*args):
 def silent(*args):
     """What ffmpeg has to say about an input: nothing, if it's right. (Its null muxer would else complain of its own rounding of
     frame times to a guessed frame rate.)"""
-    p = subprocess.run(['ffmpeg', '-nostdin', '-v', 'warning', *[str(a) for a in args], '-enc_time_base:v', '1:90000', '-fps_mode', 'passthrough',
-                        '-f', 'null', '-'], capture_output=True)
+    as_it_is = ['-enc_time_base:v', '1:90000', '-fps_mode', 'passthrough', '-f', 'null', '-']
+    p = subprocess.run(['ffmpeg', '-nostdin', '-v', 'warning', *[str(a) for a in args], *as_it_is], capture_output=True)
     return p.stderr.decode() + ('' if p.returncode == 0 else f'exit {p.returncode}')
 
 
@@ -33,9 +33,10 @@ def ffprobe(path, *args):
 
 
 def first_time(path, stream):
-    """When the first decoded frame of a stream is presented: encoder delays (Opus) are taken out of that, but not of start_time."""
-    frames = ffprobe(path, '-select_streams', stream, '-read_intervals', '%+#8', '-show_entries', 'frame=best_effort_timestamp_time')
-    times = [f.get('best_effort_timestamp_time', 'N/A') for f in frames['frames']]
+    """When the first decoded frame of a stream is presented: unlike start_time, without an encoder's delay (Opus)."""
+    entry = 'best_effort_timestamp_time'
+    frames = ffprobe(path, '-select_streams', stream, '-read_intervals', '%+#8', '-show_entries', f'frame={entry}')
+    times = [f.get(entry, 'N/A') for f in frames['frames']]
     return min((float(t) for t in times if t != 'N/A'), default=None)
 
 
@@ -99,7 +100,8 @@ class Source:
         }
         if self.video >= 0:
             args['video_ticks'] = ','.join(map(str, self.video_ticks[first:first + count + 1]))
-            args['rungs'] = ','.join(RUNGS['small' if i == 0 else 'half'].format(w=w, h=h) for i, (w, h) in enumerate(self.rungs))
+            kinds = ['small'] + ['half'] * len(self.rungs)
+            args['rungs'] = ','.join(RUNGS[k].format(w=w, h=h) for k, (w, h) in zip(kinds, self.rungs))
         if self.audio >= 0:
             args['audio_frames'] = ','.join(map(str, self.audio_frames[first:first + count + 1]))
         args.update(extra)

@@ -1,9 +1,8 @@
-"""What every chunk's objects must satisfy, read from the bytes themselves (boxes, transport packets) and by ffmpeg and ffprobe."""
+"""What every chunk's objects must satisfy, read from the bytes (boxes, transport packets) and by ffmpeg and ffprobe."""
 import array
 import math
 import os
 import struct
-import subprocess
 
 from ladder_case import ffprobe, join, run, silent
 
@@ -108,7 +107,8 @@ def check_ts(folder, chunk, rendition):
 
 
 def packets(path, stream='0'):
-    return ffprobe(path, '-select_streams', stream, '-show_packets', '-show_entries', 'packet=pts,dts,duration,flags')['packets']
+    entries = ('-show_packets', '-show_entries', 'packet=pts,dts,duration,flags')
+    return ffprobe(path, '-select_streams', stream, *entries)['packets']
 
 
 def times(source, folder, chunk, rendition, joined):
@@ -189,7 +189,8 @@ def snr_db(a, b, start, end, channels):
 def lag(a, b, channels, at, most=80):
     """By how many samples b comes later than a, looked at from sample `at` on."""
     def shifted(k):
-        return snr_db(a[at * channels:(at + 2000) * channels], b[(at + k) * channels:(at + k + 2000) * channels], 0, 2000, channels)
+        x, y = a[at * channels:(at + 2000) * channels], b[(at + k) * channels:(at + k + 2000) * channels]
+        return snr_db(x, y, 0, 2000, channels)
     return max(range(-most, most + 1), key=shifted)
 
 
@@ -197,9 +198,3 @@ def align(a, b, channels, at=48000):
     """Both from the same instant on; containers round their time stamps to milliseconds."""
     k = lag(a, b, channels, at)
     return a[max(0, -k) * channels:], b[max(0, k) * channels:], max(0, k)
-
-
-def frame_hashes(path):
-    out = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-i', path, '-map', '0:v:0', '-fps_mode', 'passthrough', '-f', 'framemd5', '-'],
-                         capture_output=True, check=True).stdout.decode()
-    return [x.split(',')[-1].strip() for x in out.splitlines() if not x.startswith('#')]

@@ -1,4 +1,5 @@
-/* Makes one chunk of a ladder from a file, for tests driven by Python: media_ladder() over a file in memory, its objects as files.
+/* Makes one chunk of a ladder from a file, for tests driven by Python: media_ladder() over a file in memory, its
+ * objects as files.
  *
  *   ladder_tool SOURCE OUTDIR container=fmp4 video=0 audio=1 origin_ns=0 … video_ticks=0,360000 audio_frames=0,187 runs=0
  *

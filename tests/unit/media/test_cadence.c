@@ -105,8 +105,8 @@ static void test_bad_order_is_dropped(void **state)
 	(void)state;
 	int64_t b[] = { 0, 360000 };
 	struct timeline t = timeline_of(b, 1, false);
-	const struct row rows[] = { { 0, "F", { 0 } },	    { 0, "d", { 0 } },		{ 7200, "f", { 7200 } }, { 3600, "d", { 0 } },
-				    { 7201, "f", { 7201 } }, { END, "", { 0 } } };
+	const struct row rows[] = { { 0, "F", { 0 } },	 { 0, "d", { 0 } },	    { 7200, "f", { 7200 } },
+				    { 3600, "d", { 0 } }, { 7201, "f", { 7201 } }, { END, "", { 0 } } };
 	check_rows(&t, FRAME, rows);
 	timeline_release(&t);
 }
@@ -143,7 +143,10 @@ static void test_a_slow_sequence_isnt_pulled_onto_boundaries(void **state)
 	(void)state;
 	int64_t b[] = { 0, 360000, 720000 };
 	struct timeline t = timeline_of(b, 2, false);
-	const struct row rows[] = { { 0, "F", { 0 } }, { 357000, "f", { 357000 } }, { 363000, "Rf", { 360000, 363000 } }, { END, "", { 0 } } };
+	const struct row rows[] = { { 0, "F", { 0 } },
+				    { 357000, "f", { 357000 } },
+				    { 363000, "Rf", { 360000, 363000 } },
+				    { END, "", { 0 } } };
 	check_rows(&t, 900000, rows);
 	timeline_release(&t);
 }

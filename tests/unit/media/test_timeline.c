@@ -20,7 +20,8 @@ static void test_lookup(void **state)
 {
 	(void)state;
 	struct timeline t = make(true, true, false);
-	const int64_t ticks[][2] = { { -1, 0 }, { 0, 0 }, { 359999, 0 }, { 360000, 1 }, { 720000, 2 }, { 899999, 2 }, { 5000000, 2 } };
+	const int64_t ticks[][2] = { { -1, 0 },	    { 0, 0 },	   { 359999, 0 },  { 360000, 1 },
+				     { 720000, 2 }, { 899999, 2 }, { 5000000, 2 } };
 	for (size_t i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++)
 		assert_int_equal(timeline_segment(&t, ticks[i][0]), ticks[i][1]);
 	assert_int_equal(timeline_segment_of_frame(&t, 187), 0);
@@ -52,6 +53,7 @@ static void test_finish(void **state)
 		{ true, 721000, 3, true, 3, 721000, 376 },   /* which has begun */
 		{ true, 300000, 1, true, 1, 300000, 157 },
 		{ false, 0, 0, true, 0, 0, 0 },		     /* nothing */
+		{ false, -5000, 0, true, 0, 0, 0 },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct timeline t = make(true, true, rows[i].last);
