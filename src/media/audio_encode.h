@@ -1,5 +1,5 @@
-/* The sound's encoder: a gapless row of samples in, AAC packets on the presentation's frame grid out. Output frame f is the packet
- * whose decoding gives samples [1024 f, 1024 (f + 1)). Runs in the task; one thread.
+/* The sound's encoder: a gapless row of samples in, AAC packets on the presentation's frame grid out. Output frame f
+ * is the packet whose decoding gives samples [1024 f, 1024 (f + 1)). Runs in the task; one thread.
  *
  *   struct audio_encode *a;
  *   if (audio_encode_new(spec, &timeline, &rendition, &a, e) < 0) ...
@@ -7,8 +7,8 @@
  *   audio_encode_flush(a, e);                    // after the timeline's last frame and AUDIO_ENCODE_AHEAD more
  *   audio_encode_free(&a);
  *
- * Every run of segments has an encoder of its own that starts 8 frames early and throws these packets away: by then its windows and
- * its rate control agree with the neighbour's, and the joint is as clean as a single run (measured).
+ * Every run of segments has an encoder of its own that starts 8 frames early and throws these packets away: by then
+ * its windows and its rate control agree with the neighbour's, and the joint is as clean as a single run (measured).
  */
 #pragma once
 

@@ -203,8 +203,8 @@ static bool same_kind(const struct audio_pipe *p, const AVFrame *f)
 	       (f->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC || av_channel_layout_compare(&p->in_layout, &f->ch_layout) == 0);
 }
 
-/* The frames' kind has changed (or is the first): what the old resampler holds comes out, and the new one starts before the next
- * sample that is needed, at a position where input and output samples coincide. */
+/* The frames' kind has changed (or is the first): what the old resampler holds comes out, and the new one starts
+ * before the next sample that is needed, at a position where input and output samples coincide. */
 static int set_kind(struct audio_pipe *p, const AVFrame *f, struct err *e)
 {
 	if (p->swr) {
@@ -228,7 +228,8 @@ static int set_kind(struct audio_pipe *p, const AVFrame *f, struct err *e)
 
 /* ---- Positions ---- */
 
-/* The place on the codec's frame grid for a time stamp's position; false if the container doesn't round, or none is near enough. */
+/* The place on the codec's frame grid for a time stamp's position; false if the container doesn't round, or none is
+ * near enough. */
 static bool on_grid(const struct audio_pipe *p, int64_t position, int own_size, int64_t *ret)
 {
 	AVRational tb = p->o.time_base;
@@ -263,7 +264,8 @@ static int64_t position_of(const struct audio_pipe *p, const AVFrame *f)
 	int64_t off = position - p->expected;
 	if (p->counted == 0 || off > tolerance || off < -tolerance)
 		return position;
-	/* The file's first frame may have lost its encoder's delay and with it its place on the grid: the second one decides. */
+	/* The file's first frame may have lost its encoder's delay and with it its place on the grid: the second one
+	 * decides. */
 	return p->counted == 1 && snapped ? position : p->expected;
 }
 

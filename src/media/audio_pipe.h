@@ -1,5 +1,5 @@
-/* Decoded sound to one gapless row of samples on the presentation's axis: finds each frame's exact position, fills gaps with silence,
- * trims overlaps, mixes down and resamples. Runs in the task; one thread.
+/* Decoded sound to one gapless row of samples on the presentation's axis: finds each frame's exact position, fills
+ * gaps with silence, trims overlaps, mixes down and resamples. Runs in the task; one thread.
  *
  *   struct audio_pipe_opts o = { .rate = 48000, .channels = 2, .start = first_sample, .sink = take, .ctx = x, … };
  *   struct audio_pipe *p;
@@ -8,13 +8,13 @@
  *   audio_pipe_finish(p, end_sample, e);       // silence up to there
  *   audio_pipe_free(&p);
  *
- * Guarantees: the sink gets every sample from o.start on exactly once, in order. A sample's value depends on the source's sound
- * around it alone and not on where decoding began: resampling starts at positions where its phase is zero and is warm before
- * the first sample that counts. Before the presentation's zero there is silence.
+ * Guarantees: the sink gets every sample from o.start on exactly once, in order. A sample's value depends on the
+ * source's sound around it alone and not on where decoding began: resampling starts at positions where its phase is
+ * zero and is warm before the first sample that counts. Before the presentation's zero there is silence.
  *
- * Positions are counted from frame to frame while the time stamps agree within 40 ms (or half a codec frame), since many containers
- * round or jitter them; else the time stamp wins. The first position after a seek is moved onto the codec's frame grid where
- * the container's time base is coarser than a sample.
+ * Positions are counted from frame to frame while the time stamps agree within 40 ms (or half a codec frame), since
+ * many containers round or jitter them; else the time stamp wins. The first position after a seek is moved onto the
+ * codec's frame grid where the container's time base is coarser than a sample.
  */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* libav error codes as our errors: see averror.h. */
 #include "media/averror.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* AVERROR codes of encoders, filters and muxers as errors: they work on our own data, so all but a lack of memory is our own fault.
- * (What goes wrong with the input is media_averror's, media/input.h.)
+/* AVERROR codes of encoders, filters and muxers as errors: they work on our own data, so all but a lack of memory is
+ * our own fault. (What goes wrong with the input is media_averror's, media/input.h.)
  *
  *   int r = avcodec_send_frame(encoder, frame);
  *   if (r < 0)

@@ -1,8 +1,8 @@
 /* Frames to segments: see cadence.h. */
 #include "media/cadence.h"
 
-/* Rounded timestamps (milliseconds in Matroska) are off by half a millisecond; a variable rate wanders by more. Half a frame
- * catches both, and 25 ms is where a moved frame would begin to be seen in a slow sequence. */
+/* Rounded timestamps (milliseconds in Matroska) are off by half a millisecond; a variable rate wanders by more. Half
+ * a frame catches both, and 25 ms is where a moved frame would begin to be seen in a slow sequence. */
 #define TOLERANCE_MAX_TICKS (VIDEO_TIMESCALE / 40)
 
 void cadence_init(struct cadence *c, const struct timeline *timeline, uint32_t frame_ticks, uint32_t gop_ticks)
@@ -65,7 +65,8 @@ struct cadence_step cadence_push(struct cadence *c, int64_t ticks)
 	}
 	if (c->next < t->count && reaches(c, ticks, t->video[c->next])) {
 		bool on_boundary = ticks <= t->video[c->next] + c->tolerance;
-		/* The source's first frame: nothing could be shown before it, so it is shown from the segment's start. */
+		/* The source's first frame: nothing could be shown before it, so it is shown from the segment's
+		 * start. */
 		bool first_of_source = !c->held && !reaches(c, ticks, segment_end(c, c->next));
 		return begin_segment(c, on_boundary || first_of_source ? CADENCE_FRAME : CADENCE_REPEAT);
 	}

@@ -1,5 +1,6 @@
-/* Which frame is shown when: decides for each decoded frame whether it is used, at which time, whether it has to be an IDR, and
- * where the frame before it has to be shown again. Pure: table-tested without libav. Runs in the task; one thread.
+/* Which frame is shown when: decides for each decoded frame whether it is used, at which time, whether it has to be
+ * an IDR, and where the frame before it has to be shown again. Pure: table-tested without libav. Runs in the task;
+ * one thread.
  *
  *   struct cadence c;
  *   cadence_init(&c, &timeline, frame_ticks, gop_ticks);
@@ -10,9 +11,10 @@
  *   } while (s.what == CADENCE_REPEAT);
  *   if (s.what == CADENCE_FRAME) encode(frame, s.pts, s.idr);
  *
- * Guarantees: every segment of the timeline begins with an IDR at exactly its start; times strictly rise; within a segment an
- * IDR comes at the first frame after each gop_ticks; frames of a variable rate are otherwise neither moved, doubled nor
- * dropped. What is decided for a segment depends on the source's frames alone, not on where the chunk begins.
+ * Guarantees: every segment of the timeline begins with an IDR at exactly its start; times strictly rise; within a
+ * segment an IDR comes at the first frame after each gop_ticks; frames of a variable rate are otherwise neither
+ * moved, doubled nor dropped. What is decided for a segment depends on the source's frames alone, not on where the
+ * chunk begins.
  */
 #pragma once
 

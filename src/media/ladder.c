@@ -1,12 +1,12 @@
-/* One chunk of a ladder: reads the source once, forwards, and drives the video and the audio pipe until every segment of the
- * range is handed over. Runs in the task; one thread (encoders have their own).
+/* One chunk of a ladder: reads the source once, forwards, and drives the video and the audio pipe until every segment
+ * of the range is handed over. Runs in the task; one thread (encoders have their own).
  *
- * Guarantees: the same source, specification and library give the same bytes, however the chunk was interrupted before; memory doesn't grow with
- * the media's length (one decoded frame, one segment's packets per rendition, at most 32 MiB of packets looked ahead);
- * nothing is left behind on any way out.
+ * Guarantees: the same source, specification and library give the same bytes, however the chunk was interrupted
+ * before; memory doesn't grow with the media's length (one decoded frame, one segment's packets per rendition, at
+ * most 32 MiB of packets looked ahead); nothing is left behind on any way out.
  *
- * A chunk begins with the run of segments that holds the first one to be made: encoders begin there, too, so a resumed chunk
- * gives the bytes that the interrupted one would have given.
+ * A chunk begins with the run of segments that holds the first one to be made: encoders begin there, too, so a
+ * resumed chunk gives the bytes that the interrupted one would have given.
  */
 #include <libavutil/mathematics.h>
 
@@ -243,8 +243,8 @@ static bool audio_wanted(const struct ladder *l)
 	return l->audio && !audio_encode_done(l->audio_encoder);
 }
 
-/* One stream is complete and far behind the end of the range, the other hasn't got there: it has no more in this range but what its
- * decoder holds. */
+/* One stream is complete and far behind the end of the range, the other hasn't got there: it has no more in this
+ * range but what its decoder holds. */
 static bool stalled(const struct ladder *l)
 {
 	if (l->timeline.end != TIMELINE_FIXED || (video_wanted(l) && audio_wanted(l)))
@@ -291,8 +291,8 @@ static int read_range(struct ladder *l, struct err *e)
 
 /* ---- The end ---- */
 
-/* Where the later of the two streams ends. Sound that sticks out of the plan by less than a codec frame is mostly its last frame's
- * padding: it doesn't move the end. */
+/* Where the later of the two streams ends. Sound that sticks out of the plan by less than a codec frame is mostly its
+ * last frame's padding: it doesn't move the end. */
 static int64_t source_end_ticks(const struct ladder *l)
 {
 	int64_t video = l->video ? video_pipe_end_ticks(l->video) : INT64_MIN;

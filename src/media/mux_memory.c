@@ -1,3 +1,4 @@
+/* A muxer that writes into memory: see mux_memory.h. */
 #include "media/mux_memory.h"
 
 #include <errno.h>

@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-/* Returns an AVERROR. `out` is borrowed; writing beyond its maximum fails with AVERROR(ENOSPC). Timestamps go through as they are, and no
- * version is written. */
+/* Returns an AVERROR. `out` is borrowed; writing beyond its maximum fails with AVERROR(ENOSPC). Timestamps go through
+ * as they are, and no version is written. */
 int mux_memory_open(const char *format, const AVCodecParameters *par, AVRational time_base, struct buf *out, AVFormatContext **ret);
 void mux_memory_close(AVFormatContext **m);
 #define _cleanup_mux_memory_ MR_CLEANUP(mux_memory_close)

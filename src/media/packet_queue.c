@@ -1,3 +1,4 @@
+/* A ring of packets: see packet_queue.h. */
 #include "media/packet_queue.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* One rendition of a chunk on its way out: collects an encoder's packets until a segment is complete, has it muxed and hands it over.
- * Holds the packets of one segment at most. Runs in the task; one thread.
+/* One rendition of a chunk on its way out: collects an encoder's packets until a segment is complete, has it muxed
+ * and hands it over. Holds the packets of one segment at most. Runs in the task; one thread.
  *
  *   struct rendition r;
  *   rendition_init(&r, spec, io, &timeline, 0, false);
@@ -39,8 +39,9 @@ void rendition_init(struct rendition *r, const struct ladder_spec *spec, const s
 		    uint32_t number, bool audio);
 /* Takes the parameters from an opened encoder. ERR_INTERNAL if a later encoder's headers differ from the first's. */
 int rendition_encoder(struct rendition *r, const AVCodecContext *enc, struct err *e) MR_MUST_USE;
-/* An encoder_sink (media/video_encode.h) with ctx = the rendition: takes the packet; its pts are in 1/90000 s or in samples. A packet of the next segment
- * completes the one before. Packets of segments below spec->resume_segment are dropped. */
+/* An encoder_sink (media/video_encode.h) with ctx = the rendition: takes the packet; its pts are in 1/90000 s or in
+ * samples. A packet of the next segment completes the one before. Packets of segments below spec->resume_segment are
+ * dropped. */
 int rendition_packet(void *rendition, AVPacket *take_packet, struct err *e);
 /* Completes the segment in hand. */
 int rendition_flush(struct rendition *r, struct err *e) MR_MUST_USE;

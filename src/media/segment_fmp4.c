@@ -1,9 +1,9 @@
 /* fMP4 segments by libavformat's mp4 muxer: see segment_fmp4.h.
  *
- * Decoding times: the k-th packet is given the k-th presentation time of the segment, so that the first one's is the segment's
- * planned start in every segment. Composition offsets are then negative for some B-frames, which version 1 of trun allows
- * (ISO/IEC 14496-12, 8.8.8). libavformat refuses packets with pts < dts, so they go in shifted by a constant, which the
- * muxer's negative_cts_offsets takes out again with the first packet.
+ * Decoding times: the k-th packet is given the k-th presentation time of the segment, so that the first one's is the
+ * segment's planned start in every segment. Composition offsets are then negative for some B-frames, which version 1
+ * of trun allows (ISO/IEC 14496-12, 8.8.8). libavformat refuses packets with pts < dts, so they go in shifted by a
+ * constant, which the muxer's negative_cts_offsets takes out again with the first packet.
  */
 #include "media/segment_fmp4.h"
 

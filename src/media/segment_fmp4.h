@@ -1,7 +1,8 @@
-/* One rendition's init segment and its media segments as CMAF (fragmented MP4), in memory. Each segment is made by a muxer of its
- * own, so its bytes depend on its packets and its number alone. Runs in the task; one thread.
+/* One rendition's init segment and its media segments as CMAF (fragmented MP4), in memory. Each segment is made by a
+ * muxer of its own, so its bytes depend on its packets and its number alone. Runs in the task; one thread.
  *
- *   struct segment_input in = { .par = par, .time_base = { 1, 90000 }, .index = 7, .packets = p, .count = n, .start = …, .end = … };
+ *   struct segment_input in = { .par = par, .time_base = { 1, 90000 }, .index = 7,
+ *                               .packets = p, .count = n, .start = …, .end = … };
  *   struct buf out;
  *   buf_init(&out, TASK_OBJECT_MAX_BYTES);
  *   if (segment_fmp4_write(&in, &out, e) < 0) ...
@@ -15,8 +16,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* The packets of one segment of one rendition, in decoding order, with pts in time_base on the presentation's timeline; the writer
- * sets their dts and duration. */
+/* The packets of one segment of one rendition, in decoding order, with pts in time_base on the presentation's
+ * timeline; the writer sets their dts and duration. */
 struct segment_input {
 	const AVCodecParameters *par;
 	AVRational time_base; /* video 1/90000, audio 1/rate */

@@ -1,9 +1,10 @@
 /* TS segments by libavformat's mpegts muxer: see segment_ts.h.
  *
- * Decoding times must not be later than presentation times here (ISO/IEC 13818-1, 2.4.3.7), and must rise over joints of segments
- * that know nothing of each other. With reordering by d frames, a segment's first d packets lie before its start, a frame's
- * duration apart, and the k-th of the others at the presentation time of the (k - d)-th frame; the last ones are kept before the
- * first of the next segment. At a constant frame rate that is an unbroken row of frame durations.
+ * Decoding times must not be later than presentation times here (ISO/IEC 13818-1, 2.4.3.7), and must rise over joints
+ * of segments that know nothing of each other. With reordering by d frames, a segment's first d packets lie before
+ * its start, a frame's duration apart, and the k-th of the others at the presentation time of the (k - d)-th frame;
+ * the last ones are kept before the first of the next segment. At a constant frame rate that is an unbroken row of
+ * frame durations.
  */
 #include "media/segment_ts.h"
 

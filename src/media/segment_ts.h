@@ -1,8 +1,9 @@
-/* One rendition's media segments as MPEG transport streams, in memory. Each is made by a muxer of its own and made neutral in
- * its continuity counters (media/ts_neutral.h), so segments of any chunks follow on each other. Runs in the task; one thread.
+/* One rendition's media segments as MPEG transport streams, in memory. Each is made by a muxer of its own and made
+ * neutral in its continuity counters (media/ts_neutral.h), so segments of any chunks follow on each other. Runs in
+ * the task; one thread.
  *
- * All timestamps are TS_OFFSET_TICKS later than the presentation's, video and audio alike, so that decoding times and clock references are
- * never negative.
+ * All timestamps are TS_OFFSET_TICKS later than the presentation's, video and audio alike, so that decoding times and
+ * clock references are never negative.
  */
 #pragma once
 
@@ -14,5 +15,6 @@
 
 #define TS_OFFSET_TICKS 900000 /* 10 s */
 
-/* Appends. Video packets in Annex B with their parameter sets in the stream; AAC packets as the encoder gives them (they become ADTS). */
+/* Appends. Video packets in Annex B with their parameter sets in the stream; AAC packets as the encoder gives them
+ * (they become ADTS). */
 int segment_ts_write(struct segment_input *in, struct buf *out, struct err *e) MR_MUST_USE;

@@ -213,7 +213,8 @@ int source_rewind(struct source *s, struct err *e)
 	return open_input(s, e);
 }
 
-/* Sound long before the place that is needed isn't worth decoding, where a seek has made its positions absolute anyway. */
+/* Sound long before the place that is needed isn't worth decoding, where a seek has made its positions absolute
+ * anyway. */
 static bool skippable(const struct source *s, const AVPacket *p)
 {
 	if (s->at_start || source_packet_kind(s, p) != SOURCE_AUDIO)

@@ -1,5 +1,5 @@
-/* The source as a stream of decoded frames of one video and one audio stream, from a place in time on: opening, seeking with proof,
- * decoding. Runs in the task; one thread (decoders may have slice threads).
+/* The source as a stream of decoded frames of one video and one audio stream, from a place in time on: opening,
+ * seeking with proof, decoding. Runs in the task; one thread (decoders may have slice threads).
  *
  *   struct source_start from = { .video_ticks = 360000, .audio_ticks = 340000 };
  *   struct source *s = NULL;
@@ -8,8 +8,9 @@
  *   source_close(&s);
  *
  * Guarantees: the first video frame that comes lies at or before from.video_ticks, and sound begins at least a second
- * before from.audio_ticks, unless the source has none there. A container's seek is only believed after decoding has shown it;
- * else the search begins further back, at last at the file's start. What cannot be decoded is counted and passed over.
+ * before from.audio_ticks, unless the source has none there. A container's seek is only believed after decoding has
+ * shown it; else the search begins further back, at last at the file's start. What cannot be decoded is counted and
+ * passed over.
  */
 #pragma once
 
@@ -20,8 +21,9 @@
 #include "base/err.h"
 #include "media/media_io.h"
 
-/* Streams of one file aren't further apart than this: where one of them is this far past a place without a frame of the other, none
- * will come. (Slideshows are interleaved with their sound to within their encoder's delay: three pictures of ten seconds.) */
+/* Streams of one file aren't further apart than this: where one of them is this far past a place without a frame of
+ * the other, none will come. (Slideshows are interleaved with their sound to within their encoder's delay: three
+ * pictures of ten seconds.) */
 #define SOURCE_APART_TICKS (60 * (int64_t)VIDEO_TIMESCALE)
 
 struct source;
@@ -34,13 +36,14 @@ struct source_start {
 
 enum source_kind { SOURCE_VIDEO = 0, SOURCE_AUDIO = 1, SOURCE_PASSED = 2, SOURCE_END = 3 };
 
-/* Opens the spec's input 0 and the streams its ladder names. `task` and `io` are borrowed. Errors as media_input_open and
- * media_decoder_open; a stream whose decoder can't be opened is an error only if it is the only one. */
+/* Opens the spec's input 0 and the streams its ladder names. `task` and `io` are borrowed. Errors as media_input_open
+ * and media_decoder_open; a stream whose decoder can't be opened is an error only if it is the only one. */
 int source_open(const struct task_spec *task, const struct media_io *io, const struct source_start *from, struct source **ret,
 		struct err *e) MR_MUST_USE;
 void source_close(struct source **s);
 
-/* The next frame of either stream (unreferenced first), SOURCE_PASSED when one packet was read that gave none (yet), or SOURCE_END. */
+/* The next frame of either stream (unreferenced first), SOURCE_PASSED when one packet was read that gave none (yet),
+ * or SOURCE_END. */
 int source_next(struct source *s, AVFrame *frame, enum source_kind *ret, struct err *e) MR_MUST_USE;
 /* No more frames of that stream are wanted. */
 void source_stop(struct source *s, enum source_kind kind);
@@ -58,11 +61,12 @@ const AVCodecParameters *source_parameters(const struct source *s, enum source_k
 AVRational source_time_base(const struct source *s, enum source_kind kind);
 /* The time stamp of the file's first audio packet, or AV_NOPTS_VALUE: the codec's frames lie on a grid from there. */
 int64_t source_first_audio_pts(const struct source *s);
-/* The latest time of any packet of a stream that has been decoded (or passed over, once it is stopped); INT64_MIN before the first. */
+/* The latest time of any packet of a stream that has been decoded (or passed over, once it is stopped); INT64_MIN
+ * before the first. */
 int64_t source_latest_ticks(const struct source *s, enum source_kind kind);
 uint32_t source_decode_errors(const struct source *s);
 uint64_t source_bytes_read(const struct source *s);
 
-/* A stream's time stamp on the presentation's axis, in units of 1/rate (90000 for ticks, a sample rate for samples), rounded to the
- * nearest; INT64_MIN for AV_NOPTS_VALUE or what doesn't fit. */
+/* A stream's time stamp on the presentation's axis, in units of 1/rate (90000 for ticks, a sample rate for samples),
+ * rounded to the nearest; INT64_MIN for AV_NOPTS_VALUE or what doesn't fit. */
 int64_t source_rescale(int64_t pts, AVRational time_base, int64_t origin_ns, int rate);

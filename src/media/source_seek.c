@@ -1,5 +1,5 @@
-/* Finding a place to begin decoding at: see source.h. A container's index and keyframe flags are hints; what the decoder gives is
- * the proof. (In transport streams the first seek fails ten times out of twelve.) */
+/* Finding a place to begin decoding at: see source.h. A container's index and keyframe flags are hints; what the
+ * decoder gives is the proof. (In transport streams the first seek fails ten times out of twelve.) */
 #include <libavformat/avformat.h>
 #include <libavutil/mathematics.h>
 #include <string.h>
@@ -20,7 +20,8 @@ static int64_t needed_from(const struct source *s)
 	return video < audio ? video : audio;
 }
 
-/* How much before the place to look first: reordering and edit lists where there is an index, a GOP where there is none. */
+/* How much before the place to look first: reordering and edit lists where there is an index, a GOP where there is
+ * none. */
 static int64_t first_margin(const struct source *s)
 {
 	bool indexed = strstr(media_input_format(s->input)->iformat->name, "mp4") || !s->decoder[SOURCE_VIDEO];

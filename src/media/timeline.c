@@ -173,5 +173,10 @@ bool timeline_finish(struct timeline *t, int64_t end_ticks, uint32_t begun)
 		}
 		t->count--;
 	}
+	if (t->count == 0) { /* all of it lies behind the end */
+		t->video[0] = end_ticks > 0 ? end_ticks : 0;
+		if (t->audio)
+			t->audio[0] = ticks_to_frames_up(t, t->video[0]);
+	}
 	return missing;
 }

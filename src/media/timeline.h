@@ -1,5 +1,5 @@
-/* The segments of one chunk on the presentation's time axis: planned boundaries, and what becomes of them when the source turns
- * out shorter or longer than planned. Pure: no libav, no I/O. Runs in the task; one thread.
+/* The segments of one chunk on the presentation's time axis: planned boundaries, and what becomes of them when the
+ * source turns out shorter or longer than planned. Pure: no libav, no I/O. Runs in the task; one thread.
  *
  *   struct timeline t;
  *   if (timeline_init(&t, &spec->ladder, e) < 0) ...
@@ -7,8 +7,8 @@
  *   timeline_finish(&t, end_ticks, begun);            // the source ended there
  *   timeline_release(&t);
  *
- * Segments are counted from 0 within the chunk here; `first` is the presentation's number of the first. Times are 1/90000 s from
- * the presentation's start; audio boundaries are AAC frames.
+ * Segments are counted from 0 within the chunk here; `first` is the presentation's number of the first. Times are
+ * 1/90000 s from the presentation's start; audio boundaries are AAC frames.
  */
 #pragma once
 
@@ -54,9 +54,10 @@ int64_t timeline_end_frames(const struct timeline *t);
 int timeline_grow(struct timeline *t, struct err *e) MR_MUST_USE;
 /* The last segment takes what is left; for TIMELINE_OPEN. */
 void timeline_absorb(struct timeline *t);
-/* The source ended at `end_ticks`. An end within a frame of a planned boundary is that boundary; later than the range moves the
- * last boundary where the timeline was open; earlier shortens the segment it lies in and takes away those behind it, but none
- * of the first `begun`, which have a frame already. Returns true if segments or parts of them are missing. */
+/* The source ended at `end_ticks`. An end within a frame of a planned boundary is that boundary; later than the range
+ * moves the last boundary where the timeline was open; earlier shortens the segment it lies in and takes away those
+ * behind it, but none of the first `begun`, which have a frame already. Where none is left, the first boundary is the
+ * end. Returns true if segments or parts of them are missing. */
 bool timeline_finish(struct timeline *t, int64_t end_ticks, uint32_t begun);
 
 int64_t timeline_frames_to_ticks(const struct timeline *t, int64_t frames);

@@ -154,8 +154,8 @@ static void copy_packet(struct neutral *n, struct pid *pid, const uint8_t *in)
 	set_counter(p, pid);
 }
 
-/* Writes `size` payload bytes at the packet's end and an adaptation field before them: `adaptation` bytes of the original, then
- * stuffing (2.4.3.5). */
+/* Writes `size` payload bytes at the packet's end and an adaptation field before them: `adaptation` bytes of the
+ * original, then stuffing (2.4.3.5). */
 static void fill_packet(uint8_t *p, const uint8_t *adaptation, size_t adaptation_size, const uint8_t *payload, size_t size)
 {
 	size_t field = TS_PACKET_SIZE - 4 - size;

@@ -11,6 +11,9 @@
 /* keyint=infinite: every IDR is one that was asked for (cadence.c). cpu-independent: the same decisions on every CPU.
  * vbv: capped by maxrate and bufsize; no HRD parameters, whose initial delays would make the headers differ. */
 #define X264_PARAMS "keyint=infinite:min-keyint=1:scenecut=0:open-gop=0:nal-hrd=none:cpu-independent=1"
+/* Several threads share each picture instead of working on pictures ahead: that keeps 90 MB less at 1080p, and the
+ * first packet comes sooner, which is what a chunk with several threads is for. */
+#define X264_PARAMS_THREADS X264_PARAMS ":sliced-threads=1"
 
 static int set_private(AVCodecContext *c, const struct ladder_rung *rung)
 {
@@ -24,7 +27,7 @@ static int set_private(AVCodecContext *c, const struct ladder_rung *rung)
 	if (r >= 0)
 		r = av_opt_set_int(c->priv_data, "a53cc", 0, 0);
 	if (r >= 0)
-		r = av_opt_set(c->priv_data, "x264-params", X264_PARAMS, 0);
+		r = av_opt_set(c->priv_data, "x264-params", c->thread_count > 1 ? X264_PARAMS_THREADS : X264_PARAMS, 0);
 	return r;
 }
 

@@ -1,5 +1,6 @@
-/* H.264 encoders of a ladder's rungs: libx264, capped CRF, closed GOPs, IDRs where they are asked for and nowhere else. Runs in the
- * task; one thread of ours (x264 starts its own, spec->video_threads for each rung). Same frames, same spec: same bytes.
+/* H.264 encoders of a ladder's rungs: libx264, capped CRF, closed GOPs, IDRs where they are asked for and nowhere
+ * else. Runs in the task; one thread of ours (x264 starts its own, spec->video_threads for each rung). Same frames,
+ * same spec: same bytes.
  *
  *   AVCodecContext *enc = NULL;
  *   if (video_encoder_open(spec, 0, &color, &enc, e) < 0) ...

@@ -1,6 +1,7 @@
 /* Rotation, scaling and pixel format: see video_graph.h.
  *
- * The graph is described as text, as one would on ffmpeg's command line, and built anew when the source's frames change:
+ * The graph is described as text, as one would on ffmpeg's command line, and built anew when the source's frames
+ * change:
  *
  *   [in] transpose, scale, format, setsar, split [out0][s0]; [s0] scale [out1] …
  */
@@ -38,10 +39,10 @@ struct video_color video_color_of(const AVCodecParameters *par)
 	bool hd = (par->width < par->height ? par->width : par->height) >= 720;
 	struct video_color c = hd ? (struct video_color){ AVCOL_SPC_BT709, AVCOL_PRI_BT709, AVCOL_TRC_BT709 }
 				  : (struct video_color){ AVCOL_SPC_SMPTE170M, AVCOL_PRI_SMPTE170M, AVCOL_TRC_SMPTE170M };
-	if (tagged) {
+	if (tagged && av_color_space_name(par->color_space)) {
 		c.space = par->color_space;
-		c.primaries = par->color_primaries;
-		c.transfer = par->color_trc;
+		c.primaries = av_color_primaries_name(par->color_primaries) ? par->color_primaries : AVCOL_PRI_UNSPECIFIED;
+		c.transfer = av_color_transfer_name(par->color_trc) ? par->color_trc : AVCOL_TRC_UNSPECIFIED;
 	}
 	return c;
 }

@@ -1,6 +1,6 @@
-/* One decoded frame in, one picture for every rung out: turned upright, scaled in a cascade (each rung from the one above), square
- * pixels, 8-bit 4:2:0, video range. Wraps libavfilter, single-threaded, with exact scalers, so the pictures are the same on
- * every machine. Runs in the task; one thread.
+/* One decoded frame in, one picture for every rung out: turned upright, scaled in a cascade (each rung from the one
+ * above), square pixels, 8-bit 4:2:0, video range. Wraps libavfilter, single-threaded, with exact scalers, so the
+ * pictures are the same on every machine. Runs in the task; one thread.
  *
  *   struct video_graph *g;
  *   if (video_graph_new(spec, &color, &g, e) < 0) ...
@@ -15,8 +15,8 @@
 #include "base/mem.h"
 #include "proto/task.h"
 
-/* How the output's colours are to be read: the source's own tags, or a guess by its size where it has none. The same for every
- * rung, or a player would guess by each rung's size and the colours would jump when it switches. */
+/* How the output's colours are to be read: the source's own tags, or a guess by its size where it has none. The same
+ * for every rung, or a player would guess by each rung's size and the colours would jump when it switches. */
 struct video_color {
 	enum AVColorSpace space;
 	enum AVColorPrimaries primaries;
@@ -28,7 +28,7 @@ struct video_graph;
 /* `spec` is borrowed. */
 int video_graph_new(const struct ladder_spec *spec, const struct video_color *color, struct video_graph **ret,
 		    struct err *e) MR_MUST_USE;
-/* Fills out[r] for each rung (allocated, empty frames of the caller, who unrefs them). Frames may change in size and format
- * from one call to the next. pts and picture types aren't carried over. */
+/* Fills out[r] for each rung (allocated, empty frames of the caller, who unrefs them). Frames may change in size and
+ * format from one call to the next. pts and picture types aren't carried over. */
 int video_graph_run(struct video_graph *g, const AVFrame *in, AVFrame *const *out, struct err *e) MR_MUST_USE;
 void video_graph_free(struct video_graph **g);

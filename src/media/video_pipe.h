@@ -1,4 +1,5 @@
-/* Decoded frames to the H.264 packets of every rung: cadence, scaling, encoding in runs. Runs in the task; one thread.
+/* Decoded frames to the H.264 packets of every rung: cadence, scaling, encoding in runs. Runs in the task; one
+ * thread.
  *
  *   struct video_pipe *v;
  *   if (video_pipe_new(spec, &timeline, parameters, renditions, &v, e) < 0) ...
@@ -17,13 +18,14 @@
 #include "media/rendition.h"
 
 struct video_pipe;
-/* Borrows all; renditions[0 … rung_count - 1] are the rungs'. `parameters` are the source stream's (for its colours), or NULL when it
- * cannot be decoded at all: then everything is black. */
+/* Borrows all; renditions[0 … rung_count - 1] are the rungs'. `parameters` are the source stream's (for its colours),
+ * or NULL when it cannot be decoded at all: then everything is black. */
 int video_pipe_new(const struct ladder_spec *spec, const struct timeline *timeline, const AVCodecParameters *parameters,
 		   struct rendition *renditions, struct video_pipe **ret, struct err *e) MR_MUST_USE;
 /* `ticks` INT64_MIN: unknown, right after the frame before. `duration_ticks` ≤ 0: unknown. The frame is unreferenced. */
 int video_pipe_push(struct video_pipe *v, AVFrame *take_frame, int64_t ticks, int64_t duration_ticks, struct err *e) MR_MUST_USE;
-/* Repeats the last frame (or black) at the start of every segment that has none, drains the encoders, completes the segments. */
+/* Repeats the last frame (or black) at the start of every segment that has none, drains the encoders, completes the
+ * segments. */
 int video_pipe_finish(struct video_pipe *v, struct err *e) MR_MUST_USE;
 /* True once a frame behind the range has come. */
 bool video_pipe_done(const struct video_pipe *v);

@@ -1,5 +1,5 @@
-/* libFuzzer target: whatever ts_neutral takes comes out in whole packets, each PID's counters in sixteens from 0, and a second
- * time unchanged. */
+/* libFuzzer target: whatever ts_neutral takes comes out in whole packets, each PID's counters in sixteens from 0, and
+ * a second time unchanged. */
 #include <stdlib.h>
 #include <string.h>
 
