@@ -121,12 +121,12 @@ int repo_file_list(struct repo *repo, const char *user_id, uint32_t limit, const
 	int r;
 	if (user_id)
 		r = gather(repo,
-			   "SELECT " FILE_COLUMNS " FROM file WHERE user_id = $1 AND (created_ms, id) < ($2, $3)"
+			   "SELECT " FILE_COLUMNS " FROM file WHERE user_id = $1 AND ready = 1 AND (created_ms, id) < ($2, $3)"
 			   " ORDER BY created_ms DESC, id DESC LIMIT $4",
 			   DB_PARAMS(DB_TEXT(user_id), DB_INT(created_ms), DB_TEXT(id), DB_INT(limit + 1)), &list, e);
 	else
 		r = gather(repo,
-			   "SELECT " FILE_COLUMNS " FROM file WHERE (created_ms, id) < ($1, $2)"
+			   "SELECT " FILE_COLUMNS " FROM file WHERE ready = 1 AND (created_ms, id) < ($1, $2)"
 			   " ORDER BY created_ms DESC, id DESC LIMIT $3",
 			   DB_PARAMS(DB_INT(created_ms), DB_TEXT(id), DB_INT(limit + 1)), &list, e);
 	if (r < 0)

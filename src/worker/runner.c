@@ -16,6 +16,8 @@
 #include "worker/source.h"
 
 #define HEARTBEAT_MS 500
+#define AFTER_TASK_LOST_MS 500 /* the zygote may be unable to start: don't spin */
+#define AFTER_OUTAGE_MS 5000   /* an encoded chunk is too much work to be thrown at a full disk again and again */
 
 struct run {
 	const struct runner *r;
@@ -276,8 +278,8 @@ static bool may_pass(const struct err *why)
 	return why->retriable || strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0;
 }
 
-/* Settles a claim whose work ended with `why`; false as runner_run. */
-static bool settle_failure(const struct runner *r, const struct claim *c, struct err *why)
+/* Settles a claim whose work ended with `why`; returns as runner_run. */
+static uint32_t settle_failure(const struct runner *r, const struct claim *c, struct err *why)
 {
 	struct err e = { 0 };
 	bool final = false, blameless = is_blameless(why);
@@ -301,10 +303,12 @@ static bool settle_failure(const struct runner *r, const struct claim *c, struct
 	else if (rc < 0)
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
 	tell_job(r, &c->job);
-	return !blameless;
+	if (!blameless)
+		return 0;
+	return strcmp(err_code(why), "TASK_LOST") == 0 ? AFTER_TASK_LOST_MS : AFTER_OUTAGE_MS;
 }
 
-static bool settle(struct run *run, int outcome, const struct task_result *result, struct err *why,
+static uint32_t settle(struct run *run, int outcome, const struct task_result *result, struct err *why,
 		   const struct task_usage *usage)
 {
 	const struct claim *c = run->c;
@@ -321,10 +325,10 @@ static bool settle(struct run *run, int outcome, const struct task_result *resul
 	publisher_nudge(run->r->publisher, c->job.id);
 	bus_publish(run->r->bus, &(struct bus_event){ .topic = BUS_WORK });
 	tell_job(run->r, &run->c->job);
-	return true;
+	return 0;
 }
 
-static bool run_finish(const struct runner *r, struct claim *c)
+static uint32_t run_finish(const struct runner *r, struct claim *c)
 {
 	struct err e = { 0 };
 	if (finish_job(r->repo, r->publisher, c, &e) < 0)
@@ -332,10 +336,10 @@ static bool run_finish(const struct runner *r, struct claim *c)
 	log_info("job_completed", LOG_S("job", c->job.id), LOG_S("user", c->job.user_id),
 		 LOG_I("segments", c->job.segment_count), LOG_I("ms", clock_wall_ms() - c->job.started_ms));
 	tell_job(r, &c->job);
-	return true;
+	return 0;
 }
 
-bool runner_run(const struct runner *r, struct claim *c)
+uint32_t runner_run(const struct runner *r, struct claim *c)
 {
 	if (c->chunk.kind == CHUNK_FINISH)
 		return run_finish(r, c);
@@ -350,10 +354,10 @@ bool runner_run(const struct runner *r, struct claim *c)
 	tell_job(run->r, &run->c->job);
 	int outcome = run_ladder(run, result, &usage, &e);
 	on_object_abort(run);
-	bool healthy = settle(run, outcome, result, &e, &usage);
+	uint32_t wait_ms = settle(run, outcome, result, &e, &usage);
 	for (uint32_t i = 0; i < RENDITIONS_MAX; i++)
 		free(run->committed_before[i]);
 	free(result);
 	free(run);
-	return healthy;
+	return wait_ms;
 }

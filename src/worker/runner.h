@@ -34,6 +34,6 @@ struct runner {
 	struct task_limits limits;
 };
 
-/* Settles the claim; logs how it ended. False if something that every chunk needs is away, so that the caller should
- * wait a little. */
-bool runner_run(const struct runner *r, struct claim *c);
+/* Settles the claim; logs how it ended. Returns for how many ms the caller should claim nothing: not 0 if something that
+ * every chunk needs is away. */
+uint32_t runner_run(const struct runner *r, struct claim *c);

@@ -21,7 +21,6 @@
 #define THREADS_MAX 256
 #define LEASE_MS 15000
 #define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
-#define AFTER_LOSS_MS 500   /* the zygote cannot start, the disk is full: don't spin */
 #define AFTER_ERROR_MS 1000 /* the database is away */
 
 static const struct task_limits chunk_limits = { .memory_bytes = 3ull << 30, .wall_ms = 0, .silence_ms = 120000 };
@@ -103,9 +102,9 @@ static int64_t work_once(struct worker *w, const char *worker_id)
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
 		runner.limits.memory_bytes = w->opts.task_memory_bytes;
-	bool healthy = runner_run(&runner, &c);
+	uint32_t wait_ms = runner_run(&runner, &c);
 	claim_release(&c);
-	return healthy ? 0 : AFTER_LOSS_MS;
+	return wait_ms;
 }
 
 static void *worker_main(void *arg)
