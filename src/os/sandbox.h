@@ -7,7 +7,8 @@
  * What holds afterwards: seccomp allow-list (kills the process by default; open*, connect, socket, exec*, ptrace answer
  * EPERM, clone3 answers ENOSYS, clone only with thread flags), Landlock with no rule (nothing of the file system, where
  * the kernel has it), no_new_privs, not dumpable, rlimits (address space or data, CPU, open files, no core, no file
- * size). Builds with a sanitizer use a wider list (its runtime needs more calls); release tests prove the real one.
+ * size). Builds with a sanitizer or for coverage use a wider one (os/sandbox_build.h); the tests of all others
+ * prove the real one.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* Whether this build carries a sanitizer, whose runtime needs a wider sandbox and address space without a limit. */
+/* Builds for tests that need a wider sandbox: with a sanitizer, whose runtime calls more and wants address space without a limit; and
+ * for coverage (meson's b_coverage), where each task writes its counters into files before it exits. */
 #pragma once
 
 #if defined(__has_feature)
@@ -11,4 +12,7 @@
 #endif
 #ifndef MR_SANITIZED
 #define MR_SANITIZED 0
+#endif
+#ifndef MR_COVERAGE
+#define MR_COVERAGE 0
 #endif

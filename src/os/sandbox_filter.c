@@ -46,14 +46,21 @@ static const int allowed[] = {
 	/* the runtimes' own reports and checks of memory */
 	SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(prctl), SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat), SCMP_SYS(arch_prctl), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(mmap), SCMP_SYS(mprotect),
-	SCMP_SYS(prlimit64), SCMP_SYS(sendto), SCMP_SYS(wait4), SCMP_SYS(lseek),
+	SCMP_SYS(prlimit64), SCMP_SYS(sendto), SCMP_SYS(wait4),
+#endif
+#if MR_SANITIZED || MR_COVERAGE
+	SCMP_SYS(lseek),
+#endif
+#if MR_COVERAGE
+	/* the counters' files are opened, locked, read and written */
+	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(fcntl),
 #endif
 };
 
 static const int refused[] = {
-	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(open_by_handle_at), SCMP_SYS(creat), SCMP_SYS(access),
+	SCMP_SYS(openat2), SCMP_SYS(open_by_handle_at), SCMP_SYS(creat), SCMP_SYS(access),
 	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
-	SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(ioctl), SCMP_SYS(fcntl),
+	SCMP_SYS(statfs), SCMP_SYS(fstatfs), SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(ioctl),
 	SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(rename), SCMP_SYS(renameat2),
 	SCMP_SYS(memfd_create), SCMP_SYS(eventfd2), SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect),
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
@@ -63,8 +70,14 @@ static const int refused[] = {
 	SCMP_SYS(sched_getscheduler), SCMP_SYS(sched_getparam), SCMP_SYS(sched_setattr), SCMP_SYS(get_mempolicy),
 	SCMP_SYS(set_mempolicy), SCMP_SYS(mbind), SCMP_SYS(mlock), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
 	SCMP_SYS(getegid),
+#if !MR_COVERAGE
+	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(fcntl),
+#endif
+#if !MR_SANITIZED && !MR_COVERAGE
+	SCMP_SYS(lseek),
+#endif
 #if !MR_SANITIZED
-	SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(lseek), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(dup), SCMP_SYS(dup2),
+	SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(dup), SCMP_SYS(dup2),
 	SCMP_SYS(readlink), SCMP_SYS(readlinkat),
 #endif
 };

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "os/fd.h"
+#include "os/sandbox_build.h"
 #include "proto/channel.h"
 #include "task/task.h"
 
@@ -45,6 +46,21 @@ static void offer_to_oom_killer(void)
 		return;
 }
 
+#if MR_COVERAGE
+void __gcov_dump(void);
+void __gcov_reset(void);
+/* Nobody here runs exit handlers: the zygote is killed in the end, and a child shares its buffers. */
+static void write_counters(void)
+{
+	__gcov_dump();
+	__gcov_reset();
+}
+#else
+static void write_counters(void)
+{
+}
+#endif
+
 /* In the child: never returns. */
 static _Noreturn void become_task(struct zygote *z, pid_t zygote_pid, int channel, const struct sandbox_limits *limits)
 {
@@ -59,7 +75,9 @@ static _Noreturn void become_task(struct zygote *z, pid_t zygote_pid, int channe
 		task_child_refuse(channel, &failure);
 		_exit(1);
 	}
-	_exit(task_child_run(channel));
+	int code = task_child_run(channel);
+	write_counters();
+	_exit(code);
 }
 
 /* Best effort: a parent that doesn't listen any more has dropped this task. */
@@ -81,6 +99,7 @@ static void spawn(struct zygote *z, const struct zygote_spawn *request, int take
 		return;
 	}
 	const pid_t self = getpid();
+	write_counters();
 	pid_t pid = fork();
 	if (pid == 0)
 		become_task(z, self, channel, &limits);
