@@ -85,3 +85,10 @@ def test_the_line_is_named_in_a_whole_tree(tmp_path):
     assert layers.check_tree(tmp_path) == []
     (tmp_path / 'base' / 'bad.c').write_text('/* x */\n\n#include "api/files.h"\n')
     assert layers.check_tree(tmp_path) == [f'{tmp_path}/base/bad.c:3: includes api/files.h: api/ is not below base/']
+
+
+def test_every_corpus_has_its_fuzz_target():
+    """Targets are found by their names: one that is called otherwise would never be built."""
+    fuzz = tree.ROOT / 'tests' / 'fuzz'
+    targets = {p.stem.removeprefix('fuzz_') for p in fuzz.glob('fuzz_*_*.c')}
+    assert {p.name for p in (fuzz / 'corpus').iterdir()} == targets

@@ -1,13 +1,11 @@
 /* libFuzzer target: every decoder of the task's channel. The first byte chooses the message; what decodes must encode to the
  * same bytes again. */
-#include <stddef.h>
-#include <stdint.h>
+#include "fuzz.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/channel.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void spec(const uint8_t *data, size_t len, struct buf *again, struct err *e)
 {
