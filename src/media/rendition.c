@@ -28,6 +28,8 @@ int rendition_encoder(struct rendition *r, const AVCodecContext *enc, struct err
 {
 	if (r->par)
 		return same_headers(r->par, enc) ? 0 : err_set(e, ERR_INTERNAL, "an encoder's headers changed between runs");
+	if (enc->has_b_frames > VIDEO_REORDER_FRAMES)
+		return err_set(e, ERR_INTERNAL, "the encoder reorders by %d frames", enc->has_b_frames);
 	AVCodecParameters *par = avcodec_parameters_alloc();
 	int rc = par ? avcodec_parameters_from_context(par, enc) : AVERROR(ENOMEM);
 	if (rc < 0) {
@@ -35,7 +37,6 @@ int rendition_encoder(struct rendition *r, const AVCodecContext *enc, struct err
 		return averror_internal(e, rc, "read the encoder's parameters");
 	}
 	r->par = par;
-	r->reorder = enc->has_b_frames;
 	return 0;
 }
 
@@ -93,8 +94,7 @@ static int write_segment(struct rendition *r, struct err *e)
 		.count = r->count,
 		.start = boundary(r, r->segment),
 		.end = boundary(r, r->segment + 1),
-		.reorder = r->reorder,
-		.frame_ticks = r->spec->frame_ticks,
+		.lead_ticks = segment_lead_ticks(r->spec),
 	};
 	struct task_object head = { .kind = TASK_OBJECT_SEGMENT,
 				    .rendition = r->number,

@@ -25,7 +25,6 @@ struct rendition {
 	uint32_t number;
 	bool audio;
 	bool announced; /* the init object is out */
-	int reorder;
 	AVCodecParameters *par;
 	AVPacket **packets; /* of `segment`, in decoding order */
 	size_t count, capacity;

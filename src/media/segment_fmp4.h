@@ -15,24 +15,10 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-
-/* The packets of one segment of one rendition, in decoding order, with pts in time_base on the presentation's
- * timeline; the writer sets their dts and duration. */
-struct segment_input {
-	const AVCodecParameters *par;
-	AVRational time_base; /* video 1/90000, audio 1/rate */
-	uint32_t index;	      /* in the presentation */
-	AVPacket **packets;
-	size_t count;
-	int64_t start, end; /* start is the first packet's pts; end is the next segment's start */
-	int reorder;	    /* TS: frames by which pts may lag behind dts */
-	int64_t frame_ticks; /* TS: nominal frame duration */
-};
+#include "media/segment_times.h"
 
 /* Appends ftyp and moov: the same bytes for the same parameters. */
 int segment_fmp4_init(const AVCodecParameters *par, AVRational time_base, struct buf *out, struct err *e) MR_MUST_USE;
-/* Appends styp, moof, mdat: tfdt is in->start, the samples' durations add up to end - start. */
+/* Appends styp, moof, mdat: a video segment's tfdt is in->start, a sound segment's is the lead later; the samples' durations
+ * add up to end - start. */
 int segment_fmp4_write(struct segment_input *in, struct buf *out, struct err *e) MR_MUST_USE;
-
-/* Sorted presentation times of the segment's packets; the caller frees. Shared with the TS writer. */
-int64_t *segment_sorted_pts(const struct segment_input *in);

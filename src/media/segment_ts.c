@@ -1,10 +1,4 @@
 /* TS segments by libavformat's mpegts muxer: see segment_ts.h.
- *
- * Decoding times must not be later than presentation times here (ISO/IEC 13818-1, 2.4.3.7), and must rise over joints
- * of segments that know nothing of each other. With reordering by d frames, a segment's first d packets lie before
- * its start, a frame's duration apart, and the k-th of the others at the presentation time of the (k - d)-th frame;
- * the last ones are kept before the first of the next segment. At a constant frame rate that is an unbroken row of
- * frame durations.
  */
 #include "media/segment_ts.h"
 
@@ -19,9 +13,6 @@
 
 /* The clock reference runs this much ahead of decoding: time for a decoder's buffer to fill (ffmpeg's own muxdelay). */
 #define MUX_DELAY_US 700000
-/* Frames that are shown for long (a slideshow's) don't move the first packets further than this before their segment. */
-#define LEAD_MAX_TICKS 3750
-
 static int muxer_options(AVDictionary **opts)
 {
 	int r = av_dict_set(opts, "mpegts_copyts", "1", 0);
@@ -51,23 +42,6 @@ static int muxer_open(const AVCodecParameters *par, struct buf *out, AVFormatCon
 	return 0;
 }
 
-static void set_video_times(struct segment_input *in)
-{
-	_cleanup_free_ int64_t *sorted = segment_sorted_pts(in);
-	size_t n = in->count, d = in->reorder > 0 ? (size_t)in->reorder : 0;
-	int64_t step = in->frame_ticks > 0 && in->frame_ticks < LEAD_MAX_TICKS ? in->frame_ticks : LEAD_MAX_TICKS;
-	int64_t next_first = in->end - (int64_t)d * step; /* where the next segment's decoding begins */
-	for (size_t k = 0; k < n; k++) {
-		int64_t dts = k < d ? in->start - (int64_t)(d - k) * step : sorted[k - d];
-		int64_t latest = next_first - (int64_t)(n - k);
-		AVPacket *p = in->packets[k];
-		p->dts = (dts < latest ? dts : latest) + TS_OFFSET_TICKS;
-		p->pts += TS_OFFSET_TICKS;
-		p->duration = (k + 1 < n ? sorted[k + 1] : in->end) - sorted[k];
-		p->stream_index = 0;
-	}
-}
-
 static void set_audio_times(struct segment_input *in)
 {
 	for (size_t k = 0; k < in->count; k++) {
@@ -75,13 +49,13 @@ static void set_audio_times(struct segment_input *in)
 		p->pts = av_rescale(p->pts, 90000, in->time_base.den) + TS_OFFSET_TICKS;
 		p->dts = p->pts;
 		p->duration = 0;
-		p->stream_index = 0;
 	}
 }
 
 static int write_packets(AVFormatContext *m, struct segment_input *in)
 {
 	for (size_t i = 0; i < in->count; i++) {
+		in->packets[i]->stream_index = 0;
 		int r = av_write_frame(m, in->packets[i]);
 		if (r < 0)
 			return r;
@@ -104,7 +78,7 @@ int segment_ts_write(struct segment_input *in, struct buf *out, struct err *e)
 {
 	assert(in->count > 0);
 	if (in->par->codec_type == AVMEDIA_TYPE_VIDEO)
-		set_video_times(in);
+		segment_video_times(in, TS_OFFSET_TICKS);
 	else
 		set_audio_times(in);
 	_cleanup_buf_ struct buf ts;

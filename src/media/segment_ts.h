@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
-#include "media/segment_fmp4.h"
+#include "media/segment_times.h"
 
 #define TS_OFFSET_TICKS 900000 /* 10 s */
 
