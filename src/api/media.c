@@ -25,7 +25,7 @@ static int reachable_key(struct api *a, struct http_request *req, bool replace, 
 int media_get(void *ctx, struct http_request *req, struct err *e)
 {
 	struct api *a = ctx;
-	const char *key;
+	const char *key = "";
 	struct store_reader *reader;
 	struct store_info info;
 	int r = reachable_key(a, req, false, &key, e);
@@ -45,7 +45,7 @@ int media_get(void *ctx, struct http_request *req, struct err *e)
 static int put_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state, struct err *e)
 {
 	struct api *a = ctx;
-	const char *key;
+	const char *key = "";
 	struct store_put *put;
 	int r = reachable_key(a, req, true, &key, e);
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* Continuity counters that join: see ts_neutral.h. Section numbers are ISO/IEC 13818-1's. */
 #include "media/ts_neutral.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -188,6 +189,7 @@ static void write_media(struct neutral *n, struct pid *pid, const uint8_t *in)
 {
 	size_t parts = 1;
 	if (has_payload(in)) {
+		assert(pid->seen < pid->packets);
 		size_t rest = pid->packets - pid->seen++;
 		size_t missing = pid->extra - pid->added;
 		size_t payload = TS_PACKET_SIZE - payload_offset(in);
@@ -220,6 +222,7 @@ static void write_packet(struct neutral *n, const uint8_t *in)
 	if (ignored(packet_pid(in)))
 		return;
 	struct pid *pid = find_pid(n, packet_pid(in));
+	assert(pid); /* every packet was counted before */
 	if (pid->table) {
 		copy_packet(n, pid, in);
 		if (has_payload(in))

@@ -20,7 +20,7 @@ static size_t inputs;
 
 static void feed(const uint8_t *data, size_t size)
 {
-	uint8_t *exact = malloc(size ? size : 1);
+	uint8_t *exact = calloc(1, size ? size : 1);
 	if (!exact)
 		abort();
 	if (size)

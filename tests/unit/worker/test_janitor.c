@@ -71,7 +71,7 @@ static void a_job_that_nobody_nudged_for_is_published(void **state)
 {
 	struct worker_fixture *f = *state;
 	char id[UUID_SIZE];
-	_cleanup_claim_ struct claim c = job_with_segments(f, id, 4, 1);
+	job_begun(f, id, 4, 1);
 	struct janitor *j = start(f);
 	wait_published(f, id, 1);
 	janitor_stop(j);

@@ -53,7 +53,7 @@ static void nothing_is_published_before_the_first_segment(void **state)
 {
 	struct worker_fixture *f = *state;
 	char id[UUID_SIZE], other[UUID_SIZE];
-	_cleanup_claim_ struct claim c = job_with_segments(f, id, 4, 0);
+	job_begun(f, id, 4, 0);
 	publisher_nudge(f->publisher, id);
 	publisher_nudge(f->publisher, "00000000-0000-7000-8000-000000000000"); /* there is no such job */
 	/* one thread takes them in order: once the second job is published, the first was looked at */
@@ -81,7 +81,7 @@ static void a_store_that_refuses_is_tried_again(void **state)
 {
 	struct worker_fixture *f = *state;
 	char id[UUID_SIZE];
-	_cleanup_claim_ struct claim c = job_with_segments(f, id, 4, 1);
+	job_begun(f, id, 4, 1);
 	put(f, "hls/u/j/360p", "in the way of the folder");
 	log_catch(f);
 	publisher_nudge(f->publisher, id);
@@ -113,7 +113,7 @@ static void a_version_that_was_stored_before_a_crash_is_recorded(void **state)
 {
 	struct worker_fixture *f = *state;
 	char id[UUID_SIZE];
-	_cleanup_claim_ struct claim c = job_with_segments(f, id, 4, 1);
+	job_begun(f, id, 4, 1);
 	publisher_nudge(f->publisher, id);
 	wait_published(f, id, 1);
 	ino_t before = file_of(f, "hls/u/j/720p/playlist.m3u8");
@@ -154,7 +154,7 @@ static void what_is_no_playlist_is_not_read_into_memory(void **state)
 {
 	struct worker_fixture *f = *state;
 	char id[UUID_SIZE];
-	_cleanup_claim_ struct claim c = job_with_segments(f, id, 4, 1);
+	job_begun(f, id, 4, 1);
 	struct store_put *p;
 	static const char megabyte[1u << 20];
 	OK(store_put_begin(f->store, "hls/u/j/audio/playlist.m3u8", NULL, &p, &f->e));
@@ -186,7 +186,7 @@ static void a_job_that_has_ended_is_left_alone(void **state)
 {
 	struct worker_fixture *f = *state;
 	char id[UUID_SIZE], next[UUID_SIZE];
-	_cleanup_claim_ struct claim c = job_with_segments(f, id, 4, 1);
+	job_begun(f, id, 4, 1);
 	struct job j = { 0 };
 	OK(repo_job_cancel(f->rows->repo, "u", id, &j, &f->e));
 	job_release(&j);

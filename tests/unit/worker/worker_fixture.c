@@ -141,6 +141,12 @@ struct claim job_with_segments(struct worker_fixture *f, char id[UUID_SIZE], uin
 	return c;
 }
 
+void job_begun(struct worker_fixture *f, char id[UUID_SIZE], uint32_t planned, uint32_t segments)
+{
+	struct claim c = job_with_segments(f, id, planned, segments);
+	claim_release(&c);
+}
+
 struct claim job_to_finish(struct worker_fixture *f, char id[UUID_SIZE], uint32_t segments)
 {
 	struct claim c = job_with_segments(f, id, segments, segments);

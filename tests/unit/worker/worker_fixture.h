@@ -40,8 +40,9 @@ void log_catch(struct worker_fixture *f);
 /* Until a line with this text was logged; lines before it are dropped. */
 void log_wait(struct worker_fixture *f, const char *text);
 
-/* A job whose first segments 0 … segments - 1 are committed, in one claim; the claim is the caller's. */
+/* A job whose first segments 0 … segments - 1 are committed, in one claim; the claim is the caller's, or not wanted. */
 struct claim job_with_segments(struct worker_fixture *f, char id[UUID_SIZE], uint32_t planned, uint32_t segments);
+void job_begun(struct worker_fixture *f, char id[UUID_SIZE], uint32_t planned, uint32_t segments);
 /* All media is committed and the finish chunk is claimed. */
 struct claim job_to_finish(struct worker_fixture *f, char id[UUID_SIZE], uint32_t segments);
 
