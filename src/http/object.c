@@ -1,6 +1,9 @@
 /* Objects of the store and embedded assets as answers: validators, ranges, sendfile. The front process; runs on the
- * pool (assets: any thread). Without a descriptor the object is read on the pool, 256 KiB at a time, with the
- * connection suspended meanwhile. */
+ * pool (assets: any thread).
+ *
+ * No HTTP thread may wait for the store, and sendfile(2) waits for the disk where the bytes are not in the page cache. So
+ * what is small enough to stay there (segments are) is read once on the pool and then sent by sendfile; anything larger,
+ * or without a descriptor, is read on the pool, 256 KiB at a time, with the connection suspended meanwhile. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +18,7 @@
 
 #define READ_BYTES (256u << 10)
 #define BLOCK_BYTES (32u << 10)
+#define SENDFILE_MAX_BYTES (4u << 20)
 
 /* ---- reading without a descriptor ---- */
 
@@ -98,6 +102,19 @@ static struct MHD_Response *response_from_reader(struct http_request *req, struc
 	if (!r)
 		free_source(src);
 	return r;
+}
+
+/* Reads a range into the page cache. False: it can't be read. */
+static bool warm(struct store_reader *reader, uint64_t offset, uint64_t len)
+{
+	_cleanup_free_ char *block = malloc(READ_BYTES);
+	size_t got = 0;
+	for (uint64_t done = 0; block && done < len; done += got) {
+		size_t want = len - done < READ_BYTES ? (size_t)(len - done) : READ_BYTES;
+		if (store_reader_read(reader, offset + done, block, want, &got, NULL) < 0 || got == 0)
+			return false;
+	}
+	return block != NULL;
 }
 
 static struct MHD_Response *response_from_fd(struct store_reader *take_reader, uint64_t offset, uint64_t len)
@@ -233,9 +250,10 @@ static int respond_slice(struct http_request *req, struct store_reader *take_rea
 		store_reader_close(take_reader);
 		return http_respond_empty(req, status);
 	}
-	struct MHD_Response *mhd = store_reader_fd(take_reader) >= 0
-					   ? response_from_fd(take_reader, first, len)
-					   : response_from_reader(req, take_reader, first, len);
+	bool sendfile = len <= SENDFILE_MAX_BYTES && store_reader_fd(take_reader) >= 0 &&
+			(strcmp(req->method, "HEAD") == 0 || warm(take_reader, first, len));
+	struct MHD_Response *mhd = sendfile ? response_from_fd(take_reader, first, len)
+					    : response_from_reader(req, take_reader, first, len);
 	if (!mhd)
 		return err_set(e, ERR_UNAVAILABLE, "no memory or descriptor for the answer");
 	reply_set(req, status, mhd, len);

@@ -5,7 +5,7 @@
  * Every call below that names or holds something under SLOW_STORE_ROOT sleeps SLOW_STORE_MS milliseconds first, on its own
  * thread and no other: open, openat, openat2 (by syscall(2)), read, pread, write, pwrite, sendfile, fsync, fdatasync,
  * linkat, rename, renameat, renameat2, unlinkat. A test that measures other requests meanwhile proves that no HTTP thread
- * waits for the store.
+ * waits for the store. As on a slow disk, what has been read or written is in the page cache: sending it by sendfile is quick.
  *
  * A path is judged as it is written (after the working directory, if relative: links in it are not followed), a descriptor
  * by what it has open. Variables that are missing or malformed switch it off. Under ASan set
@@ -19,9 +19,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +112,62 @@ static void slow_fd(int fd)
 		wait_a_while();
 }
 
+/* ---- the page cache: up to which byte each file has been read or written ---- */
+
+#define FILES_MAX 4096
+
+static struct {
+	dev_t dev;
+	ino_t ino;
+	off64_t cached;
+} files[FILES_MAX];
+static size_t file_count;
+static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The entry of a file, under the lock; NULL where the table is full. */
+static off64_t *cached_of(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	for (size_t i = 0; i < file_count; i++)
+		if (files[i].dev == st.st_dev && files[i].ino == st.st_ino)
+			return &files[i].cached;
+	if (file_count == FILES_MAX)
+		return NULL;
+	files[file_count].dev = st.st_dev;
+	files[file_count].ino = st.st_ino;
+	return &files[file_count++].cached;
+}
+
+/* `n` bytes at `at` have passed through memory; runs on from what is known. */
+static void remember(int fd, off64_t at, ssize_t n)
+{
+	int saved = errno;
+	if (n > 0 && fd_below(fd)) {
+		pthread_mutex_lock(&files_lock);
+		off64_t *cached = cached_of(fd);
+		if (cached && at <= *cached && at + n > *cached)
+			*cached = at + n;
+		pthread_mutex_unlock(&files_lock);
+	}
+	errno = saved;
+}
+
+static void slow_unless_cached(int fd, off64_t end)
+{
+	int saved = errno;
+	if (fd_below(fd)) {
+		pthread_mutex_lock(&files_lock);
+		off64_t *cached = cached_of(fd);
+		bool quick = cached && end <= *cached;
+		pthread_mutex_unlock(&files_lock);
+		if (!quick)
+			wait_a_while();
+	}
+	errno = saved;
+}
+
 /* The next definition of the function that is replaced; what dlsym answers is a function, which C can't cast from void *. */
 #define NEXT(name)                                           \
 	({                                                   \
@@ -184,13 +242,17 @@ EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t size)
 EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t size)
 {
 	slow_fd(fd);
-	return NEXT(__pread_chk)(fd, buf, n, at, size);
+	ssize_t r = NEXT(__pread_chk)(fd, buf, n, at, size);
+	remember(fd, at, r);
+	return r;
 }
 
 EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t at, size_t size)
 {
 	slow_fd(fd);
-	return NEXT(__pread64_chk)(fd, buf, n, at, size);
+	ssize_t r = NEXT(__pread64_chk)(fd, buf, n, at, size);
+	remember(fd, at, r);
+	return r;
 }
 
 EXPORT long syscall(long number, ...)
@@ -218,42 +280,54 @@ EXPORT ssize_t read(int fd, void *buf, size_t n)
 EXPORT ssize_t pread(int fd, void *buf, size_t n, off_t at)
 {
 	slow_fd(fd);
-	return NEXT(pread)(fd, buf, n, at);
+	ssize_t r = NEXT(pread)(fd, buf, n, at);
+	remember(fd, at, r);
+	return r;
 }
 
 EXPORT ssize_t write(int fd, const void *buf, size_t n)
 {
 	slow_fd(fd);
-	return NEXT(write)(fd, buf, n);
+	off64_t at = lseek64(fd, 0, SEEK_CUR);
+	ssize_t r = NEXT(write)(fd, buf, n);
+	if (at >= 0)
+		remember(fd, at, r);
+	return r;
 }
 
 EXPORT ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
 {
 	slow_fd(fd);
-	return NEXT(pwrite)(fd, buf, n, at);
+	ssize_t r = NEXT(pwrite)(fd, buf, n, at);
+	remember(fd, at, r);
+	return r;
 }
 
 EXPORT ssize_t pread64(int fd, void *buf, size_t n, off64_t at)
 {
 	slow_fd(fd);
-	return NEXT(pread64)(fd, buf, n, at);
+	ssize_t r = NEXT(pread64)(fd, buf, n, at);
+	remember(fd, at, r);
+	return r;
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t at)
 {
 	slow_fd(fd);
-	return NEXT(pwrite64)(fd, buf, n, at);
+	ssize_t r = NEXT(pwrite64)(fd, buf, n, at);
+	remember(fd, at, r);
+	return r;
 }
 
 EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t n)
 {
-	slow_fd(in);
+	slow_unless_cached(in, at ? *at + (off64_t)n : INT64_MAX);
 	return NEXT(sendfile)(out, in, at, n);
 }
 
 EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t n)
 {
-	slow_fd(in);
+	slow_unless_cached(in, at ? *at + (off64_t)n : INT64_MAX);
 	return NEXT(sendfile64)(out, in, at, n);
 }
 

@@ -184,7 +184,9 @@ def test_pictures_and_sound_are_all_there(whole):
         packets = ffprobe(whole.stream(name), '-count_packets', '-show_entries', 'stream=nb_read_packets')['streams'][0]
         assert int(packets['nb_read_packets']) == 750
     sound = [p['pts'] for p in ffprobe(whole.stream('audio'), '-show_entries', 'packet=pts')['packets']]
-    assert sound == [1024 * i for i in range(len(sound))], 'the sound has no hole and no overlap'
+    assert sound == [sound[0] + 1024 * i for i in range(len(sound))], 'the sound has no hole and no overlap'
+    picture = ffprobe(whole.stream(whole.rungs()[0]), '-show_entries', 'stream=start_time')['streams'][0]
+    assert abs(float(picture['start_time']) - sound[0] * AAC_FRAME / 1024) < 0.001, 'picture and sound begin together'
     assert len(sound) == round(whole.named()['audio'].duration / AAC_FRAME)
 
 
