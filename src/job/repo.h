@@ -31,8 +31,8 @@ int repo_file_create(struct repo *r, const struct file *f, struct err *e) MR_MUS
 int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json,
 		    struct err *e) MR_MUST_USE;
 int repo_file_get(struct repo *r, const char *user_id, const char *id, struct file *ret, struct err *e) MR_MUST_USE;
-/* Those that are ready, newest first; `cursor` NULL or what the last call gave; *ret_cursor is "" at the end. Rows are given to fn, which
- * borrows. */
+/* Those that are ready, newest first; `cursor` NULL or what the last call gave; *ret_cursor is "" at the end. Rows are
+ * given to fn, which borrows. */
 typedef void (*repo_file_fn)(void *ctx, const struct file *f);
 int repo_file_list(struct repo *r, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn, void *ctx,
 		   char ret_cursor[64], struct err *e) MR_MUST_USE;

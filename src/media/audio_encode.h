@@ -28,7 +28,7 @@ int audio_encode_new(const struct ladder_spec *spec, const struct timeline *time
 		     struct audio_encode **ret, struct err *e) MR_MUST_USE;
 /* The first sample that is wanted; negative at the presentation's start. */
 int64_t audio_encode_start(const struct audio_encode *a);
-int audio_encode_samples(void *audio_encode, const float *const *planes, int count, struct err *e);
+int audio_encode_samples(void *ctx, const float *const *planes, int count, struct err *e);
 /* True when all frames of the timeline, as far as it goes now, are encoded. */
 bool audio_encode_done(const struct audio_encode *a);
 /* Completes the last segment. */

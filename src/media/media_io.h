@@ -28,7 +28,7 @@ int media_probe(const struct task_spec *spec, const struct media_io *io, struct 
 		struct err *e) MR_MUST_USE;
 
 /* Makes one chunk of a ladder (see struct ladder_spec). */
-int media_ladder(const struct task_spec *spec, const struct media_io *io, struct ladder_result *ret,
+int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret,
 		 struct err *e) MR_MUST_USE;
 
 /* Before any of the above, once per process: libav's log level and callback. */

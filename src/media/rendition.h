@@ -41,7 +41,7 @@ int rendition_encoder(struct rendition *r, const AVCodecContext *enc, struct err
 /* An encoder_sink (media/video_encode.h) with ctx = the rendition: takes the packet; its pts are in 1/90000 s or in
  * samples. A packet of the next segment completes the one before. Packets of segments below spec->resume_segment are
  * dropped. */
-int rendition_packet(void *rendition, AVPacket *take_packet, struct err *e);
+int rendition_packet(void *ctx, AVPacket *take_packet, struct err *e);
 /* Completes the segment in hand. */
 int rendition_flush(struct rendition *r, struct err *e) MR_MUST_USE;
 void rendition_release(struct rendition *r);
