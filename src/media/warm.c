@@ -51,7 +51,8 @@ static void run_encoder(AVCodecContext *c)
 		}
 		f->pts = 0;
 		bool ready = av_frame_get_buffer(f, 0) >= 0;
-		/* Silence, a green picture: chance bytes read as floats can keep AAC's search for scale factors busy for seconds. */
+		/* Silence, a green picture: chance bytes read as floats can keep AAC's search for scale factors busy
+		 * for seconds. */
 		for (int i = 0; ready && i < AV_NUM_DATA_POINTERS && f->buf[i]; i++)
 			memset(f->buf[i]->data, 0, f->buf[i]->size);
 		if (ready && avcodec_send_frame(c, f) >= 0 && avcodec_send_frame(c, NULL) >= 0)
@@ -94,6 +95,7 @@ void media_warm_up(void)
 		warm_decoder(decoders[i]);
 	warm_encoder("libx264");
 	warm_encoder("aac");
-	struct SwsContext *scale = sws_getContext(64, 64, AV_PIX_FMT_YUV420P, 32, 32, AV_PIX_FMT_YUV420P, SWS_BICUBIC, NULL, NULL, NULL);
+	struct SwsContext *scale = sws_getContext(64, 64, AV_PIX_FMT_YUV420P, 32, 32, AV_PIX_FMT_YUV420P, SWS_BICUBIC,
+						  NULL, NULL, NULL);
 	sws_freeContext(scale);
 }

@@ -1,5 +1,5 @@
-/* Builds for tests that need a wider sandbox: with a sanitizer, whose runtime calls more and wants address space without a limit; and
- * for coverage (meson's b_coverage), where each task writes its counters into files before it exits. */
+/* Builds for tests that need a wider sandbox: with a sanitizer, whose runtime calls more and wants address space without a
+ * limit; and for coverage (meson's b_coverage), where each task writes its counters into files before it exits. */
 #pragma once
 
 #if defined(__has_feature)

@@ -50,7 +50,8 @@ def scans(text):
 
 
 def test_scanned_numbers_have_a_width():
-    assert [(p.name, s) for p in tree.files('.c', below=('src/',)) for s in scans(p.read_text()) if NUMBER_WITHOUT_WIDTH.search(s)] == []
+    assert [(p.name, s) for p in tree.files('.c', below=('src/',)) for s in scans(p.read_text())
+            if NUMBER_WITHOUT_WIDTH.search(s)] == []
 
 
 @pytest.mark.parametrize('line, caught', [

@@ -38,7 +38,8 @@ static void a_file(void **state)
 			  .created_ms = 1000,
 			  .updated_ms = 2000 };
 	expect(file_json(&f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
-			      "\"content_type\":\"video/mp4\",\"size\":1099511627776,\"sha256\":\"ab\",\"probe\":{\"format\":\"mov\"},"
+			      "\"content_type\":\"video/mp4\",\"size\":1099511627776,\"sha256\":\"ab\","
+			      "\"probe\":{\"format\":\"mov\"},"
 			      "\"status\":\"ready\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
 			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
 	/* one that is still arriving */

@@ -290,7 +290,11 @@ static void too_little_memory_is_an_error(void **state)
 		.inputs = { { "source", s.size } },
 		.ladder = { .video_stream = 0, .audio_stream = -1, .video_threads = 1, .frame_ticks = 3600, .gop_ticks = 180000,
 			    .segment_ticks = 360000, .rung_count = 1,
-			    .rungs = { { 3840, 2160, 230, 9000000, 18000000, "high", 51 } }, .segment_count = 1, .video_ticks = ticks, .runs = runs, .run_count = 1 },
+			    .rungs = { { 3840, 2160, 230, 9000000, 18000000, "high", 51 } },
+			    .segment_count = 1,
+			    .video_ticks = ticks,
+			    .runs = runs,
+			    .run_count = 1 },
 	};
 	const struct task_handlers h = { .ctx = &s, .read = on_read, .object_begin = on_begin, .object_data = on_data,
 					 .object_end = on_end };
