@@ -1,5 +1,5 @@
-"""kill -9 of server, zygote or task at a seeded moment of a ladder: the job completes, nothing committed is made again, the progress
-that a client sees never falls, and every byte is as if nothing had happened.
+"""kill -9 of server, zygote or task at a seeded moment of a ladder: the job completes, nothing committed is made again, the
+progress that a client sees never falls, and every byte is as if nothing had happened.
 
 Five of each kind; fifty with MILLRACE_SOAK=1. The moment is a share of the time that an undisturbed run took; what was committed
 then is read from the database, which alone knows it.

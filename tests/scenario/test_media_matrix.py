@@ -114,4 +114,5 @@ def test_nothing_is_left_running(started, server):
         line for line in server.log().splitlines() if 'CRASHED' in line or 'SIGSYS' in line]
     temporary = list((server.store / '.millrace' / 'tmp').iterdir())
     assert temporary == []
-    assert subprocess.run(['find', server.store, '-size', '0', '-type', 'f'], capture_output=True, text=True, check=True).stdout == ''
+    empty = subprocess.run(['find', server.store, '-size', '0', '-type', 'f'], capture_output=True, text=True, check=True)
+    assert empty.stdout == ''
