@@ -47,7 +47,8 @@ def test_bytes_do_not_depend_on_workers(tmp_path):
     outs = []
     for workers in (1, 3):
         out = tmp_path / str(workers)
-        run('ladder', media('silent.mp4'), out, '--rungs', '144p', '--segment-seconds', '2', '--workers', workers, '--quiet', check=0)
+        run('ladder', media('silent.mp4'), out, '--rungs', '144p', '--segment-seconds', '2', '--workers', workers, '--quiet',
+            check=0)
         outs.append({p.relative_to(out): p.read_bytes() for p in out.rglob('*') if p.is_file()})
     assert outs[0] == outs[1] and outs[0]
 
@@ -106,8 +107,8 @@ def test_commands():
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_interrupted(tmp_path, number):
-    process = subprocess.Popen([MILLRACE, 'ladder', media('sample.mp4'), tmp_path / 'out', '--rungs', '480p'], stderr=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True, env=clean_environment())
+    process = subprocess.Popen([MILLRACE, 'ladder', media('sample.mp4'), tmp_path / 'out', '--rungs', '480p'],
+                               stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment())
     zygotes = wait_for(lambda: children(process.pid), 'it has begun')
     tasks = wait_for(lambda: [t for z in zygotes for t in children(z)], 'a task runs')
     process.send_signal(number)

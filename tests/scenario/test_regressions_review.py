@@ -98,8 +98,8 @@ def test_a_users_key_replaces_no_segment(make_server):
     boto3 = pytest.importorskip('boto3')
     from botocore.config import Config
     server = make_server('--workers', '0', '--access-key', 'ALICE:SECRET:alice')
-    s3 = boto3.client('s3', endpoint_url=server.url, region_name='us-east-1', aws_access_key_id='ALICE', aws_secret_access_key='SECRET',
-                      config=Config(signature_version='s3v4', s3={'addressing_style': 'path'}))
+    s3 = boto3.client('s3', endpoint_url=server.url, region_name='us-east-1', aws_access_key_id='ALICE',
+                      aws_secret_access_key='SECRET', config=Config(signature_version='s3v4', s3={'addressing_style': 'path'}))
 
     def put(key):
         return requests.put(s3.generate_presigned_url('put_object', Params={'Bucket': 'media', 'Key': key}), data=b'x')
