@@ -7,13 +7,14 @@ import re
 import sys
 
 import pytest
+import requests
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'media'))
 
 from client import Client  # noqa: E402
 from make_media import media  # noqa: E402
-from server import SOAK, Server  # noqa: E402
+from server import SOAK, Server, limit  # noqa: E402
 
 LOG_LINES = 60
 POLLING = re.compile(r'event=http_request.*method=GET.*status=20[06]')
@@ -39,6 +40,19 @@ def pytest_runtest_makereport(item, call):
             # Without what polling makes of it.
             lines = [line for line in server.log().splitlines() if not POLLING.search(line)]
             report.sections.append((f'log of {server.folder.name}', '\n'.join(lines[-LOG_LINES:])))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def no_request_waits_for_ever():
+    """A server that doesn't answer fails a test; it doesn't stop the suite."""
+    send = requests.Session.send
+
+    def send_with_limit(self, request, **more):
+        more['timeout'] = more.get('timeout') or limit(60)
+        return send(self, request, **more)
+    requests.Session.send = send_with_limit
+    yield
+    requests.Session.send = send
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ def ffmpeg_says(source, *options, data=None):
     """What ffmpeg has to say while it decodes all of it: nothing, if it is right. The output keeps the input's time base: in
     one of its own guess, two pictures of a variable frame rate may fall on the same tick."""
     command = ['ffmpeg', '-v', 'warning', '-nostdin' if data is None else '-y', '-xerror', '-i', str(source),
-               '-map', '0:v?', '-map', '0:a?', *options, '-f', 'null', '-']
+               '-map', '0:v?', '-map', '0:a?', *options, '-enc_time_base', '-1', '-f', 'null', '-']
     done = subprocess.run(command, capture_output=True, input=data, timeout=limit(120), check=False)
     text = done.stderr.decode(errors='replace')
     return text if text or done.returncode == 0 else f'exit {done.returncode}'

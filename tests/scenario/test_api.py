@@ -98,11 +98,12 @@ def test_a_file_record(client, file):
 
 def test_a_job_record(client, file):
     job = client.start_job(file['file_id'], container='ts', segment_seconds=6)
-    assert set(job) == {'job_id', 'user_id', 'kind', 'status', 'file_id', 'params', 'duration', 'progress', 'streaming', 'download',
+    assert set(job) == {'job_id', 'user_id', 'kind', 'status', 'file_id', 'filename', 'params', 'duration', 'progress', 'streaming',
+                        'download',
                         'generation_attempt', 'tts_cache_key', 'created_at', 'updated_at', 'started_at', 'finished_at',
                         'expires_at', 'result', 'error'}
     assert job['user_id'] == 'local' and job['kind'] == 'ladder' and job['status'] == 'pending'
-    assert job['file_id'] == file['file_id'] and job['generation_attempt'] == 1 and job['error'] is None
+    assert (job['file_id'], job['filename']) == (file['file_id'], file['filename']) and job['generation_attempt'] == 1 and job['error'] is None
     assert job['params'] == {'container': 'ts', 'segment_seconds': 6, 'rungs': []}
     assert set(job['progress']) == {'percent', 'stage', 'speed', 'eta_seconds'} and job['progress']['percent'] == 0
     assert set(job['streaming']) == {'enabled', 'playlist_url', 'segments_completed', 'segments_total', 'started_at'}

@@ -84,15 +84,19 @@ class Transfers:
         self.process.communicate()
 
 
-def p99_of_health(server, requests_count=300):
-    """Milliseconds, over one connection kept open, as a load balancer's."""
-    session = requests.Session()
-    times = []
+def p99_of_health(server, requests_count=100):
+    """Milliseconds, the worst of several connections kept open, as load balancers': each HTTP thread has some of them."""
+    sessions = [requests.Session() for _ in range(6)]
+    times = [[] for _ in sessions]
     for _ in range(requests_count):
-        began = time.perf_counter()
-        assert session.get(server.url + '/healthz').status_code == 200
-        times.append((time.perf_counter() - began) * 1000)
-    return statistics.quantiles(times, n=100)[98]
+        for session, own in zip(sessions, times):
+            began = time.perf_counter()
+            try:
+                assert session.get(server.url + '/healthz', timeout=limit(3)).status_code == 200
+            except requests.Timeout:
+                return math.inf
+            own.append((time.perf_counter() - began) * 1000)
+    return max(statistics.quantiles(own, n=100)[98] for own in times)
 
 
 def test_a_slow_store_stops_nobody_else(make_server, tmp_path):
