@@ -9,10 +9,6 @@
 #include "base/mem.h"
 #include "job/plan.h"
 
-/* The first chunk is one segment long and everybody waits for it: its encoders may use more threads. Fixed, because the
- * number of threads is part of what makes the bytes. */
-#define FIRST_CHUNK_THREADS 4
-
 uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs)
 {
 	uint32_t n = 0;
@@ -41,8 +37,6 @@ int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *c
 	s.first_segment = chunk->first_segment;
 	s.segment_count = chunk->segment_count;
 	s.last = chunk->last;
-	if (chunk->first_segment == 0)
-		s.video_threads = FIRST_CHUNK_THREADS;
 	s.resume_segment = resume_segment;
 	if (video)
 		s.video_ticks = boundaries(video, chunk->segment_count, 1);

@@ -11,9 +11,17 @@
 /* keyint=infinite: every IDR is one that was asked for (cadence.c). cpu-independent: the same decisions on every CPU.
  * vbv: capped by maxrate and bufsize; no HRD parameters, whose initial delays would make the headers differ. */
 #define X264_PARAMS "keyint=infinite:min-keyint=1:scenecut=0:open-gop=0:nal-hrd=none:cpu-independent=1"
-/* Several threads share each picture instead of working on pictures ahead: that keeps 90 MB less at 1080p, and the
- * first packet comes sooner, which is what a chunk with several threads is for. */
-#define X264_PARAMS_THREADS X264_PARAMS ":sliced-threads=1"
+/* Pictures above this size are encoded by one thread whatever the plan says: each thread of x264 keeps pictures of its own,
+ * and four of them are 100 MB at 1080p. The smaller rungs' threads and decoding still share the work of a chunk. (Threads
+ * that share each picture, sliced-threads, would need no more memory, but their output differs from run to run.) */
+#define THREADS_MAX_PIXELS (1280 * 720)
+
+static int threads_of(const struct ladder_spec *spec, const struct ladder_rung *rung)
+{
+	if (spec->video_threads == 0 || rung->width * rung->height > THREADS_MAX_PIXELS)
+		return 1;
+	return (int)spec->video_threads;
+}
 
 static int set_private(AVCodecContext *c, const struct ladder_rung *rung)
 {
@@ -27,7 +35,7 @@ static int set_private(AVCodecContext *c, const struct ladder_rung *rung)
 	if (r >= 0)
 		r = av_opt_set_int(c->priv_data, "a53cc", 0, 0);
 	if (r >= 0)
-		r = av_opt_set(c->priv_data, "x264-params", c->thread_count > 1 ? X264_PARAMS_THREADS : X264_PARAMS, 0);
+		r = av_opt_set(c->priv_data, "x264-params", X264_PARAMS, 0);
 	return r;
 }
 
@@ -53,7 +61,7 @@ int video_encoder_open(const struct ladder_spec *spec, uint32_t rung_index, cons
 	c->level = (int)rung->level_x10;
 	c->rc_max_rate = rung->maxrate_bps;
 	c->rc_buffer_size = (int)rung->bufsize_bits;
-	c->thread_count = spec->video_threads > 0 ? (int)spec->video_threads : 1;
+	c->thread_count = threads_of(spec, rung);
 	c->flags |= (int)(AV_CODEC_FLAG_CLOSED_GOP | AV_CODEC_FLAG_BITEXACT);
 	if (spec->container == CONTAINER_FMP4)
 		c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
