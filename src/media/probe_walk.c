@@ -1,5 +1,5 @@
-/* The walk over packets (see probe_walk.h). Bounded: a stream that yields no picture or sound within TRY_MAX is given up, and a walk
- * that isn't a scan ends after WALK_MAX packets. */
+/* The walk over packets (see probe_walk.h). Bounded: a stream that yields no picture or sound within TRY_MAX is given
+ * up, and a walk that isn't a scan ends after WALK_MAX packets. */
 #include "media/probe_walk.h"
 
 #include <errno.h>
