@@ -26,7 +26,12 @@ char *mr_strdup(const char *s)
 
 char *mr_strndup(const char *s, size_t n)
 {
-	return or_abort(strndup(s, n));
+	/* Not strndup: s need not be terminated within n, which checkers of strings take for an error. */
+	size_t len = strnlen(s, n);
+	char *copy = or_abort(malloc(len + 1));
+	memcpy(copy, s, len);
+	copy[len] = '\0';
+	return copy;
 }
 
 char *mr_asprintf(const char *fmt, ...)
