@@ -10,8 +10,10 @@ SETUP := tools/setup.sh
 SANITIZED := env ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 MILLRACE_TEST_TIMEOUT_SCALE=3
 
+ASAN := -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+
 .DEFAULT_GOAL := build
-.PHONY: help deps build run test test-build check sanitize fuzz coverage soak bench clean
+.PHONY: help deps build run test test-build test-asan test-clang check sanitize fuzz coverage soak bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[a-z -]*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,9 +44,17 @@ check: ## clang's build, clang-tidy, cppcheck, the layers
 	tools/check.sh build-clang
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/lint
 
+# The part of `make sanitize` for every submission: without what takes long and without timing.
+test-asan: test-build
+	$(SETUP) build-asan $(ASAN)
+	$(SANITIZED) MILLRACE_SANITIZER=address MILLRACE_QUICK=1 tests/run --build build-asan -- -k 'not kill and not limits' tests/scenario
+
+test-clang: test-build
+	CC=clang $(SETUP) build-clang -Dwerror=true
+
 sanitize: ## the tests under ASan+UBSan, and what has threads under TSan
 	tools/deps.sh test
-	$(SETUP) build-asan -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+	$(SETUP) build-asan $(ASAN)
 	$(SANITIZED) MILLRACE_SANITIZER=address tests/run --build build-asan --only unit,python tests/scenario
 	$(SETUP) build-tsan -Dwerror=true -Db_sanitize=thread -Db_lundef=false
 	$(SANITIZED) TSAN_OPTIONS=halt_on_error=1 MILLRACE_SANITIZER=thread tests/run --build build-tsan --only unit,python -- -m threads tests/scenario
