@@ -216,7 +216,8 @@ static int set_kind(struct audio_pipe *p, const AVFrame *f, struct err *e)
 	int r = open_resampler(p, f);
 	if (r < 0) {
 		swr_free(&p->swr);
-		return averror_internal(e, r, "set up the resampler");
+		return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "its sound turns into %d channels at %d Hz, which can't be used",
+				    f->ch_layout.nb_channels, f->sample_rate);
 	}
 	int64_t common = av_gcd(p->in_rate, p->o.rate);
 	int64_t periods = floor_div(p->delivered - WARM_UP_SAMPLES, p->o.rate / common);
