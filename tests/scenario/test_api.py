@@ -103,7 +103,8 @@ def test_a_job_record(client, file):
                         'generation_attempt', 'tts_cache_key', 'created_at', 'updated_at', 'started_at', 'finished_at',
                         'expires_at', 'result', 'error'}
     assert job['user_id'] == 'local' and job['kind'] == 'ladder' and job['status'] == 'pending'
-    assert (job['file_id'], job['filename']) == (file['file_id'], file['filename']) and job['generation_attempt'] == 1 and job['error'] is None
+    assert (job['file_id'], job['filename']) == (file['file_id'], file['filename'])
+    assert job['generation_attempt'] == 1 and job['error'] is None
     assert job['params'] == {'container': 'ts', 'segment_seconds': 6, 'rungs': []}
     assert set(job['progress']) == {'percent', 'stage', 'speed', 'eta_seconds'} and job['progress']['percent'] == 0
     assert set(job['streaming']) == {'enabled', 'playlist_url', 'segments_completed', 'segments_total', 'started_at'}

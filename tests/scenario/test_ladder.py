@@ -1,4 +1,5 @@
 """A film becomes a ladder that plays while it is being made: growth, lock-step, what other programs say, cancel and delete."""
+import itertools
 import os
 import pathlib
 import threading
@@ -129,11 +130,10 @@ def test_durations_add_up(film, whole):
     for name, playlist in whole.named().items():
         frame = AAC_FRAME if name == 'audio' else FRAME
         assert playlist.duration == pytest.approx(film[1]['probe']['duration'], abs=frame + 1e-6), name
-    starts = {}
+    ends_of = {}
     for name, playlist in whole.named().items():
-        at = 0.0
-        starts[name] = [at := at + seconds for seconds, _ in playlist.segments]
-    for i, ends in enumerate(zip(*starts.values())):
+        ends_of[name] = list(itertools.accumulate(seconds for seconds, _ in playlist.segments))
+    for i, ends in enumerate(zip(*ends_of.values())):
         assert max(ends) - min(ends) <= FRAME + AAC_FRAME, f'segment {i} of all renditions ends at {ends}'
 
 
@@ -241,61 +241,6 @@ def test_transport_streams(client):
         check_idr(p, name)
     assert complaints(job['streaming']['playlist_url'], '--ended')[0] == []
     assert ffmpeg_says(job['streaming']['playlist_url']) == ''
-
-
-def ladder_of(client, name, **params):
-    job = client.run_job(client.upload(media(name))['file_id'], **params)
-    url = job['streaming']['playlist_url']
-    assert complaints(url, '--ended')[0] == []
-    assert ffmpeg_says(url) == ''
-    return job, Presentation(url).load()
-
-
-def test_sound_alone(client):
-    job, p = ladder_of(client, 'sound.m4a')
-    assert list(p.named()) == ['audio']
-    (attributes, _), = p.master.variants
-    assert attributes['CODECS'] == 'mp4a.40.2' and 'RESOLUTION' not in attributes and not p.master.sounds
-    assert p.named()['audio'].duration == pytest.approx(12, abs=AAC_FRAME)
-
-
-def test_silent_film(client):
-    _, p = ladder_of(client, 'silent.mp4', rungs=['240p', '144p'])
-    assert list(p.named()) == ['240p', '144p'] and not p.master.sounds
-    assert all(a['CODECS'].startswith('avc1.') and ',' not in a['CODECS'] for a, _ in p.master.variants)
-
-
-def test_cover_art_is_no_film(client):
-    _, p = ladder_of(client, 'cover-art.mp3')
-    assert list(p.named()) == ['audio']
-
-
-def test_portrait(client):
-    """A rung is named by the shorter side."""
-    _, p = ladder_of(client, 'portrait.mp4', rungs=['720p', '240p'])
-    assert [a['RESOLUTION'] for a, _ in p.master.variants] == ['720x1280', '240x426']
-
-
-def test_rotated(client):
-    _, p = ladder_of(client, 'rotated-90.mp4', rungs=['240p'])
-    assert [a['RESOLUTION'] for a, _ in p.master.variants] == ['426x240']
-
-
-def test_surround_becomes_stereo(client):
-    _, p = ladder_of(client, 'surround.mp4', rungs=['240p', '144p'])
-    assert p.master.sounds[0]['CHANNELS'] == '2'
-    assert ffprobe(p.stream('audio'), '-show_streams')['streams'][0]['channels'] == 2
-
-
-def test_one_rung(client):
-    job, p = ladder_of(client, 'film-24.mp4', rungs=['360p'], segment_seconds=2)
-    assert p.rungs() == ['360p'] and job['params']['rungs'] == ['360p']
-    assert float(p.master.variants[0][0]['FRAME-RATE']) == 24
-
-
-def test_rungs_above_the_source_are_left_out(client):
-    _, p = ladder_of(client, 'silent.mp4', rungs=['1080p', '240p'])
-    assert p.rungs() == ['240p']
 
 
 @pytest.mark.threads

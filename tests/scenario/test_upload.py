@@ -86,7 +86,8 @@ def test_a_form_without_a_file(client):
     error_of(client.post('/api/files', data=cut, headers={'Content-Type': 'multipart/form-data; boundary=b'}), 400)
 
 
-@pytest.mark.parametrize('name, shown', [('../../etc/passwd', 'passwd'), ('C:\\films\\a.mp4', 'a.mp4'), ('ä 🎬.mp4', 'ä 🎬.mp4'),
+@pytest.mark.parametrize('name, shown', [('../../etc/passwd', 'passwd'), ('C:\\films\\a.mp4', 'a.mp4'),
+                                         ('ä 🎬.mp4', 'ä 🎬.mp4'),
                                          ('a\r\nb.mp4', 'ab.mp4'), ('.', None), ('x' * 5000 + '.mp4', None)])
 def test_names_are_cleaned(client, server, name, shown):
     path = media('sound-8k-mono.wav')
