@@ -76,8 +76,13 @@ static int check_characters(const char *text, size_t len, struct err *e)
 	return 0;
 }
 
+struct cursor {
+	const char *at, *end;
+	size_t number;
+};
+
 /* The bytes up to the line's end, without it; false at the end of the text. */
-static bool next_raw(struct hls_lines *l, struct hls_slice *ret)
+static bool next_raw(struct cursor *l, struct hls_slice *ret)
 {
 	if (l->at == l->end)
 		return false;
@@ -92,7 +97,7 @@ static bool next_raw(struct hls_lines *l, struct hls_slice *ret)
 	return true;
 }
 
-int hls_lines_begin(struct hls_lines *ret, const char *text, size_t len, struct err *e)
+static int begin(struct cursor *ret, const char *text, size_t len, struct err *e)
 {
 	if (!len)
 		return hls_refuse(e, "extm3u", 1, "the playlist is empty");
@@ -101,7 +106,7 @@ int hls_lines_begin(struct hls_lines *ret, const char *text, size_t len, struct 
 	int r = check_characters(text, len, e);
 	if (r < 0)
 		return r;
-	struct hls_lines l = { .at = text, .end = text + len };
+	struct cursor l = { .at = text, .end = text + len };
 	struct hls_slice first;
 	if (!next_raw(&l, &first) || !hls_slice_is(first, "#EXTM3U"))
 		return hls_refuse(e, "extm3u", 1, "the first line is not #EXTM3U (RFC 8216, 4.3.1.1)");
@@ -120,7 +125,8 @@ static void split_tag(struct hls_slice raw, struct hls_line *ret)
 		colon ? (struct hls_slice){ colon + 1, (size_t)(end - colon - 1) } : (struct hls_slice){ end, 0 };
 }
 
-bool hls_lines_next(struct hls_lines *l, struct hls_line *ret)
+/* The next line that is neither blank nor a comment; false at the end. */
+static bool next_line(struct cursor *l, struct hls_line *ret)
 {
 	struct hls_slice raw;
 	while (next_raw(l, &raw)) {
@@ -135,6 +141,16 @@ bool hls_lines_next(struct hls_lines *l, struct hls_line *ret)
 		return true;
 	}
 	return false;
+}
+
+int hls_lines_read(const char *text, size_t len, hls_line_fn fn, void *ctx, struct err *e)
+{
+	struct cursor l;
+	struct hls_line line;
+	int r = begin(&l, text, len, e);
+	while (r == 0 && next_line(&l, &line))
+		r = fn(ctx, &line, e);
+	return r;
 }
 
 int hls_uri_check(struct hls_slice uri, size_t line, struct err *e)

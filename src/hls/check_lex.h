@@ -1,12 +1,9 @@
 /* The checker's own reader of playlists: lines, tags' values, attribute lists, numbers. Private to src/hls/; shares
  * nothing with rendering, so that one's mistake is not the other's.
  *
- *   struct hls_lines lines;
- *   if (hls_lines_begin(&lines, text, len, e) < 0)
- *           return -e->kind;
- *   struct hls_line line;
- *   while (hls_lines_next(&lines, &line))
- *           … line.tag, line.value, line.number …
+ *   static int read_line(void *ctx, const struct hls_line *line, struct err *e)
+ *           … line->tag, line->value, line->number …
+ *   int r = hls_lines_read(text, len, read_line, &check, e);
  *
  * Slices point into the text and live as long as it. Nothing allocates; time is linear in the text. Any thread. Every
  * refusal is -ERR_INVALID with "rule, line N: what and why".
@@ -42,16 +39,12 @@ struct hls_line {
 	size_t number;          /* from 1 */
 };
 
-struct hls_lines {
-	const char *at, *end;
-	size_t number;
-};
+/* 0, or a refusal, which ends the reading. */
+typedef int (*hls_line_fn)(void *ctx, const struct hls_line *line, struct err *e);
 
 /* Checks what holds for the text as a whole (RFC 8216, 4.1): UTF-8, no BOM, no control characters, every line ended by
- * LF or CR LF, #EXTM3U first; the first line that hls_lines_next gives is the one behind it. */
-int hls_lines_begin(struct hls_lines *ret, const char *text, size_t len, struct err *e) MR_MUST_USE;
-/* The next line that is neither blank nor a comment; false at the end. */
-bool hls_lines_next(struct hls_lines *l, struct hls_line *ret);
+ * LF or CR LF, #EXTM3U first. Then calls `fn` for every line behind that one which is neither blank nor a comment. */
+int hls_lines_read(const char *text, size_t len, hls_line_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 
 /* A URI that can be one: RFC 3986's characters, complete escapes. Lines and quoted strings are never empty here. */
 int hls_uri_check(struct hls_slice uri, size_t line, struct err *e) MR_MUST_USE;

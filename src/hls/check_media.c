@@ -180,8 +180,9 @@ static int read_uri(struct check *c, const struct hls_line *line, struct err *e)
 	return 0;
 }
 
-static int read_line(struct check *c, const struct hls_line *line, struct err *e)
+static int read_line(void *ctx, const struct hls_line *line, struct err *e)
 {
+	struct check *c = ctx;
 	enum hls_tag tag;
 	uint64_t discontinuities;
 	int r = hls_tags_admit(&c->tags, line, &tag, e);
@@ -251,17 +252,9 @@ static int check_whole(struct check *c, struct err *e)
 int hls_check_media(const char *text, size_t len, struct hls_media_facts *ret, struct err *e)
 {
 	struct check c = { .facts.version = 1, .tags.kind = HLS_KIND_MEDIA };
-	struct hls_lines lines;
-	int r = hls_lines_begin(&lines, text, len, e);
-	if (r < 0)
-		return r;
-	struct hls_line line;
-	while (hls_lines_next(&lines, &line)) {
-		r = read_line(&c, &line, e);
-		if (r < 0)
-			return r;
-	}
-	r = check_whole(&c, e);
+	int r = hls_lines_read(text, len, read_line, &c, e);
+	if (r == 0)
+		r = check_whole(&c, e);
 	if (r < 0)
 		return r;
 	if (ret) {

@@ -284,8 +284,9 @@ static int read_uri(struct check *c, const struct hls_line *line, struct err *e)
 	return 0;
 }
 
-static int read_line(struct check *c, const struct hls_line *line, struct err *e)
+static int read_line(void *ctx, const struct hls_line *line, struct err *e)
 {
+	struct check *c = ctx;
 	enum hls_tag tag;
 	int r = hls_tags_admit(&c->tags, line, &tag, e);
 	if (r < 0)
@@ -388,24 +389,15 @@ static int check_variants(const struct check *c, struct err *e)
 	return 0;
 }
 
-static int check_text(struct check *c, const char *text, size_t len, struct err *e)
+/* What only the end of the text shows. */
+static int check_whole(const struct check *c, struct err *e)
 {
-	struct hls_lines lines;
-	int r = hls_lines_begin(&lines, text, len, e);
-	if (r < 0)
-		return r;
-	struct hls_line line;
-	while (hls_lines_next(&lines, &line)) {
-		r = read_line(c, &line, e);
-		if (r < 0)
-			return r;
-	}
 	if (c->uri_awaited)
 		return hls_refuse(e, "stream-inf", c->variants[c->variant_count].line,
 				  "no URI behind it (RFC 8216, 4.3.4.2)");
 	if (!c->variant_count)
 		return hls_refuse(e, "variants", 0, "no EXT-X-STREAM-INF");
-	r = check_groups(c, e);
+	int r = check_groups(c, e);
 	if (r == 0)
 		r = check_variants(c, e);
 	return r < 0 ? r : hls_tags_check_version(&c->tags, c->version, e);
@@ -416,5 +408,6 @@ int hls_check_multivariant(const char *text, size_t len, struct err *e)
 	_cleanup_free_ struct check *c = mr_calloc(1, sizeof(*c));
 	c->version = 1;
 	c->tags.kind = HLS_KIND_MULTIVARIANT;
-	return check_text(c, text, len, e);
+	int r = hls_lines_read(text, len, read_line, c, e);
+	return r < 0 ? r : check_whole(c, e);
 }

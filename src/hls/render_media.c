@@ -93,8 +93,9 @@ static int render_segment(const struct hls_media *m, size_t index, struct buf *o
 	return 0;
 }
 
-static int render(const struct hls_media *m, struct buf *out, struct err *e)
+static int render(const void *playlist, struct buf *out, struct err *e)
 {
+	const struct hls_media *m = playlist;
 	int r = check_constants(m, e);
 	if (r < 0)
 		return r;
@@ -105,17 +106,10 @@ static int render(const struct hls_media *m, struct buf *out, struct err *e)
 		return r;
 	if (m->ended)
 		buf_puts(out, "#EXT-X-ENDLIST\n");
-	return buf_finish(out, e);
+	return 0;
 }
 
 int hls_render_media(const struct hls_media *m, struct buf *out, struct err *e)
 {
-	struct err unwanted;
-	if (!e)
-		e = &unwanted; /* clauses are put before it below */
-	size_t start = out->len;
-	if (render(m, out, e) == 0)
-		return 0;
-	hls_text_undo(out, start);
-	return err_wrap(e, "media playlist");
+	return hls_text_whole(out, "media playlist", render, m, e);
 }

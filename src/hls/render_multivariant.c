@@ -79,8 +79,9 @@ static int render_variant(const struct hls_multivariant *m, const struct hls_var
 	return 0;
 }
 
-static int render(const struct hls_multivariant *m, struct buf *out, struct err *e)
+static int render(const void *playlist, struct buf *out, struct err *e)
 {
+	const struct hls_multivariant *m = playlist;
 	if (!m->variant_count)
 		return err_set(e, ERR_INVALID, "no variants");
 	buf_puts(out, "#EXTM3U\n");
@@ -99,17 +100,10 @@ static int render(const struct hls_multivariant *m, struct buf *out, struct err 
 		if (r < 0)
 			return err_wrap(e, "variant %zu", i);
 	}
-	return buf_finish(out, e);
+	return 0;
 }
 
 int hls_render_multivariant(const struct hls_multivariant *m, struct buf *out, struct err *e)
 {
-	struct err unwanted;
-	if (!e)
-		e = &unwanted; /* clauses are put before it below */
-	size_t start = out->len;
-	if (render(m, out, e) == 0)
-		return 0;
-	hls_text_undo(out, start);
-	return err_wrap(e, "multivariant playlist");
+	return hls_text_whole(out, "multivariant playlist", render, m, e);
 }

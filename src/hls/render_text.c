@@ -70,10 +70,17 @@ uint64_t hls_ticks_to_us(int64_t ticks, uint32_t timescale)
 	return us > UINT64_MAX ? UINT64_MAX : (uint64_t)us;
 }
 
-void hls_text_undo(struct buf *out, size_t len)
+int hls_text_whole(struct buf *out, const char *what, hls_render_fn fn, const void *playlist, struct err *e)
 {
-	assert(len <= out->len);
-	out->len = len;
+	struct err unwanted;
+	if (!e)
+		e = &unwanted; /* clauses are put before it */
+	size_t start = out->len;
+	if (fn(playlist, out, e) == 0 && buf_finish(out, e) == 0)
+		return 0;
+	assert(start <= out->len);
+	out->len = start;
 	if (out->data)
-		out->data[len] = '\0';
+		out->data[start] = '\0';
+	return err_wrap(e, "%s", what);
 }

@@ -28,5 +28,6 @@ int hls_text_uri(struct buf *out, hls_uri_fn uri_fn, void *uri_ctx, const char *
  * arguments are > 0. */
 uint64_t hls_ticks_to_us(int64_t ticks, uint32_t timescale);
 
-/* Takes back what was appended behind `len` bytes. */
-void hls_text_undo(struct buf *out, size_t len);
+typedef int (*hls_render_fn)(const void *playlist, struct buf *out, struct err *e);
+/* Appends what `fn` makes of the playlist, or nothing. `what` is the outermost clause of the error. */
+int hls_text_whole(struct buf *out, const char *what, hls_render_fn fn, const void *playlist, struct err *e) MR_MUST_USE;
