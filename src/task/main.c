@@ -1,7 +1,9 @@
 /* millrace-task: the only executable that parses media. Started by millrace with an empty environment and a control socket; warms
- * up, compiles the sandbox, and serves as the zygote (task/zygote.c) until that socket closes. Links no network, database or
- * TLS library. */
+ * up, compiles the sandbox, and serves as the zygote (task/zygote.c) until that socket closes, which ends it at any moment.
+ * Links no network, database or TLS library. */
+#include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -35,6 +37,19 @@ static void prepare_process(void)
 	}
 }
 
+/* While nobody polls the control socket the kernel watches it: before we have said that we are ready nothing happens there but
+ * its end, and SIGIO's default is to end the process, however busy it is. PR_SET_PDEATHSIG would not do: it follows the thread
+ * that started us, and the server starts a zygote from any of its threads. */
+static int end_with_control_socket(bool on)
+{
+	int flags = fcntl(ZYGOTE_CONTROL_FD, F_GETFL);
+	if (flags < 0 || fcntl(ZYGOTE_CONTROL_FD, F_SETOWN, getpid()) < 0 ||
+	    fcntl(ZYGOTE_CONTROL_FD, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC) < 0)
+		return -1;
+	struct pollfd p = { .fd = ZYGOTE_CONTROL_FD };
+	return poll(&p, 1, 0) == 0 ? 0 : -1; /* its end may have come before */
+}
+
 int main(void)
 {
 	struct err e;
@@ -43,7 +58,7 @@ int main(void)
 		fputs("millrace-task: started by millrace, not by hand\n", stderr);
 		return 2;
 	}
-	if (chdir("/") < 0)
+	if (chdir("/") < 0 || end_with_control_socket(true) < 0)
 		return 1;
 	prepare_process();
 	media_init();
@@ -52,6 +67,8 @@ int main(void)
 		log_error("task_sandbox", LOG_E(&e));
 		return 1;
 	}
+	if (end_with_control_socket(false) < 0)
+		return 1;
 	int code = zygote_run(ZYGOTE_CONTROL_FD, sandbox);
 	sandbox_free(sandbox);
 	return code;

@@ -9,7 +9,7 @@ import requests
 
 from client import Client, error_of
 from make_media import media
-from server import run, wait_for
+from server import BUILD, SANITIZER, Server, clean_environment, run, wait_for
 
 OPTIONS = ('--workers', '2')
 
@@ -49,6 +49,27 @@ def test_an_upload_deleted_while_it_arrives_leaves_no_object(make_server):
         s.sendall(data[len(data) // 2:])
         assert b' 404 ' in s.recv(4096).split(b'\r\n')[0]
     assert objects(server, 'uploads') == []
+
+
+@pytest.mark.skipif(bool(SANITIZER), reason='the shim would have to be loaded behind the sanitizer')
+@pytest.mark.parametrize('place', ['loading', 'in warm-up'])
+def test_a_zygote_stuck_in_warm_up_ends_with_its_server(make_server, tmp_path, place):
+    """It learned of its server's death only where it polls, and so outlived it for ever, busy."""
+    task = tmp_path / 'stuck-task'
+    task.write_text(f"""#!/bin/sh
+STUCK_FROM='{place}' LD_PRELOAD='{BUILD}/tests/preload/stuck_warm_up.so' exec '{BUILD}/millrace-task'
+""")
+    task.chmod(0o755)
+    server = make_server('--workers', '0', '--task', task, start=False)
+    server.folder.mkdir()
+    with server.log_path.open('wb') as log:
+        server.process = subprocess.Popen(server.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=server.folder,
+                                          env=clean_environment())
+    Server.live.append(server)
+    wait_for(lambda: f'stuck: {place}' in server.log(), 'its zygote is stuck')
+    assert server.zygotes()
+    server.kill()   # insists that the zygote ends
+    assert ('stuck: in warm-up' in server.log()) == (place == 'in warm-up')
 
 
 @pytest.mark.parametrize('delay', [10, 10.01])
