@@ -110,8 +110,26 @@ static int plan_of(const struct file *f, const json_t *params, struct ladder_pla
 	return r;
 }
 
+/* Of a request with an Idempotency-Key: `hash` tells its body. */
+struct repeatable {
+	const char *key; /* NULL: none */
+	char hash[SHA256_HEX_SIZE];
+};
+
+static int read_repeatable(struct http_request *req, struct repeatable *ret, struct err *e)
+{
+	const char *key = http_request_header(req, "Idempotency-Key");
+	if (key && (!*key || strlen(key) > IDEMPOTENCY_KEY_MAX))
+		return err_set(e, ERR_INVALID, "Idempotency-Key: expected 1 to %d characters", IDEMPOTENCY_KEY_MAX);
+	size_t body_len;
+	const char *body = http_request_body(req, &body_len);
+	ret->key = key;
+	sha256_hex(body, body_len, ret->hash);
+	return 0;
+}
+
 static int create_ladder(struct api *a, struct http_request *req, const struct file *f, const json_t *params,
-			 const char *idempotency_key, struct err *e)
+			 const struct repeatable *rep, struct err *e)
 {
 	struct ladder_plan plan;
 	int r = plan_of(f, params, &plan, e);
@@ -124,17 +142,13 @@ static int create_ladder(struct api *a, struct http_request *req, const struct f
 			     .source_bytes = f->size_bytes,
 			     .source_name = f->name,
 			     .plan = &plan,
-			     .idempotency_key = idempotency_key };
+			     .idempotency_key = rep->key,
+			     .request_hash = rep->hash };
 	uuid7_new(n.id);
 	_cleanup_free_ char *prefix = key_job_prefix(n.kind, n.user_id, n.id);
 	_cleanup_free_ char *params_json = ladder_params_format(&plan.params);
-	char hash[SHA256_HEX_SIZE];
-	size_t body_len;
-	const char *body = http_request_body(req, &body_len);
-	sha256_hex(body, body_len, hash);
 	n.prefix = prefix;
 	n.params_json = params_json;
-	n.request_hash = hash;
 	struct job j;
 	bool existing;
 	r = repo_job_create(a->o.repo, &n, &j, &existing, e);
@@ -155,20 +169,34 @@ int jobs_create(void *ctx, struct http_request *req, struct err *e)
 	static const char *const kinds[] = { "ladder", NULL };
 	struct api *a = ctx;
 	const json_t *in = http_request_json(req);
-	const char *file_id, *key = http_request_header(req, "Idempotency-Key");
+	const char *file_id;
+	struct repeatable rep;
 	json_t *params = NULL;
 	size_t kind;
 	if (json_only_fields(in, fields, e) < 0 || json_get_choice(in, "kind", JSON_REQUIRED, kinds, &kind, e) < 0 ||
 	    json_get_string(in, "file_id", JSON_REQUIRED, &file_id, e) < 0 ||
 	    json_get_object(in, "params", JSON_OPTIONAL, &params, e) < 0)
 		return -ERR_INVALID;
-	if (key && (!*key || strlen(key) > IDEMPOTENCY_KEY_MAX))
-		return err_set(e, ERR_INVALID, "Idempotency-Key: expected 1 to %d characters", IDEMPOTENCY_KEY_MAX);
-	struct file f;
-	int r = source_file(a, req, file_id, &f, e);
+	int r = read_repeatable(req, &rep, e);
 	if (r < 0)
 		return r;
-	r = create_ladder(a, req, &f, params, key, e);
+	if (rep.key) {
+		struct job first;
+		r = repo_job_earlier(a->o.repo, http_request_identity(req)->user, rep.key, rep.hash, &first, e);
+		if (r == 0) {
+			http_request_log(req, "job", first.id);
+			r = respond(a, req, 202, &first);
+			job_release(&first);
+			return r;
+		}
+		if (r != -ERR_NOT_FOUND)
+			return r;
+	}
+	struct file f;
+	r = source_file(a, req, file_id, &f, e);
+	if (r < 0)
+		return r;
+	r = create_ladder(a, req, &f, params, &rep, e);
 	file_release(&f);
 	return r;
 }

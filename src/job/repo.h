@@ -70,6 +70,9 @@ struct job_new {
  * the user's; ERR_CONFLICT code FILE_NOT_READY. */
 int repo_job_create(struct repo *r, const struct job_new *n, struct job *ret, bool *ret_existing,
 		    struct err *e) MR_MUST_USE;
+/* What such a repeat would give, whatever has become of the file meanwhile; ERR_NOT_FOUND: the key is new. */
+int repo_job_earlier(struct repo *r, const char *user_id, const char *key, const char *request_hash, struct job *ret,
+		     struct err *e) MR_MUST_USE;
 int repo_job_get(struct repo *r, const char *user_id, const char *id, struct job *ret, struct err *e) MR_MUST_USE;
 struct job_filter {
 	const char *user_id;

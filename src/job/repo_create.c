@@ -15,27 +15,35 @@ struct create_tx {
 };
 
 /* The job that an earlier request with this key made: 1, or 0 if there is none. */
-static int find_earlier(struct db_conn *c, struct create_tx *t, int64_t now, struct err *e)
+static int find_earlier(struct db_conn *c, const char *user_id, const char *key, const char *request_hash, int64_t now,
+			struct job *ret, struct err *e)
 {
-	const struct job_new *n = t->n;
-	int r = db_exec(c, "DELETE FROM idempotency WHERE user_id = $1 AND idempotency_key = $2 AND created_ms <= $3",
-			DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key), DB_INT(now - IDEMPOTENCY_KEPT_MS)),
-			NULL, e);
-	if (r < 0)
-		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	r = db_first(c, "SELECT request_hash, job_id FROM idempotency WHERE user_id = $1 AND idempotency_key = $2",
-		     DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key)), &rows, e);
+	int r = db_first(c,
+			 "SELECT request_hash, job_id FROM idempotency WHERE user_id = $1 AND idempotency_key = $2"
+			 " AND created_ms > $3",
+			 DB_PARAMS(DB_TEXT(user_id), DB_TEXT(key), DB_INT(now - IDEMPOTENCY_KEPT_MS)), &rows, e);
 	if (r <= 0)
 		return r;
-	if (strcmp(db_text(rows, 0), n->request_hash ? n->request_hash : "") != 0)
+	if (strcmp(db_text(rows, 0), request_hash ? request_hash : "") != 0)
 		return err_set_code(e, ERR_CONFLICT, "IDEMPOTENCY_KEY_REUSED",
 				    "this Idempotency-Key came with another request before");
-	r = repo_job_load(c, n->user_id, db_text(rows, 1), &t->job, e);
-	if (r < 0)
+	r = repo_job_load(c, user_id, db_text(rows, 1), ret, e);
+	return r < 0 ? r : 1;
+}
+
+int repo_job_earlier(struct repo *repo, const char *user_id, const char *key, const char *request_hash, struct job *ret,
+		     struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	int64_t now;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
 		return r;
-	t->existing = true;
-	return 1;
+	r = find_earlier(c, user_id, key, request_hash, now, ret, e);
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "no job was made with this key");
+	return r < 0 ? r : 0;
 }
 
 /* The source must be there when the job begins; from then on FILE_IN_USE keeps it. */
@@ -154,6 +162,12 @@ static int remember_key(struct db_conn *c, const struct job_new *n, int64_t now,
 {
 	if (!n->idempotency_key)
 		return 0;
+	/* one that outlived its time */
+	int r = db_exec(c, "DELETE FROM idempotency WHERE user_id = $1 AND idempotency_key = $2 AND created_ms <= $3",
+			DB_PARAMS(DB_TEXT(n->user_id), DB_TEXT(n->idempotency_key), DB_INT(now - IDEMPOTENCY_KEPT_MS)),
+			NULL, e);
+	if (r < 0)
+		return r;
 	return db_exec(c,
 		       "INSERT INTO idempotency (user_id, idempotency_key, request_hash, job_id, created_ms)"
 		       " VALUES ($1, $2, $3, $4, $5)",
@@ -173,7 +187,8 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 	job_release(&t->job);
 	t->existing = false;
 	if (n->idempotency_key) {
-		r = find_earlier(c, t, now, e);
+		r = find_earlier(c, n->user_id, n->idempotency_key, n->request_hash, now, &t->job, e);
+		t->existing = r > 0;
 		if (r != 0)
 			return r;
 	}

@@ -229,6 +229,20 @@ def test_idempotency(client, file):
     assert len(without) == 2
 
 
+def test_a_repeat_answers_after_the_file_is_gone(client):
+    """A client that lost the first answer asks again; by then the file may have been deleted."""
+    body = {'kind': 'ladder', 'file_id': client.upload(media('sound-8k-mono.wav'))['file_id']}
+    key = {'Idempotency-Key': str(uuid.uuid4())}
+    first = client.good(client.post('/api/jobs', json=body, headers=key), 202)
+    client.good(client.delete(f'/api/jobs/{first["job_id"]}'), 200)
+    assert client.delete(f'/api/files/{body["file_id"]}').status_code == 204
+    again = client.good(client.post('/api/jobs', json=body, headers=key), 202)
+    assert (again['job_id'], again['status']) == (first['job_id'], 'canceled')
+    error_of(client.post('/api/jobs', json={**body, 'params': {'segment_seconds': 5}}, headers=key), 409, 'IDEMPOTENCY_KEY_REUSED')
+    assert client.delete(f'/api/jobs/{first["job_id"]}').status_code == 204
+    error_of(client.post('/api/jobs', json=body, headers=key), 404)
+
+
 def pages(client, what, limit_, **params):
     cursor, seen, count = None, [], 0
     while True:
