@@ -1,4 +1,4 @@
-/* /healthz: the process answers. /readyz: it can do its work: database and store answer. */
+/* /healthz: the process answers. /readyz: it can do its work: the database answers, the store answers and takes objects. */
 #include "api/internal.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,5 +23,12 @@ int readyz(void *ctx, struct http_request *req, struct err *e)
 	r = store_stat(a->o.store, PROBE_KEY, &info, e);
 	if (r < 0 && r != -ERR_NOT_FOUND)
 		return err_set(e, ERR_UNAVAILABLE, "the object store does not answer");
+	struct store_put *put;
+	r = store_put_begin(a->o.store, PROBE_KEY, "text/plain", &put, e);
+	if (r == -ERR_NO_SPACE)
+		return err_set(e, ERR_NO_SPACE, "the object store is full");
+	if (r < 0)
+		return err_set(e, ERR_UNAVAILABLE, "the object store takes no objects");
+	store_put_abort(put);
 	return http_respond_text(req, 200, "text/plain; charset=utf-8", "ready\n");
 }

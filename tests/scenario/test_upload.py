@@ -266,7 +266,9 @@ def test_full_disk_in_a_job(small_disk, make_server):
         wait_for(lambda: 'NO_SPACE' in s.log() or client.job(answer.json()['job_id'])['status'] == 'failed',
                  'the full disk is noticed', seconds=30)
     assert client.get('/healthz').status_code == 200
+    error_of(client.get('/readyz'), 503, 'NO_SPACE')
     filler.unlink()
+    assert client.get('/readyz').status_code == 200
     if answer.status_code == 202:
         job = client.job(answer.json()['job_id'])
         if job['status'] == 'failed':
