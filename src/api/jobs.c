@@ -141,7 +141,7 @@ static int create_ladder(struct api *a, struct http_request *req, const struct f
 			     .source_key = f->key,
 			     .source_bytes = f->size_bytes,
 			     .source_name = f->name,
-			     .plan = &plan,
+			     .plan = ladder_job_plan(&plan),
 			     .idempotency_key = rep->key,
 			     .request_hash = rep->hash };
 	uuid7_new(n.id);

@@ -116,7 +116,7 @@ static int create_job(struct one_shot *o, struct err *e)
 			     .source_key = file,
 			     .prefix = "",
 			     .params_json = params,
-			     .plan = &plan };
+			     .plan = ladder_job_plan(&plan) };
 	struct job j;
 	bool existing;
 	uuid7_new(n.id);

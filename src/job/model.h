@@ -79,7 +79,7 @@ struct job {
 	uint64_t source_bytes;
 	char *source_name; /* as its file was called: for people */
 	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs) */
-	char *spec_json;  /* the plan's constants for tasks: job/plan.h */
+	char *spec_json;  /* struct job_plan's */
 	int64_t duration_ticks; /* planned length in 1/90000 s */
 	uint32_t segment_count;	   /* planned, corrected when the source ended early or late */
 	uint32_t target_duration_s;
@@ -142,6 +142,30 @@ struct chunk {
 	uint32_t failures; /* of its own, since its last committed segment */
 	int64_t weight_ticks; /* its share of the job's duration, 1/90000 s */
 	int64_t done_ticks;
+};
+
+/* A chunk before it is a row. */
+struct plan_chunk {
+	enum chunk_kind kind;
+	uint32_t first_segment, segment_count;
+	bool last;
+	bool waits; /* until all others are done */
+	int64_t weight_ticks;
+};
+
+/* What is planned of a job, of whatever kind: what the repository makes rows of. Borrows everything; each kind's planner
+ * makes one (job/plan.h: ladder_job_plan). A job without segments has no renditions either. */
+struct job_plan {
+	const char *spec_json; /* constants for the handlers of its chunks, in a form of the kind's own */
+	int64_t duration_ticks;
+	uint32_t target_duration_s;
+	uint32_t rendition_count;
+	const struct rendition *renditions;
+	uint32_t segment_count;
+	const int64_t *video_ticks;  /* segment_count + 1 boundaries, or NULL without video */
+	const int64_t *audio_frames; /* segment_count + 1 boundaries, or NULL without audio */
+	uint32_t chunk_count;
+	const struct plan_chunk *chunks;
 };
 
 /* What a worker holds after a claim. */

@@ -38,12 +38,13 @@ uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, uint32_t segment_
 
 static void plan_chunks(struct ladder_plan *p)
 {
-	p->chunks = mr_calloc(p->segment_count, sizeof(*p->chunks));
+	p->chunks = mr_calloc(p->segment_count + 1, sizeof(*p->chunks));
 	for (uint32_t s = 0; s < p->segment_count;) {
 		uint32_t n = ladder_chunk_segments(s, p->segment_count, p->spec.segment_ticks);
 		if (p->spec.sequential && s > 0)
 			n = p->segment_count - s;
 		struct plan_chunk *c = &p->chunks[p->chunk_count++];
+		c->kind = CHUNK_LADDER;
 		c->first_segment = s;
 		c->segment_count = n;
 		s += n;
@@ -54,6 +55,8 @@ static void plan_chunks(struct ladder_plan *p)
 			c->weight_ticks = (p->audio_frames[s] - p->audio_frames[c->first_segment]) * AAC_FRAME_SAMPLES *
 					  VIDEO_TIMESCALE / p->spec.audio_rate;
 	}
+	p->chunks[p->chunk_count] =
+		(struct plan_chunk){ .kind = CHUNK_FINISH, .first_segment = p->segment_count, .waits = true };
 }
 
 static const struct probe_stream *find_stream(const struct probe_result *probe, int32_t index)
@@ -241,6 +244,7 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 	merge_empty_tail(&p);
 	add_renditions(&p, v, a);
 	plan_chunks(&p);
+	p.spec_json = ladder_spec_format(s);
 	*ret = p;
 	return 0;
 }
@@ -250,5 +254,20 @@ void ladder_plan_release(struct ladder_plan *p)
 	free(p->video_ticks);
 	free(p->audio_frames);
 	free(p->chunks);
+	free(p->spec_json);
 	*p = (struct ladder_plan){ 0 };
+}
+
+struct job_plan ladder_job_plan(const struct ladder_plan *p)
+{
+	return (struct job_plan){ .spec_json = p->spec_json,
+				  .duration_ticks = p->duration_ticks,
+				  .target_duration_s = p->target_duration_s,
+				  .rendition_count = p->rendition_count,
+				  .renditions = p->renditions,
+				  .segment_count = p->segment_count,
+				  .video_ticks = p->video_ticks,
+				  .audio_frames = p->audio_frames,
+				  .chunk_count = p->chunk_count + 1,
+				  .chunks = p->chunks };
 }

@@ -31,12 +31,6 @@ int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct 
 /* Complete, canonical JSON; the caller frees. */
 char *ladder_params_format(const struct ladder_params *p);
 
-struct plan_chunk {
-	uint32_t first_segment, segment_count;
-	bool last;
-	int64_t weight_ticks;
-};
-
 struct ladder_plan {
 	struct ladder_params params;
 	int64_t duration_ticks; /* 1/90000 s */
@@ -46,15 +40,18 @@ struct ladder_plan {
 	uint32_t segment_count;
 	int64_t *video_ticks;  /* segment_count + 1 boundaries, or NULL without video */
 	int64_t *audio_frames; /* segment_count + 1 boundaries, or NULL without audio */
-	uint32_t chunk_count;
-	struct plan_chunk *chunks;
-	struct ladder_spec spec; /* the constants of every chunk; its boundaries are empty */
+	uint32_t chunk_count;	   /* with media */
+	struct plan_chunk *chunks; /* chunk_count of them, then the finish chunk */
+	struct ladder_spec spec;   /* the constants of every chunk; its boundaries are empty */
+	char *spec_json;	   /* the same, for the job's row */
 };
 /* ERR_MEDIA with NO_MEDIA_STREAMS…: nothing in the probe can be made into a ladder; ERR_INVALID: e.g. every rung asked
  * for is above the source. */
 int ladder_plan(const struct probe_result *probe, const struct ladder_params *params, struct ladder_plan *ret,
 		struct err *e) MR_MUST_USE;
 void ladder_plan_release(struct ladder_plan *p);
+/* What the repository writes down of it; borrows everything. */
+struct job_plan ladder_job_plan(const struct ladder_plan *p);
 
 /* The constants as JSON for the job's row, and back; format's result is freed by the caller. */
 char *ladder_spec_format(const struct ladder_spec *s);

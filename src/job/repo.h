@@ -14,7 +14,6 @@
 #include "base/err.h"
 #include "db/db.h"
 #include "job/model.h"
-#include "job/plan.h"
 
 struct repo;
 /* Runs the migrations; the db stays the caller's and must outlive the repo. */
@@ -59,13 +58,13 @@ struct job_new {
 	const char *source_name; /* NULL: none */
 	const char *prefix;
 	const char *params_json;
-	const struct ladder_plan *plan;
+	struct job_plan plan;
 	int64_t expires_ms;
 	const char *idempotency_key; /* NULL: none */
 	const char *request_hash;    /* with a key: a repeat must be the same request, else ERR_CONFLICT
 					IDEMPOTENCY_KEY_REUSED */
 };
-/* Job, renditions, planned segments and chunks (the finish chunk last, waiting) in one transaction. With an idempotency
+/* Job, renditions, planned segments and chunks (those that wait for the others too) in one transaction. With an idempotency
  * key (unique per user, kept 24 h) a repeat gives the first job and *ret_existing = true. ERR_NOT_FOUND: file_id isn't
  * the user's; ERR_CONFLICT code FILE_NOT_READY. */
 int repo_job_create(struct repo *r, const struct job_new *n, struct job *ret, bool *ret_existing,

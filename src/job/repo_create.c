@@ -9,7 +9,6 @@
 
 struct create_tx {
 	const struct job_new *n;
-	char *spec_json;
 	struct job job;
 	bool existing;
 };
@@ -63,7 +62,7 @@ static int check_file(struct db_conn *c, const struct job_new *n, struct err *e)
 	return 0;
 }
 
-static int64_t weight_of(const struct ladder_plan *p)
+static int64_t weight_of(const struct job_plan *p)
 {
 	int64_t sum = 0;
 	for (uint32_t i = 0; i < p->chunk_count; i++)
@@ -71,10 +70,9 @@ static int64_t weight_of(const struct ladder_plan *p)
 	return sum;
 }
 
-static int insert_job(struct db_conn *c, const struct create_tx *t, int64_t now, struct err *e)
+static int insert_job(struct db_conn *c, const struct job_new *n, int64_t now, struct err *e)
 {
-	const struct job_new *n = t->n;
-	const struct ladder_plan *p = n->plan;
+	const struct job_plan *p = &n->plan;
 	/* Its revision comes at the end of the transaction. */
 	return db_exec(c,
 		       "INSERT INTO job (id, user_id, kind, status, params_json, file_id, source_key, source_bytes,"
@@ -84,7 +82,7 @@ static int insert_job(struct db_conn *c, const struct create_tx *t, int64_t now,
 		       " $16, $17, 0)",
 		       DB_PARAMS(DB_TEXT(n->id), DB_TEXT(n->user_id), DB_INT(n->kind), DB_TEXT(n->params_json),
 				 DB_TEXT(n->file_id ? n->file_id : ""), DB_TEXT(n->source_key), DB_INT(n->source_bytes),
-				 DB_TEXT(n->prefix), DB_TEXT(t->spec_json), DB_INT(p->duration_ticks),
+				 DB_TEXT(n->prefix), DB_TEXT(p->spec_json), DB_INT(p->duration_ticks),
 				 DB_INT(p->segment_count), DB_INT(p->target_duration_s), DB_INT(p->rendition_count),
 				 DB_INT(now), DB_INT(n->expires_ms), DB_INT(weight_of(p)),
 				 DB_TEXT(n->source_name ? n->source_name : "")),
@@ -93,7 +91,7 @@ static int insert_job(struct db_conn *c, const struct create_tx *t, int64_t now,
 
 static int insert_segments(struct db_conn *c, const struct job_new *n, const struct rendition *x, struct err *e)
 {
-	const struct ladder_plan *p = n->plan;
+	const struct job_plan *p = &n->plan;
 	const int64_t *boundaries = x->is_audio ? p->audio_frames : p->video_ticks;
 	int64_t unit = x->is_audio ? AAC_FRAME_SAMPLES : 1;
 	assert(boundaries);
@@ -112,8 +110,8 @@ static int insert_segments(struct db_conn *c, const struct job_new *n, const str
 
 static int insert_renditions(struct db_conn *c, const struct job_new *n, struct err *e)
 {
-	for (uint32_t i = 0; i < n->plan->rendition_count; i++) {
-		const struct rendition *x = &n->plan->renditions[i];
+	for (uint32_t i = 0; i < n->plan.rendition_count; i++) {
+		const struct rendition *x = &n->plan.renditions[i];
 		assert(x->index == i);
 		int r = db_exec(c,
 				"INSERT INTO rendition (job_id, idx, is_audio, name, width, height,"
@@ -133,29 +131,22 @@ static int insert_renditions(struct db_conn *c, const struct job_new *n, struct 
 	return 0;
 }
 
-static int insert_chunk(struct db_conn *c, const char *job_id, uint32_t index, enum chunk_kind kind,
-			const struct plan_chunk *p, int64_t due_ms, struct err *e)
-{
-	bool media = kind == CHUNK_LADDER;
-	return db_exec(c,
-		       "INSERT INTO chunk (job_id, idx, kind, first_segment, segment_count, is_last, state,"
-		       " weight_ticks, due_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		       DB_PARAMS(DB_TEXT(job_id), DB_INT(index), DB_INT(kind), DB_INT(p->first_segment),
-				 DB_INT(p->segment_count), DB_INT(p->last), DB_INT(media ? CHUNK_READY : CHUNK_WAITING),
-				 DB_INT(p->weight_ticks), media ? DB_INT(due_ms) : DB_NULL),
-		       NULL, e);
-}
-
 static int insert_chunks(struct db_conn *c, const struct job_new *n, int64_t now, struct err *e)
 {
-	const struct ladder_plan *p = n->plan;
-	for (uint32_t i = 0; i < p->chunk_count; i++) {
-		int r = insert_chunk(c, n->id, i, CHUNK_LADDER, &p->chunks[i], now, e);
+	for (uint32_t i = 0; i < n->plan.chunk_count; i++) {
+		const struct plan_chunk *p = &n->plan.chunks[i];
+		int r = db_exec(c,
+				"INSERT INTO chunk (job_id, idx, kind, first_segment, segment_count, is_last, state,"
+				" weight_ticks, due_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+				DB_PARAMS(DB_TEXT(n->id), DB_INT(i), DB_INT(p->kind), DB_INT(p->first_segment),
+					  DB_INT(p->segment_count), DB_INT(p->last),
+					  DB_INT(p->waits ? CHUNK_WAITING : CHUNK_READY), DB_INT(p->weight_ticks),
+					  p->waits ? DB_NULL : DB_INT(now)),
+				NULL, e);
 		if (r < 0)
 			return r;
 	}
-	const struct plan_chunk finish = { .first_segment = p->segment_count };
-	return insert_chunk(c, n->id, p->chunk_count, CHUNK_FINISH, &finish, now, e);
+	return 0;
 }
 
 static int remember_key(struct db_conn *c, const struct job_new *n, int64_t now, struct err *e)
@@ -192,7 +183,7 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 		if (r != 0)
 			return r;
 	}
-	if ((r = check_file(c, n, e)) < 0 || (r = insert_job(c, t, now, e)) < 0 ||
+	if ((r = check_file(c, n, e)) < 0 || (r = insert_job(c, n, now, e)) < 0 ||
 	    (r = insert_renditions(c, n, e)) < 0 || (r = insert_chunks(c, n, now, e)) < 0 ||
 	    (r = remember_key(c, n, now, e)) < 0 || (r = repo_revise(c, n->id, now, e)) < 0)
 		return r;
@@ -201,10 +192,9 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 
 int repo_job_create(struct repo *repo, const struct job_new *n, struct job *ret, bool *ret_existing, struct err *e)
 {
-	assert(n->plan->segment_count && n->plan->chunk_count && n->plan->rendition_count);
-	struct create_tx t = { .n = n, .spec_json = ladder_spec_format(&n->plan->spec) };
+	assert(n->plan.chunk_count && (n->plan.rendition_count || !n->plan.segment_count));
+	struct create_tx t = { .n = n };
 	int r = repo_transact(repo, "create a job", create_tx, &t, e);
-	free(t.spec_json);
 	if (r < 0) {
 		job_release(&t.job);
 		return r;

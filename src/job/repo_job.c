@@ -176,7 +176,7 @@ static int reopen_chunks(struct db_conn *c, const char *job_id, int64_t now, str
 {
 	int r = db_exec(c,
 			"UPDATE chunk SET state = 2, due_ms = $2, failures = 0, worker = ''"
-			" WHERE job_id = $1 AND kind = 1 AND state IN (5, 6)",
+			" WHERE job_id = $1 AND kind <> 2 AND state IN (5, 6)",
 			DB_PARAMS(DB_TEXT(job_id), DB_INT(now)), NULL, e);
 	if (r < 0)
 		return r;

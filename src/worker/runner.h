@@ -1,14 +1,11 @@
-/* Runs one claimed chunk: builds its specification from the rows, feeds the task, stores and commits what it sends, and
- * settles the claim. Every outcome settles it in exactly one way:
+/* Runs one claimed chunk by the handler of its kind (worker/chunk_run.h) and settles the claim. Every outcome settles
+ * it in exactly one way:
  *
- *   done            repo_chunk_done
+ *   done            by the handler, with its last write
  *   stopped, the task was lost (killed from outside, zygote gone),
  *   or the store, its disk or the database is away                        repo_chunk_release: no failure
  *   the claim is not ours any more (lease lost, job canceled)             nothing: the rows have moved on
  *   anything else   repo_chunk_failed: counted, retried after a back-off or final
- *
- * Order on a segment: object stored with its digest verified, then the row committed, then the publisher nudged. A
- * crash between any two repeats work that has no other effect.
  */
 #pragma once
 

@@ -99,15 +99,18 @@ void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 					       .declared_bps = 130000 };
 	while (chunk_segments[p->chunk_count])
 		p->segment_count += chunk_segments[p->chunk_count++];
-	p->chunks = mr_calloc(p->chunk_count, sizeof(*p->chunks));
+	p->chunks = mr_calloc(p->chunk_count + 1, sizeof(*p->chunks));
 	uint32_t first = 0;
 	for (uint32_t i = 0; i < p->chunk_count; i++) {
-		p->chunks[i] = (struct plan_chunk){ .first_segment = first,
+		p->chunks[i] = (struct plan_chunk){ .kind = CHUNK_LADDER,
+						    .first_segment = first,
 						    .segment_count = chunk_segments[i],
 						    .last = i + 1 == p->chunk_count,
 						    .weight_ticks = chunk_segments[i] * SEGMENT_TICKS };
 		first += chunk_segments[i];
 	}
+	p->chunks[p->chunk_count] = (struct plan_chunk){ .kind = CHUNK_FINISH, .first_segment = first, .waits = true };
+	p->spec_json = ladder_spec_format(&p->spec);
 	p->duration_ticks = p->segment_count * SEGMENT_TICKS;
 	boundaries(&p->video_ticks, p->segment_count, SEGMENT_TICKS);
 	boundaries(&p->audio_frames, p->segment_count, SEGMENT_FRAMES);
@@ -123,7 +126,7 @@ struct job_new job_new_of(const char *user, const struct ladder_plan *p)
 			     .source_bytes = 12345,
 			     .prefix = "hls/u/j",
 			     .params_json = "{}",
-			     .plan = p };
+			     .plan = ladder_job_plan(p) };
 	uuid7_new(n.id);
 	return n;
 }

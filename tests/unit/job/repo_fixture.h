@@ -5,6 +5,7 @@
 #include "../base/cm.h"
 #include "base/mem.h"
 #include "db/db.h"
+#include "job/plan.h"
 #include "job/repo.h"
 
 #define LEASE_MS 60000

@@ -1,0 +1,145 @@
+/* A claimed chunk and its task. Runs on a worker thread of the server and worker process. */
+#include "worker/chunk_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/mem.h"
+#include "net/digest.h"
+
+#define HEARTBEAT_MS 500
+
+/* What the task's callbacks get. */
+struct conversation {
+	struct chunk_run *c;
+	const struct chunk_objects *objects;
+	void *state;
+};
+
+void chunk_run_tell(const struct chunk_run *c)
+{
+	const struct job *j = &c->claim->job;
+	bus_publish(c->runner->bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });
+}
+
+static int heartbeat(struct chunk_run *c, struct err *e)
+{
+	int64_t now = clock_mono_ms();
+	if (now < c->next_heartbeat_mono_ms)
+		return 0;
+	c->next_heartbeat_mono_ms = now + HEARTBEAT_MS;
+	int r = repo_heartbeat(c->runner->repo, c->claim, c->done_ticks, e);
+	if (r == 0)
+		chunk_run_tell(c);
+	return r;
+}
+
+static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
+		   struct err *e)
+{
+	struct conversation *t = ctx;
+	(void)input; /* one input: the source; task_client checked the index */
+	return source_read(&t->c->source, offset, buf, len, ret_len, e);
+}
+
+static int on_object_begin(void *ctx, const struct task_object *head, struct err *e)
+{
+	struct conversation *t = ctx;
+	struct chunk_run *c = t->c;
+	free(mr_steal(c->key));
+	int r = t->objects->begin(t->state, head, &c->key, e);
+	if (r < 0)
+		return r;
+	c->digest = sha256_stream_new();
+	if (!c->key)
+		return 0;
+	r = store_put_begin(c->runner->output, c->key, store_content_type(c->key), &c->put, e);
+	return r < 0 ? err_wrap(e, "publish %s", c->key) : 0;
+}
+
+static int on_object_data(void *ctx, const void *data, size_t len, struct err *e)
+{
+	struct chunk_run *c = ((struct conversation *)ctx)->c;
+	sha256_stream_update(c->digest, data, len);
+	return c->put ? store_put_write(c->put, data, len, e) : 0;
+}
+
+static int on_object_end(void *ctx, struct err *e)
+{
+	struct conversation *t = ctx;
+	uint8_t raw[SHA256_BYTES];
+	char sha256[SHA256_HEX_SIZE];
+	sha256_stream_final(mr_steal(t->c->digest), raw);
+	hex_encode(raw, sizeof(raw), sha256);
+	int r = t->c->put ? store_put_finish(mr_steal(t->c->put), sha256, NULL, e) : 0;
+	if (r < 0)
+		return err_wrap(e, "publish %s", t->c->key);
+	r = t->objects->end(t->state, sha256, e);
+	if (r < 0 && e)
+		t->c->verdict = *e;
+	return r;
+}
+
+static void on_object_abort(void *ctx)
+{
+	struct chunk_run *c = ((struct conversation *)ctx)->c;
+	if (c->put)
+		store_put_abort(mr_steal(c->put));
+	if (c->digest)
+		sha256_stream_free(mr_steal(c->digest));
+}
+
+static int on_progress(void *ctx, const struct task_progress *p, struct err *e)
+{
+	struct chunk_run *c = ((struct conversation *)ctx)->c;
+	int64_t weight = c->claim->chunk.weight_ticks;
+	(void)e;
+	if (p->done_ticks > c->done_ticks)
+		c->done_ticks = p->done_ticks < weight ? p->done_ticks : weight;
+	return 0;
+}
+
+static bool keep_going(void *ctx)
+{
+	struct chunk_run *c = ((struct conversation *)ctx)->c;
+	if (atomic_load(c->runner->stopping))
+		return false;
+	struct err e = { 0 };
+	int r = heartbeat(c, &e);
+	if (r == -ERR_LOST || r == -ERR_CANCELED) {
+		c->verdict = e;
+		return false;
+	}
+	/* A database that is away for a moment doesn't stop the work: the lease is longer than that, and commits are
+	 * fenced. */
+	return true;
+}
+
+int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chunk_objects *objects, void *state,
+		   struct task_result *ret, struct err *e)
+{
+	struct conversation t = { .c = c, .objects = objects, .state = state };
+	spec->input_count = 1;
+	memcpy(spec->inputs[0].name, "source", sizeof("source"));
+	c->source = SOURCE_INIT;
+	c->next_heartbeat_mono_ms = clock_mono_ms() + HEARTBEAT_MS;
+	int r = source_open(&c->source, c->runner->input, c->claim->job.source_key, e);
+	if (r == 0) {
+		spec->inputs[0].size_bytes = c->source.size_bytes;
+		struct task_handlers h = { .ctx = &t,
+					   .read = on_read,
+					   .object_begin = on_object_begin,
+					   .object_data = on_object_data,
+					   .object_end = on_object_end,
+					   .object_abort = on_object_abort,
+					   .progress = on_progress,
+					   .keep_going = keep_going };
+		r = task_run(c->runner->zygote, spec, &h, &c->runner->limits, ret, &c->usage, e);
+	}
+	source_close(&c->source);
+	on_object_abort(&t);
+	free(mr_steal(c->key));
+	return r;
+}

@@ -1,0 +1,62 @@
+/* What the handlers of chunk kinds (worker/chunk_*.c) stand on: one claimed chunk while it runs. Private to the runner
+ * and them; belongs to one worker thread.
+ *
+ *   static int run(struct chunk_run *c, struct err *e)          // of struct chunk_handler
+ *   {
+ *           struct task_spec spec = { .kind = TASK_X, … };
+ *           int r = build_spec(c, &spec, e);
+ *           if (r == 0)
+ *                   r = chunk_run_task(c, &spec, &objects, &state, result, e);
+ *           return r < 0 ? r : repo_x_done(c->runner->repo, c->claim, result, e);
+ *   }
+ *   const struct chunk_handler chunk_x = { .run = run };
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/runner.h"
+#include "worker/source.h"
+
+/* One chunk from claim to its last write. */
+struct chunk_run {
+	const struct runner *runner;
+	struct claim *claim;
+	struct task_usage usage; /* of the task that ran, if any */
+	/* The rest is chunk_run.c's. */
+	struct source source;
+	char *key;	       /* of the object that is arriving, NULL if it isn't stored */
+	struct store_put *put;
+	struct sha256_stream *digest;
+	int64_t done_ticks;
+	int64_t next_heartbeat_mono_ms;
+	/* Why the repository told us to stop, or OK: then the task's own error is only a consequence. */
+	struct err verdict;
+};
+
+/* What becomes of a claim, by the kind of its chunk. */
+struct chunk_handler {
+	/* Does the work and writes its end down, fenced by the claim; then the claim is settled, and it logs that. A failure
+	 * leaves the claim to the runner, who settles it (runner.h). */
+	int (*run)(struct chunk_run *c, struct err *e);
+};
+/* One file a kind; the table of them is runner.c's. */
+extern const struct chunk_handler chunk_ladder;
+extern const struct chunk_handler chunk_finish;
+
+/* What a task's objects are to a handler; `state` is what it gave to chunk_run_task. Called in turns: begin, end; a task
+ * that dies in between gets no end, and nothing is stored. */
+struct chunk_objects {
+	/* Says under which key it is stored (*ret_key, freed by the caller), or NULL: not stored, only digested. */
+	int (*begin)(void *state, const struct task_object *head, char **ret_key, struct err *e);
+	/* It is stored, and its digest verified. */
+	int (*end)(void *state, const char *sha256, struct err *e);
+};
+
+/* Opens the job's source as the spec's only input and runs the task to its end: answers its reads, prolongs the lease and
+ * stores the progress while it runs, stores its objects. `objects` may be NULL for a task that makes none. */
+int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chunk_objects *objects, void *state,
+		   struct task_result *ret, struct err *e) MR_MUST_USE;
+/* Hints to whoever watches the chunk's job. */
+void chunk_run_tell(const struct chunk_run *c);
