@@ -89,8 +89,17 @@ static int64_t ideal_boundary(uint32_t i, uint32_t count, int64_t duration, int6
 	return (int64_t)i * length;
 }
 
+/* A boundary lies so much before its frame's nominal time: the frame's own may be rounded to the container's clock
+ * (milliseconds in Matroska), and segments begin with the first frame that isn't before the boundary. */
+static int64_t clock_slack(const struct probe_stream *v)
+{
+	int64_t frame = (int64_t)VIDEO_TIMESCALE * v->fps_den / v->fps_num;
+	int64_t unit = v->time_base_den ? (int64_t)VIDEO_TIMESCALE * v->time_base_num / v->time_base_den : 0;
+	return unit + 2 < frame / 4 ? unit + 2 : frame / 4;
+}
+
 /* The first frame of a constant-rate video at or after `ticks`; frame n is at offset + n · den / num seconds, rounded.
- * Before the first frame there is no grid: segments begin with a repetition of it there. */
+ * Before the first frame there is no grid. */
 static int64_t on_frame_grid(int64_t ticks, int64_t offset, uint32_t num, uint32_t den)
 {
 	if (ticks <= offset)
@@ -108,13 +117,13 @@ static void plan_boundaries(struct ladder_plan *p, const struct probe_result *pr
 	size_t n = (size_t)p->segment_count + 1;
 	if (v) {
 		p->video_ticks = mr_calloc(n, sizeof(*p->video_ticks));
-		/* Frames rarer than four a second give no grid: segments begin with a repeated frame there. */
+		/* Frames rarer than four a second give no grid. */
 		bool grid = v->constant_frame_rate && v->fps_den && v->fps_num >= 4 * (uint64_t)v->fps_den;
 		int64_t offset = v->start_ns == TICKS_UNKNOWN ? 0 : ns_to_ticks(v->start_ns - probe->start_ns);
 		for (uint32_t i = 0; i < n; i++) {
 			int64_t t = ideal_boundary(i, p->segment_count, p->duration_ticks, length);
 			if (i > 0 && i < p->segment_count && grid)
-				t = on_frame_grid(t, offset, v->fps_num, v->fps_den);
+				t = on_frame_grid(t, offset, v->fps_num, v->fps_den) - clock_slack(v);
 			p->video_ticks[i] = t;
 		}
 	}

@@ -1,7 +1,8 @@
 /* Planning a ladder: from a probe and a request's parameters to renditions, segment boundaries and chunks. Pure: the
  * same input gives the same plan on every machine; no clock, no ids, no number of cores.
  *
- * Boundaries are integer ticks: video in 1/90000 s on the frame grid where the frame rate is constant, audio in
+ * Boundaries are integer ticks: video in 1/90000 s, just before the frame grid's where the frame rate is constant (a
+ * segment begins with the first frame from its boundary on, media/cadence.h), audio in
  * samples, on AAC's frame grid nearest to the video's boundary. The first chunk is one segment, for a fast start; later
  * ones are an eighth of what remains, at least one segment and at most 24 s. A source that cannot be sought exactly is
  * one chunk after the first segment's, made of the same runs.

@@ -11,10 +11,16 @@
  *   } while (s.what == CADENCE_REPEAT);
  *   if (s.what == CADENCE_FRAME) encode(frame, s.pts, s.idr);
  *
- * Guarantees: every segment of the timeline begins with an IDR at exactly its start; times strictly rise; within a
- * segment an IDR comes at the first frame after each gop_ticks; frames of a variable rate are otherwise neither
- * moved, doubled nor dropped. What is decided for a segment depends on the source's frames alone, not on where the
- * chunk begins.
+ * A segment begins with the first frame at or after its planned boundary, at that frame's own time: the boundary moves
+ * there, by less than half a second. The chunk before ends where it sees that same frame, so both sides of a joint agree
+ * without knowing of each other. Only where no frame comes in that window (a picture that stands, sound that goes on when
+ * the picture has ended) the one before is shown again, on the planned boundary itself.
+ *
+ * Guarantees: every segment of the timeline begins with an IDR; times strictly rise; within a segment an IDR comes at the
+ * first frame after each gop_ticks; frames are otherwise neither moved, doubled nor dropped. (The source's first frame is
+ * shown from its segment's start on, though it come later; a frame that isn't later than the one before is dropped.) What
+ * is decided for a segment depends on the source's frames alone: not on where the chunk begins, nor on whether boundaries
+ * are planned ones or were moved by an earlier run.
  */
 #pragma once
 
@@ -24,12 +30,14 @@
 #include "media/timeline.h"
 
 struct cadence {
-	const struct timeline *timeline;
-	int64_t tolerance; /* a frame this near to a boundary lies on it */
+	struct timeline *timeline;
+	uint32_t planned;  /* segments at the beginning */
+	int64_t tolerance; /* a frame this near to a time that isn't its own has reached it */
+	int64_t window;	   /* a frame this long after a boundary may begin its segment */
 	int64_t gop_ticks;
 	uint32_t next;	   /* the first segment that hasn't begun */
 	bool held;	   /* a frame has been seen */
-	int64_t last_pts, next_idr;
+	int64_t last_pts, next_idr, segment_start;
 };
 
 enum cadence_what {
@@ -46,8 +54,8 @@ struct cadence_step {
 	bool idr;
 };
 
-/* `timeline` is borrowed and may grow meanwhile. */
-void cadence_init(struct cadence *c, const struct timeline *timeline, uint32_t frame_ticks, uint32_t gop_ticks);
+/* `timeline` is borrowed, may grow meanwhile, and has its video boundaries moved. */
+void cadence_init(struct cadence *c, struct timeline *timeline, uint32_t frame_ticks, uint32_t gop_ticks);
 struct cadence_step cadence_push(struct cadence *c, int64_t ticks);
 /* After the last frame: CADENCE_REPEAT for each segment that still has to begin (call again), then CADENCE_AFTER. */
 struct cadence_step cadence_finish(struct cadence *c);

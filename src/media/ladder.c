@@ -21,6 +21,8 @@
 
 /* Whether the source goes on behind the plan is found out this much before its end. */
 #define SETTLE_TICKS ((int64_t)VIDEO_TIMESCALE)
+/* Frames before the range that are wanted at most: one for the deinterlacer, and none may be missing at the boundary. */
+#define CONTEXT_MAX_TICKS (VIDEO_TIMESCALE / 10)
 #define PROGRESS_TICKS (VIDEO_TIMESCALE / 2)
 
 struct ladder {
@@ -75,9 +77,10 @@ static struct source_start where_to_begin(const struct ladder *l)
 {
 	int64_t lead = timeline_frames_to_ticks(&l->timeline, AUDIO_ENCODE_LEAD + 2); /* and the resampler's warming up */
 	bool has_audio = l->timeline.audio != NULL;
+	int64_t context = (int64_t)l->spec.frame_ticks * 3 / 2;
 	return (struct source_start){
 		.from_start = l->spec.sequential || l->spec.first_segment == 0,
-		.video_ticks = timeline_start(&l->timeline),
+		.video_ticks = timeline_start(&l->timeline) - (context < CONTEXT_MAX_TICKS ? context : CONTEXT_MAX_TICKS),
 		.audio_ticks = has_audio ? timeline_frames_to_ticks(&l->timeline, l->timeline.audio[0]) - lead : 0,
 	};
 }

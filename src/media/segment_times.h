@@ -6,7 +6,7 @@
  * next segment. At a constant frame rate that is an unbroken row of frame durations.
  *
  * So decoding leads presentation by d steps. fMP4 moves presentation behind by that lead, video and sound alike: the first
- * decoding time of each video segment (tfdt) is then its planned start exactly, and none is negative. Negative composition
+ * decoding time of each video segment (tfdt) is then its start exactly, and none is negative. Negative composition
  * offsets would do without the lead, but libavformat shows fragments that have them late by the largest one.
  */
 #pragma once

@@ -30,7 +30,7 @@ enum timeline_end {
 
 struct timeline {
 	uint32_t first, count;
-	int64_t *video;	 /* count + 1; with sound alone: the audio boundaries as ticks */
+	int64_t *video;	 /* count + 1; moved onto frames as these come (cadence.h); with sound alone: audio's as ticks */
 	int64_t *audio;	 /* count + 1, or NULL without audio */
 	bool has_video;
 	uint32_t audio_rate;

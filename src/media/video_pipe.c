@@ -12,7 +12,7 @@
 
 struct video_pipe {
 	const struct ladder_spec *spec;
-	const struct timeline *timeline;
+	struct timeline *timeline;
 	struct rendition *renditions;
 	struct video_color color;
 	struct cadence cadence;
@@ -26,7 +26,7 @@ struct video_pipe {
 	uint64_t frames_in, frames_out;
 };
 
-int video_pipe_new(const struct ladder_spec *spec, const struct timeline *timeline, const AVCodecParameters *parameters,
+int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, const AVCodecParameters *parameters,
 		   struct rendition *renditions, struct video_pipe **ret, struct err *e)
 {
 	struct video_pipe *v = mr_calloc(1, sizeof(*v));

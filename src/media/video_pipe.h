@@ -18,9 +18,9 @@
 #include "media/rendition.h"
 
 struct video_pipe;
-/* Borrows all; renditions[0 … rung_count - 1] are the rungs'. `parameters` are the source stream's (for its colours),
- * or NULL when it cannot be decoded at all: then everything is black. */
-int video_pipe_new(const struct ladder_spec *spec, const struct timeline *timeline, const AVCodecParameters *parameters,
+/* Borrows all, and moves the timeline's video boundaries onto frames (cadence.h); renditions[0 … rung_count - 1] are the
+ * rungs'. `parameters` are the source stream's (for its colours), or NULL when it cannot be decoded at all: then everything is black. */
+int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, const AVCodecParameters *parameters,
 		   struct rendition *renditions, struct video_pipe **ret, struct err *e) MR_MUST_USE;
 /* `ticks` INT64_MIN: unknown, right after the frame before. `duration_ticks` ≤ 0: unknown. The frame is unreferenced. */
 int video_pipe_push(struct video_pipe *v, AVFrame *take_frame, int64_t ticks, int64_t duration_ticks, struct err *e) MR_MUST_USE;

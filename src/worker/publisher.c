@@ -18,6 +18,7 @@
 
 #define PENDING_MAX 1024 /* beyond it nudges are dropped: the janitor finds the job */
 #define AUDIO_FRAME_TOLERANCE_S 0.1
+#define PICTURE_TOLERANCE_S 0.45 /* media/cadence.h: a segment begins with a frame that may come so much after its plan */
 
 struct pending {
 	char job_id[UUID_SIZE];
@@ -99,9 +100,10 @@ static int publish_version(struct publisher *p, const struct job *j, const struc
 	int r = repo_renditions(p->opts.repo, j->id, renditions, &count, e);
 	for (uint32_t i = 0; r == 0 && i < count; i++)
 		r = publish_media(p, j, &renditions[i], view, &facts[i], e);
-	/* While it grows, audio may lead or lag by less than a frame per boundary, never more. */
+	/* Audio leads or lags by less than a frame of its own; while it grows, also by what its last segment's picture was
+	 * waited for. */
 	if (r == 0)
-		r = hls_check_lockstep(facts, count, AUDIO_FRAME_TOLERANCE_S, e);
+		r = hls_check_lockstep(facts, count, AUDIO_FRAME_TOLERANCE_S + (view->ended ? 0 : PICTURE_TOLERANCE_S), e);
 	if (r < 0)
 		return r;
 	_cleanup_buf_ struct buf master;

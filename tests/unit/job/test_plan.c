@@ -18,6 +18,7 @@ struct source {
 	uint32_t width, height, rotation, fps_num, fps_den, sample_rate, channels;
 	double seconds, video_start;
 	bool vfr, not_seekable;
+	uint32_t time_base_den;
 };
 
 static struct probe_result *probe_of(const struct source *s)
@@ -38,6 +39,8 @@ static struct probe_result *probe_of(const struct source *s)
 					     .fps_num = s->fps_num,
 					     .fps_den = s->fps_den,
 					     .constant_frame_rate = !s->vfr,
+					     .time_base_num = 1,
+					     .time_base_den = s->time_base_den,
 					     .sar_num = 1,
 					     .sar_den = 1 };
 		v->start_ns = (int64_t)(s->video_start * 1e9);
@@ -234,9 +237,13 @@ static void boundaries_lie_on_frames(void **state)
 	struct source s = { 640, 360, 0, 30000, 1001, 0, 0, 30, 0 };
 	struct ladder_plan p;
 	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
-	/* Frame 120 is the first at or after 4 s: 120 · 3003 ticks. */
-	assert_int_equal(p.video_ticks[1], 120 * 3003);
-	assert_int_equal(p.video_ticks[2], 240 * 3003);
+	/* Frame 120 is the first at or after 4 s: 120 · 3003 ticks. The boundary lies a little before it. */
+	assert_int_equal(p.video_ticks[1], 120 * 3003 - 2);
+	assert_int_equal(p.video_ticks[2], 240 * 3003 - 2);
+	ladder_plan_release(&p);
+	s.time_base_den = 1000;
+	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+	assert_int_equal(p.video_ticks[1], 120 * 3003 - 92);
 	ladder_plan_release(&p);
 }
 
@@ -248,7 +255,7 @@ static void a_tiny_tail_is_shared(void **state)
 	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
 	assert_int_equal(p.segment_count, 4);
 	/* 8 s, then 4.2 s in two halves, on the frame grid. */
-	assert_int_equal(p.video_ticks[2], 8 * 90000);
+	assert_int_equal(p.video_ticks[2], 8 * 90000 - 2);
 	assert_true(p.video_ticks[3] >= 10100 * 90 - 1 && p.video_ticks[3] <= 10140 * 90 + 1);
 	ladder_plan_release(&p);
 }

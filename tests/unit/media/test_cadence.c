@@ -40,7 +40,7 @@ static struct timeline timeline_of(int64_t *boundaries, uint32_t count, bool las
 	return t;
 }
 
-static void check_rows(const struct timeline *t, uint32_t frame_ticks, const struct row *rows)
+static void check_rows(struct timeline *t, uint32_t frame_ticks, const struct row *rows)
 {
 	struct cadence c;
 	cadence_init(&c, t, frame_ticks, GOP);
@@ -69,17 +69,25 @@ static void test_constant_rate(void **state)
 	timeline_release(&t);
 }
 
-static void test_rounded_times_lie_on_the_boundary(void **state)
+static void test_a_segment_begins_with_the_first_frame_from_its_boundary_on(void **state)
 {
 	(void)state;
-	int64_t b[] = { 0, 360360, 720720 };
+	int64_t b[] = { 0, 360000, 720000 };
 	struct timeline t = timeline_of(b, 2, false);
-	const struct row rows[] = { { 0, "F", { 0 } },		  { 3060, "f", { 3060 } },	{ 180180, "F", { 180180 } },
-				    { 357390, "f", { 357390 } },  { 360315, "F", { 360360 } },	{ 363420, "f", { 363420 } },
-				    { 720675, "a", { 0 } },	  { END, "", { 0 } } };
+	const struct row rows[] = { { 0, "F", { 0 } },		 { 3060, "f", { 3060 } },     { 180180, "F", { 180180 } },
+				    { 359999, "f", { 359999 } }, { 367000, "F", { 367000 } }, { 370000, "f", { 370000 } },
+				    { 719999, "f", { 719999 } }, { 725000, "a", { 0 } },      { END, "", { 0 } } };
 	check_rows(&t, 3003, rows);
-	const struct row late[] = { { 0, "F", { 0 } }, { 360400, "F", { 360360 } }, { END, "", { 0 } } };
-	check_rows(&t, 3003, late);
+	assert_int_equal(t.video[1], 367000);
+	assert_int_equal(t.video[2], 725000); /* where the next chunk begins */
+	check_rows(&t, 3003, rows); /* as when it is resumed: the rows tell moved boundaries by then */
+	timeline_release(&t);
+	int64_t next[] = { 720000, 1080000 };
+	t = timeline_of(next, 1, false);
+	t.first = 2;
+	const struct row behind[] = { { 719999, "b", { 0 } }, { 725000, "F", { 725000 } }, { END, "", { 0 } } };
+	check_rows(&t, 3003, behind);
+	assert_int_equal(t.video[0], 725000);
 	timeline_release(&t);
 }
 
@@ -92,12 +100,34 @@ static void test_missing_frames_are_repeated(void **state)
 	check_rows(&t, FRAME, gap);
 	const struct row behind[] = { { 0, "F", { 0 } }, { 2000000, "RRa", { 360000, 720000 } }, { END, "", { 0 } } };
 	check_rows(&t, FRAME, behind);
+	assert_int_equal(t.video[3], 1080000);
 	/* the first frame of all comes late: it is shown from its segment's start, and before that, too */
 	const struct row late[] = { { 7200, "F", { 0 } }, { 10800, "f", { 10800 } }, { END, "", { 0 } } };
 	check_rows(&t, FRAME, late);
 	const struct row later[] = { { 450000, "RF", { 0, 360000 } }, { 453600, "f", { 453600 } }, { END, "", { 0 } } };
 	check_rows(&t, FRAME, later);
 	timeline_release(&t);
+}
+
+/* A segment must not last half a second more than planned. */
+static void test_how_long_a_first_frame_is_waited_for(void **state)
+{
+	(void)state;
+	const struct {
+		uint32_t frame;
+		int64_t window;
+	} rows[] = { { 3600, 36900 }, { 22500, 18000 }, { 900000, 40500 } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t b[] = { 0, 360000, 720000 };
+		struct timeline t = timeline_of(b, 2, false);
+		int64_t last = 360000 + rows[i].window;
+		const struct row within[] = { { 0, "F", { 0 } }, { last, "F", { last } }, { END, "", { 0 } } };
+		check_rows(&t, rows[i].frame, within);
+		t.video[1] = 360000;
+		const struct row beyond[] = { { 0, "F", { 0 } }, { last + 1, "Rf", { 360000, last + 1 } }, { END, "", { 0 } } };
+		check_rows(&t, rows[i].frame, beyond);
+		timeline_release(&t);
+	}
 }
 
 static void test_bad_order_is_dropped(void **state)
@@ -138,19 +168,6 @@ static void test_the_end_is_filled(void **state)
 	timeline_release(&t);
 }
 
-static void test_a_slow_sequence_isnt_pulled_onto_boundaries(void **state)
-{
-	(void)state;
-	int64_t b[] = { 0, 360000, 720000 };
-	struct timeline t = timeline_of(b, 2, false);
-	const struct row rows[] = { { 0, "F", { 0 } },
-				    { 357000, "f", { 357000 } },
-				    { 363000, "Rf", { 360000, 363000 } },
-				    { END, "", { 0 } } };
-	check_rows(&t, 900000, rows);
-	timeline_release(&t);
-}
-
 static void test_beyond_the_plan(void **state)
 {
 	(void)state;
@@ -173,12 +190,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_constant_rate),
-		cmocka_unit_test(test_rounded_times_lie_on_the_boundary),
+		cmocka_unit_test(test_a_segment_begins_with_the_first_frame_from_its_boundary_on),
 		cmocka_unit_test(test_missing_frames_are_repeated),
 		cmocka_unit_test(test_bad_order_is_dropped),
 		cmocka_unit_test(test_no_idr_right_before_a_segments_end),
 		cmocka_unit_test(test_the_end_is_filled),
-		cmocka_unit_test(test_a_slow_sequence_isnt_pulled_onto_boundaries),
+		cmocka_unit_test(test_how_long_a_first_frame_is_waited_for),
 		cmocka_unit_test(test_beyond_the_plan),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
