@@ -9,7 +9,13 @@
 #include "base/mem.h"
 #include "job/plan_rungs.h"
 
-#define CHUNK_MAX_SECONDS 24
+/* Every chunk costs something of its own: its task reads the header, decodes again from the keyframe before, and its
+ * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's start
+ * costs as much as three seconds of sound. */
+#define CHUNK_MIN_SECONDS_VIDEO 8
+#define CHUNK_MAX_SECONDS_VIDEO 24
+#define CHUNK_MIN_SECONDS_AUDIO 30
+#define CHUNK_MAX_SECONDS_AUDIO 60
 #define GOP_SECONDS 2        /* Apple's authoring rule 1.13: an IDR at least every two seconds */
 #define TAIL_MIN_TICKS 90000 /* a tail below a second is no segment of its own */
 #define SEQUENTIAL_THREADS 4 /* one long chunk: its encoders are the only parallelism there is */
@@ -26,21 +32,26 @@ static int64_t ns_to_ticks(int64_t ns)
 	return whole * 9 + (t >= 0 ? (t + 50000) / 100000 : -((-t + 50000) / 100000));
 }
 
-uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, uint32_t segment_ticks)
+uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladder_spec *s)
 {
 	if (first == 0)
 		return 1;
-	uint32_t cap = CHUNK_MAX_SECONDS * VIDEO_TIMESCALE / segment_ticks;
-	uint32_t n = (total - first) / 8;
-	n = n > cap ? cap : n;
-	return n < 1 ? 1 : n;
+	const bool video = s->video_stream >= 0;
+	const uint32_t least_s = video ? CHUNK_MIN_SECONDS_VIDEO : CHUNK_MIN_SECONDS_AUDIO;
+	const uint32_t most_s = video ? CHUNK_MAX_SECONDS_VIDEO : CHUNK_MAX_SECONDS_AUDIO;
+	const uint32_t least = (least_s * VIDEO_TIMESCALE + s->segment_ticks - 1) / s->segment_ticks;
+	const uint32_t most = most_s * VIDEO_TIMESCALE / s->segment_ticks;
+	uint32_t rest = total - first, n = rest / 8;
+	n = n > most ? most : n;
+	n = n < least ? least : n;
+	return rest < n + least ? rest : n; /* no small chunk is left over */
 }
 
 static void plan_chunks(struct ladder_plan *p)
 {
 	p->chunks = mr_calloc(p->segment_count + 1, sizeof(*p->chunks));
 	for (uint32_t s = 0; s < p->segment_count;) {
-		uint32_t n = ladder_chunk_segments(s, p->segment_count, p->spec.segment_ticks);
+		uint32_t n = ladder_chunk_segments(s, p->segment_count, &p->spec);
 		if (p->spec.sequential && s > 0)
 			n = p->segment_count - s;
 		struct plan_chunk *c = &p->chunks[p->chunk_count++];

@@ -4,7 +4,7 @@
  * Boundaries are integer ticks: video in 1/90000 s, just before the frame grid's where the frame rate is constant (a
  * segment begins with the first frame from its boundary on, media/cadence.h), audio in
  * samples, on AAC's frame grid nearest to the video's boundary. The first chunk is one segment, for a fast start; later
- * ones are an eighth of what remains, at least one segment and at most 24 s. A source that cannot be sought exactly is
+ * ones are an eighth of what remains, 8 to 24 s, sound alone 30 to 60 s (plan.c says why). A source that cannot be sought exactly is
  * one chunk after the first segment's, made of the same runs.
  */
 #pragma once
@@ -66,9 +66,10 @@ int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *c
 		      const struct segment *audio, uint32_t resume_segment, struct ladder_spec *ret,
 		      struct err *e) MR_MUST_USE;
 
-/* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments of `segment_ticks`.
- */
-uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, uint32_t segment_ticks);
+/* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments. Of the constants,
+ * only the segments' length and whether there is a video stream count. */
+uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladder_spec *constants);
 /* The segments in [first_segment, first_segment + count) at which encoders start anew, in a presentation of `total`
- * segments of `segment_ticks`: the same rule that makes the chunks. Writes at most `count`; returns how many. */
-uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs);
+ * segments: the same rule that makes the chunks. Writes at most `count`; returns how many. */
+uint32_t ladder_runs(uint32_t total, const struct ladder_spec *constants, uint32_t first_segment, uint32_t count,
+		     uint32_t *runs);

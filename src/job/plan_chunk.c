@@ -9,11 +9,11 @@
 #include "base/mem.h"
 #include "job/plan.h"
 
-uint32_t ladder_runs(uint32_t total, uint32_t segment_ticks, uint32_t first_segment, uint32_t count, uint32_t *runs)
+uint32_t ladder_runs(uint32_t total, const struct ladder_spec *constants, uint32_t first_segment, uint32_t count,
+		     uint32_t *runs)
 {
 	uint32_t n = 0;
-	for (uint32_t s = 0; s < total && s < first_segment + count;
-	     s += ladder_chunk_segments(s, total, segment_ticks))
+	for (uint32_t s = 0; s < total && s < first_segment + count; s += ladder_chunk_segments(s, total, constants))
 		if (s >= first_segment)
 			runs[n++] = s;
 	return n;
@@ -43,7 +43,7 @@ int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *c
 	if (audio)
 		s.audio_frames = boundaries(audio, chunk->segment_count, AAC_FRAME_SAMPLES);
 	s.runs = mr_calloc(chunk->segment_count, sizeof(*s.runs));
-	s.run_count = ladder_runs(chunk->first_segment + chunk->segment_count, s.segment_ticks, chunk->first_segment,
+	s.run_count = ladder_runs(chunk->first_segment + chunk->segment_count, constants, chunk->first_segment,
 				  chunk->segment_count, s.runs);
 	if (!s.sequential || !s.run_count || s.runs[0] != chunk->first_segment) {
 		/* A chunk of a source that can be sought is one run by definition. */

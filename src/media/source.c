@@ -12,6 +12,9 @@
 #define READ_ERRORS_MAX 64
 /* How far to look for the first audio packet: what libav's own probing has read already. */
 #define ANCHOR_MAX_BYTES (8u << 20)
+/* So much before the place that is needed every picture is decoded: for filters that look at neighbours, and for places
+ * that are rounded. */
+#define CONTEXT_TICKS (2 * VIDEO_TIMESCALE / 5)
 
 int64_t source_rescale(int64_t pts, AVRational time_base, int64_t origin_ns, int rate)
 {
@@ -108,6 +111,7 @@ void source_forget(struct source *s)
 			avcodec_flush_buffers(s->decoder[k]);
 		s->latest_read[k] = s->latest_decoded[k] = INT64_MIN;
 	}
+	s->last_before = INT64_MIN;
 	s->end_of_file = false;
 	s->read_errors = 0;
 	s->current = -1;
@@ -223,12 +227,25 @@ static bool skippable(const struct source *s, const AVPacket *p)
 	return ticks != INT64_MIN && ticks < s->from.audio_ticks - 2 * SOURCE_PREROLL_TICKS;
 }
 
+/* Well before the place that is needed, a picture that another one will follow before the place (a B-picture: the
+ * decoder has got the other already) is needed by nobody, unless others refer to it. */
+static void pass_over_unseen(struct source *s, const AVPacket *p)
+{
+	int64_t ticks = p->pts == AV_NOPTS_VALUE ? INT64_MIN : source_packet_ticks(s, p);
+	bool unseen = ticks != INT64_MIN && ticks < s->last_before && ticks < s->from.video_ticks - CONTEXT_TICKS;
+	s->decoder[SOURCE_VIDEO]->skip_frame = unseen ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+	if (ticks > s->last_before && ticks <= s->from.video_ticks)
+		s->last_before = ticks;
+}
+
 static int decode_packet(struct source *s, AVPacket *take_packet, struct err *e)
 {
 	AVPacket *p = take_packet;
 	enum source_kind kind = source_packet_kind(s, p);
 	int r = 0;
 	note_latest(s, p, s->latest_decoded);
+	if (kind == SOURCE_VIDEO)
+		pass_over_unseen(s, p);
 	if (!s->stopped[kind] && !skippable(s, p)) {
 		r = avcodec_send_packet(s->decoder[kind], p);
 		s->current = (int)kind;

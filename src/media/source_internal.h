@@ -25,6 +25,7 @@ struct source {
 	int drained;   /* at the end: decoders below this kind are drained */
 	uint32_t read_errors;
 	uint32_t decode_errors;
+	int64_t last_before; /* the latest picture at or before from.video_ticks that the decoder has got, INT64_MIN: none */
 	int64_t first_audio_pts;
 	int64_t latest_read[2], latest_decoded[2]; /* ends of packets in ticks; those in the queue are only read yet */
 };

@@ -17,7 +17,7 @@
 #include "base/buf.h"
 #include "media/averror.h"
 
-#define SCALER "flags=bicubic+accurate_rnd+bitexact"
+#define SCALER "flags=bicubic"
 
 struct video_graph {
 	const struct ladder_spec *spec;

@@ -275,7 +275,7 @@ static void runs_are_the_chunks_of_a_source_that_can_be_sought(void **state)
 
 	uint32_t runs[300];
 	uint32_t n =
-		ladder_runs(seekable.segment_count, seekable.spec.segment_ticks, 1, seekable.segment_count - 1, runs);
+		ladder_runs(seekable.segment_count, &seekable.spec, 1, seekable.segment_count - 1, runs);
 	assert_int_equal(n, seekable.chunk_count - 1);
 	for (uint32_t i = 0; i < n; i++)
 		assert_int_equal(runs[i], seekable.chunks[i + 1].first_segment);

@@ -356,7 +356,7 @@ def playable(path):
     return p.returncode == 0
 
 
-@pytest.mark.parametrize('path', shared_files(), ids=os.path.basename)
+@pytest.mark.parametrize('path', shared_files(), ids=lambda p: os.path.basename(str(p)))
 def test_shared_media(path, tmp_path):
     if not playable(path):
         pytest.skip('ffmpeg itself cannot decode it')
