@@ -7,6 +7,7 @@
  *
  *   event: job      data: the job as GET /api/jobs/{id} shows it
  *   event: segment  data: {"job_id", "index", "segments_completed"}: one for each newly published segment
+ *   event: deleted  data: {"job_id"}: it was deleted or has expired; the last event on its own stream
  *   id: {revision}.{published segments} on a job's own stream, {revision} on a user's
  */
 #include <inttypes.h>
@@ -41,7 +42,7 @@ struct stream {
 	char *base_url, *host;
 	/* the hub's thread alone */
 	int64_t revision;
-	int64_t snapshot_until; /* up to this revision ended jobs are passed over: the stream begins with those being made */
+	int64_t snapshot_until; /* up to this revision what has ended is passed over: it begins with those being made */
 	size_t budget;		/* bytes that this look may still send */
 	struct known_job *known; /* jobs that are being made, and what was told of them */
 	size_t known_count;
@@ -159,15 +160,45 @@ static bool send_job(struct events *ev, struct stream *s, const struct job *j)
 	return true;
 }
 
+static bool send_deleted(struct stream *s, const char *job_id, const char *event_id)
+{
+	char data[64];
+	(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\"}", job_id);
+	return send_event(s, event_id, "deleted", data);
+}
+
+/* Changes and deletions of a user's jobs, told in the order of their revisions. */
 struct look {
 	struct events *ev;
 	struct stream *s;
-	bool more; /* not everything was sent */
+	bool more;     /* not everything was sent */
+	int64_t until; /* beyond this revision the two lists may not show the same moment: for the next look */
+	uint32_t deletion_count, deletions_sent;
+	struct job_deletion deletions[SNAPSHOT_JOBS];
 };
+
+static void send_deletions(struct look *l, int64_t until)
+{
+	for (; !l->more && l->deletions_sent < l->deletion_count; l->deletions_sent++) {
+		const struct job_deletion *d = &l->deletions[l->deletions_sent];
+		if (d->revision > until)
+			return;
+		char id[32];
+		(void)snprintf(id, sizeof(id), "%" PRId64, d->revision);
+		if (d->revision > l->s->snapshot_until && !send_deleted(l->s, d->job_id, id)) {
+			l->more = true;
+			return;
+		}
+		l->s->revision = d->revision;
+	}
+}
 
 static void on_changed_job(void *ctx, const struct job *j)
 {
 	struct look *l = ctx;
+	send_deletions(l, j->revision < l->until ? j->revision : l->until);
+	if (j->revision > l->until)
+		l->more = true;
 	if (l->more)
 		return;
 	if (j->revision <= l->s->snapshot_until && job_status_is_final(j->status))
@@ -176,30 +207,49 @@ static void on_changed_job(void *ctx, const struct job *j)
 		l->more = !send_job(l->ev, l->s, j);
 }
 
+static bool look_at_all(struct events *ev, struct stream *s)
+{
+	struct repo *repo = ev->api->o.repo;
+	struct err e = { 0 };
+	struct look l = { .ev = ev, .s = s };
+	struct job_filter f = { .user_id = s->user, .after_revision = s->revision > 0 ? s->revision : 1 };
+	char cursor[64] = "";
+	int r = repo_revision(repo, &l.until, &e);
+	if (r == 0)
+		r = repo_job_deletions(repo, s->user, f.after_revision, l.deletions, SNAPSHOT_JOBS, &l.deletion_count,
+				       &e);
+	bool full = l.deletion_count == SNAPSHOT_JOBS;
+	if (full)
+		l.until = l.deletions[SNAPSHOT_JOBS - 1].revision;
+	if (r == 0)
+		r = repo_job_list(repo, &f, SNAPSHOT_JOBS, NULL, on_changed_job, &l, cursor, &e);
+	if (r < 0)
+		log_warn("events_failed", LOG_E(&e));
+	else if (!cursor[0])
+		send_deletions(&l, l.until);
+	return l.more || full || cursor[0];
+}
+
+static bool look_at_one(struct events *ev, struct stream *s)
+{
+	struct job j;
+	int r = repo_job_get(ev->api->o.repo, s->user, s->job_id, &j, NULL);
+	if (r == -ERR_NOT_FOUND) {
+		(void)send_deleted(s, s->job_id, NULL);
+		sse_close(s->sse);
+	}
+	if (r < 0)
+		return false;
+	bool more = j.revision > s->revision && !send_job(ev, s, &j);
+	job_release(&j);
+	return more;
+}
+
 /* True if there is more to send than was sent. */
 static bool look(struct events *ev, struct stream *s)
 {
-	struct err e = { 0 };
-	struct look l = { .ev = ev, .s = s };
 	s->budget = LOOK_MAX_BYTES;
-	if (s->job_id[0]) {
-		struct job j;
-		int r = repo_job_get(ev->api->o.repo, s->user, s->job_id, &j, &e);
-		if (r == -ERR_NOT_FOUND)
-			sse_close(s->sse); /* deleted */
-		if (r < 0)
-			return false;
-		if (j.revision > s->revision)
-			l.more = !send_job(ev, s, &j);
-		job_release(&j);
-	} else {
-		struct job_filter f = { .user_id = s->user, .after_revision = s->revision > 0 ? s->revision : 1 };
-		char cursor[64] = "";
-		if (repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, on_changed_job, &l, cursor, &e) < 0)
-			log_warn("events_failed", LOG_E(&e));
-		l.more = l.more || cursor[0];
-	}
-	return l.more;
+	return s->job_id[0] ? look_at_one(ev, s) : look_at_all(ev, s);
 }
 
 /* Takes the stream that is due for longest out of the list, be it to look or because it is closed; sleeps while there is
@@ -309,18 +359,12 @@ static bool parse_last_id(const char *text, int64_t *revision, uint32_t *publish
 	return (n == 1 || n == 2) && *revision >= 0;
 }
 
-/* Revisions; 0: none. */
-struct snapshot {
-	int64_t oldest_open, newest;
-};
-
-static void snapshot_job(void *ctx, const struct job *j)
+/* The lowest revision of those being made; 0: there are none. */
+static void find_oldest_open(void *ctx, const struct job *j)
 {
-	struct snapshot *n = ctx;
-	if (!job_status_is_final(j->status) && (!n->oldest_open || j->revision < n->oldest_open))
-		n->oldest_open = j->revision;
-	if (j->revision > n->newest)
-		n->newest = j->revision;
+	int64_t *oldest = ctx;
+	if (!job_status_is_final(j->status) && (!*oldest || j->revision < *oldest))
+		*oldest = j->revision;
 }
 
 /* Where the stream begins: behind Last-Event-ID, or with how things are now. */
@@ -334,12 +378,13 @@ static int begin(struct events *ev, struct stream *s, const struct job *job, con
 		know(s, job->id)->published = resumed ? published : job->published_segments;
 	if (job || resumed)
 		return 0;
-	struct snapshot now = { 0 };
+	int64_t oldest_open = 0;
 	struct job_filter f = { .user_id = s->user };
 	char cursor[64];
-	int r = repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, snapshot_job, &now, cursor, e);
-	s->snapshot_until = now.newest;
-	s->revision = now.oldest_open ? now.oldest_open - 1 : now.newest;
+	int r = repo_revision(ev->api->o.repo, &s->snapshot_until, e);
+	if (r == 0)
+		r = repo_job_list(ev->api->o.repo, &f, SNAPSHOT_JOBS, NULL, find_oldest_open, &oldest_open, cursor, e);
+	s->revision = oldest_open ? oldest_open - 1 : s->snapshot_until;
 	return r;
 }
 

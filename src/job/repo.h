@@ -94,6 +94,16 @@ int repo_job_delete(struct repo *r, const char *user_id, const char *id, struct 
 int repo_job_doomed(struct repo *r, uint32_t limit, repo_job_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 int repo_job_purge(struct repo *r, const char *id, struct err *e) MR_MUST_USE;
 
+/* The newest revision: what is asked after this call has seen every change up to it. */
+int repo_revision(struct repo *r, int64_t *ret, struct err *e) MR_MUST_USE;
+struct job_deletion {
+	char job_id[UUID_SIZE];
+	int64_t revision;
+};
+/* The user's jobs that were deleted or expired behind that revision, in rising order; they are remembered for an hour. */
+int repo_job_deletions(struct repo *r, const char *user_id, int64_t after_revision, struct job_deletion *out,
+		       uint32_t max, uint32_t *ret_count, struct err *e) MR_MUST_USE;
+
 int repo_renditions(struct repo *r, const char *job_id, struct rendition ret[RENDITIONS_MAX], uint32_t *ret_count,
 		    struct err *e) MR_MUST_USE;
 /* Segments of one rendition from `first`, at most `count` (committed or planned), by index; the caller frees the array. */

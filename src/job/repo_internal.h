@@ -24,6 +24,7 @@ _Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2, "SQL says the same");
 
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
+#define DELETION_KEPT_MS (3600 * (int64_t)1000)
 
 /* db_transact with the operation's name as a clause of the error. */
 int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, struct err *e) MR_MUST_USE;

@@ -233,17 +233,24 @@ int repo_job_retry(struct repo *repo, const char *user_id, const char *id, struc
 	return change(repo, "retry", retry_tx, &t, ret, e);
 }
 
+/* What goes with the status `deleting`: its key is free again, and streams of events learn of it. */
+static int leave_deleted(struct db_conn *c, const char *id, int64_t now, struct err *e)
+{
+	int r = db_exec(c, "DELETE FROM idempotency WHERE job_id = $1", DB_PARAMS(DB_TEXT(id)), NULL, e);
+	if (r < 0 || (r = repo_revise(c, id, now, e)) < 0)
+		return r;
+	return db_exec(c,
+		       "INSERT INTO deleted_job (job_id, user_id, revision, deleted_ms)"
+		       " SELECT id, user_id, revision, $2 FROM job WHERE id = $1",
+		       DB_PARAMS(DB_TEXT(id), DB_INT(now)), NULL, e);
+}
+
 static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	struct change_tx *t = ctx;
 	int64_t now;
 	int r = enter_status(c, t, &now, e);
-	if (r < 0)
-		return r;
-	r = db_exec(c, "DELETE FROM idempotency WHERE job_id = $1", DB_PARAMS(DB_TEXT(t->id)), NULL, e);
-	if (r < 0)
-		return r;
-	return repo_revise(c, t->id, now, e);
+	return r < 0 ? r : leave_deleted(c, t->id, now, e);
 }
 
 int repo_job_delete(struct repo *repo, const char *user_id, const char *id, struct err *e)
@@ -252,27 +259,83 @@ int repo_job_delete(struct repo *repo, const char *user_id, const char *id, stru
 	return change(repo, "delete", delete_tx, &t, NULL, e);
 }
 
+/* ---- deletions, for streams of events ---- */
+
+int repo_revision(struct repo *repo, int64_t *ret, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0)
+		return r;
+	r = db_first(c, "SELECT value FROM counter WHERE name = 'revision'", DB_NO_PARAMS, &rows, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_INTERNAL, "the revision counter is gone");
+	*ret = db_int(rows, 0);
+	return 0;
+}
+
+int repo_job_deletions(struct repo *repo, const char *user_id, int64_t after_revision, struct job_deletion *out,
+		       uint32_t max, uint32_t *ret_count, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0)
+		return r;
+	r = db_query(c,
+		     "SELECT job_id, revision FROM deleted_job WHERE user_id = $1 AND revision > $2"
+		     " ORDER BY revision LIMIT $3",
+		     DB_PARAMS(DB_TEXT(user_id), DB_INT(after_revision), DB_INT(max)), &rows, e);
+	uint32_t count = 0;
+	while (r >= 0 && count < max && (r = db_next(rows, e)) > 0) {
+		repo_copy_text(rows, 0, out[count].job_id, sizeof(out[count].job_id));
+		out[count++].revision = db_int(rows, 1);
+	}
+	if (r < 0)
+		return r;
+	*ret_count = count;
+	return 0;
+}
+
 /* ---- retention ---- */
 
+static int forget_old(struct db_conn *c, int64_t now, struct err *e)
+{
+	int r = db_exec(c, "DELETE FROM idempotency WHERE created_ms <= $1",
+			DB_PARAMS(DB_INT(now - IDEMPOTENCY_KEPT_MS)), NULL, e);
+	if (r < 0)
+		return r;
+	return db_exec(c, "DELETE FROM deleted_job WHERE deleted_ms <= $1", DB_PARAMS(DB_INT(now - DELETION_KEPT_MS)),
+		       NULL, e);
+}
+
+/* One at a time, because each deletion has a revision of its own. */
 static int expire_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	(void)ctx;
 	int64_t now;
 	int r = db_now_ms(c, &now, e);
-	if (r < 0)
+	if (r < 0 || (r = forget_old(c, now, e)) < 0)
 		return r;
-	r = db_exec(c, "DELETE FROM idempotency WHERE created_ms <= $1", DB_PARAMS(DB_INT(now - IDEMPOTENCY_KEPT_MS)),
-		    NULL, e);
-	if (r < 0)
-		return r;
-	r = db_exec(c,
-		    "DELETE FROM idempotency WHERE job_id IN"
-		    " (SELECT id FROM job WHERE expires_ms > 0 AND expires_ms <= $1 AND status IN (4, 5, 6))",
-		    DB_PARAMS(DB_INT(now)), NULL, e);
-	if (r < 0)
-		return r;
-	return db_exec(c, "UPDATE job SET status = 7 WHERE expires_ms > 0 AND expires_ms <= $1 AND status IN (4, 5, 6)",
-		       DB_PARAMS(DB_INT(now)), NULL, e);
+	for (uint32_t i = 0; i < REPO_LIST_MAX; i++) {
+		_cleanup_db_rows_ struct db_rows *rows = NULL;
+		r = db_first(c,
+			     "UPDATE job SET status = 7 WHERE id = (SELECT id FROM job WHERE expires_ms > 0"
+			     " AND expires_ms <= $1 AND status IN (4, 5, 6) LIMIT 1) RETURNING id",
+			     DB_PARAMS(DB_INT(now)), &rows, e);
+		if (r <= 0)
+			return r;
+		char id[UUID_SIZE];
+		repo_copy_text(rows, 0, id, sizeof(id));
+		db_finish(&rows);
+		r = leave_deleted(c, id, now, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int repo_job_doomed(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ctx, struct err *e)

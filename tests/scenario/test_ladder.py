@@ -339,6 +339,37 @@ def test_events(client, sample):
     assert {'segment', 'job'} <= {e for e, _, _ in result['all']}
 
 
+def test_deletions_are_events(make_server):
+    """Told once, in order, to their owner alone; a reconnect learns of what it missed, a newcomer of nothing old."""
+    server = make_server('--workers', '0')
+    client, stranger = (Client(server.url, user=name) for name in ('ann', 'bob'))
+    file_id = client.upload(media('sound-8k-mono.wav'))['file_id']
+    first, second, third, kept = (client.start_job(file_id)['job_id'] for _ in range(4))
+
+    def delete(job_id):
+        assert [client.delete(f'/api/jobs/{job_id}').status_code for _ in range(2)] == [200, 204]
+
+    with stranger.events('/api/events') as theirs:
+        with client.events('/api/events') as mine, client.events(f'/api/jobs/{first}/events') as own:
+            delete(first)
+            seen = read_until(mine, lambda e, i, d: e == 'deleted')
+            assert seen[-1][2] == {'job_id': first} and seen[-1][1]
+            assert [d for e, _, d in own if e == 'deleted'] == [{'job_id': first}]   # and then the stream ends
+        delete(second)
+        client.start_job(file_id)
+        delete(third)
+        with client.events('/api/events', last_id=seen[-1][1]) as again:
+            missed = read_until(again, lambda e, i, d: e == 'deleted' and d['job_id'] == third)
+        assert [d['job_id'] for e, _, d in missed if e == 'deleted'] == [second, third]
+        assert [int(i) for _, i, _ in missed if i] == sorted({int(i) for _, i, _ in missed if i})
+        with client.events('/api/events') as fresh:
+            delete(kept)
+            now = read_until(fresh, lambda e, i, d: e == 'deleted')
+        assert [d['job_id'] for e, _, d in now if e == 'deleted'] == [kept]
+        job = stranger.start_job(stranger.upload(media('sound-8k-mono.wav'))['file_id'])['job_id']
+        assert {d['job_id'] for _, _, d in read_until(theirs, lambda e, i, d: e == 'job')} == {job}
+
+
 def test_events_of_a_finished_job_tell_its_state(client, film):
     with client.events(f'/api/jobs/{film[2]["job_id"]}/events') as stream:
         event, event_id, data = next(e for e in stream if e[0] != ':')
