@@ -1,4 +1,4 @@
-/* GET /hls/{job}/master.m3u8 and /hls/{job}/{rendition}/playlist.m3u8, rendered from rows.
+/* GET /hls/{job}/master.m3u8, /hls/{job}/{rendition}/playlist.m3u8 and …/iframes.m3u8, rendered from rows.
  *
  * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry,
  * so that lines never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh
@@ -27,15 +27,6 @@ static bool sign_line(void *ctx, const char *relative_uri, struct buf *out)
 	return signer_presign(l->signer, "GET", l->host, path, l->signed_at_ms, l->expires_s, out, NULL) == 0;
 }
 
-/* "720p/playlist.m3u8" → "720p"; NULL if it is not of that form. */
-static char *rendition_of(const char *path)
-{
-	const char *slash = strchr(path, '/');
-	if (!slash || strcmp(slash, "/playlist.m3u8") != 0)
-		return NULL;
-	return mr_strndup(path, (size_t)(slash - path));
-}
-
 static int render(struct api *a, struct http_request *req, const struct job *j, struct buf *out, struct err *e)
 {
 	const struct sigv4_verified *v = http_request_signature(req);
@@ -51,11 +42,14 @@ static int render(struct api *a, struct http_request *req, const struct job *j, 
 		line.folder = http_request_printf(req, "/hls/%s", j->id);
 		return presentation_multivariant(a->o.repo, j, &view, out, e);
 	}
-	_cleanup_free_ char *rendition = rendition_of(path);
-	if (!rendition)
+	const char *slash = strchr(path, '/');
+	bool media = slash && strcmp(slash, "/playlist.m3u8") == 0, iframes = slash && strcmp(slash, "/iframes.m3u8") == 0;
+	if (!media && !iframes)
 		return err_set(e, ERR_NOT_FOUND, "there is no such playlist");
+	_cleanup_free_ char *rendition = mr_strndup(path, (size_t)(slash - path));
 	line.folder = http_request_printf(req, "/media/%s/%s", j->prefix, rendition);
-	return presentation_media(a->o.repo, j, rendition, &view, out, e);
+	return media ? presentation_media(a->o.repo, j, rendition, &view, out, e)
+		     : presentation_iframes(a->o.repo, j, rendition, &view, out, e);
 }
 
 int playlists_get(void *ctx, struct http_request *req, struct err *e)

@@ -22,11 +22,12 @@ struct hls_media_facts {
 	size_t segment_count;
 	double total_seconds;
 	double shortest_seconds, longest_seconds;
-	bool event, vod, ended, has_map, independent;
+	bool event, vod, ended, has_map, independent, iframes_only;
 };
 
 /* One media playlist: structure, tag order and multiplicity, version, EXTINF against TARGETDURATION (rounded, and at most
- * +0.5 s), no zero or tiny segments, MAP where the segments are fMP4. 0 or -ERR_INVALID with the rule in e->message.
+ * +0.5 s), no zero or tiny segments, MAP where the segments are fMP4, byte ranges that can be found. 0 or -ERR_INVALID
+ * with the rule in e->message.
  * ret may be NULL. */
 int hls_check_media(const char *text, size_t len, struct hls_media_facts *ret, struct err *e) MR_MUST_USE;
 
@@ -42,3 +43,7 @@ int hls_check_multivariant(const char *text, size_t len, struct err *e) MR_MUST_
 /* Renditions of one presentation agree: same TARGETDURATION, same number of segments, total durations within `frame_s`
  * seconds of each other, all ended or none. */
 int hls_check_lockstep(const struct hls_media_facts *facts, size_t count, double frame_s, struct err *e) MR_MUST_USE;
+
+/* A playlist of I-frames belongs to its rendition's: I-frames only, at least one for each segment, the same
+ * TARGETDURATION and total duration, both ended or neither. */
+int hls_check_iframes(const struct hls_media_facts *iframes, const struct hls_media_facts *media, struct err *e) MR_MUST_USE;

@@ -100,3 +100,20 @@ int hls_check_lockstep(const struct hls_media_facts *facts, size_t count, double
 			longest, facts[longest].total_seconds, shortest, facts[shortest].total_seconds, frame_s);
 	return 0;
 }
+
+int hls_check_iframes(const struct hls_media_facts *iframes, const struct hls_media_facts *media, struct err *e)
+{
+	if (!iframes->iframes_only || media->iframes_only)
+		return hls_refuse(e, "iframes", 0, "%s (RFC 8216, 4.3.3.6)",
+				  media->iframes_only ? "the rendition's own list is I-frames only" : "no EXT-X-I-FRAMES-ONLY");
+	if (iframes->target_duration_s != media->target_duration_s || iframes->ended != media->ended)
+		return hls_refuse(e, "iframes", 0, "the rendition has another target duration, or only one of the two has ended");
+	if (iframes->segment_count < media->segment_count)
+		return hls_refuse(e, "iframes", 0, "%zu I-frames of %zu segments", iframes->segment_count, media->segment_count);
+	double printed_s = 1e-6 * (double)iframes->segment_count;
+	double apart_s = iframes->total_seconds - media->total_seconds;
+	if (apart_s > printed_s || -apart_s > printed_s)
+		return hls_refuse(e, "iframes", 0, "the I-frames last %.6f s, the rendition %.6f s", iframes->total_seconds,
+				  media->total_seconds);
+	return 0;
+}

@@ -16,11 +16,19 @@
  * single segment may be as short as its media. */
 #define TINY_NANO (NANO_PER_S / 10)
 
+struct byte_range {
+	uint64_t length, offset;
+	bool has_offset; /* without: behind the range before */
+};
+
 struct check {
 	struct hls_media_facts facts;
 	struct hls_tags_seen tags;
-	bool iframes_only;
 	size_t map_line;    /* the first EXT-X-MAP */
+	size_t range_line;  /* EXT-X-BYTERANGE of the segment whose URI comes next; 0: none */
+	struct byte_range range;
+	struct hls_slice ranged_uri; /* of the segment before, if it was a range; empty: it was not */
+	uint64_t ranged_end;
 	size_t extinf_line; /* of the segment whose URI comes next; 0: none */
 	uint64_t extinf_nano;
 	uint64_t shortest_nano, longest_nano;
@@ -84,17 +92,41 @@ static int read_extinf(struct check *c, const struct hls_line *line, struct err 
 }
 
 /* <n>[@<o>] */
-static int check_byte_range(struct hls_slice value, size_t line, struct err *e)
+static int read_byte_range(struct hls_slice value, size_t line, struct byte_range *ret, struct err *e)
 {
 	size_t n = 0;
 	while (n < value.len && value.at[n] != '@')
 		n++;
-	uint64_t length, offset;
-	bool ok = hls_decimal_parse((struct hls_slice){ value.at, n }, &length) && length > 0;
-	if (ok && n < value.len)
-		ok = hls_decimal_parse((struct hls_slice){ value.at + n + 1, value.len - n - 1 }, &offset);
+	struct byte_range r = { .has_offset = n < value.len };
+	bool ok = hls_decimal_parse((struct hls_slice){ value.at, n }, &r.length) && r.length > 0;
+	if (ok && r.has_offset)
+		ok = hls_decimal_parse((struct hls_slice){ value.at + n + 1, value.len - n - 1 }, &r.offset) &&
+		     r.offset <= UINT64_MAX - r.length;
 	if (!ok)
 		return hls_refuse(e, "byte-range", line, "\"%.*s\" is no range (RFC 8216, 4.3.2.2)", HLS_SHOW(value));
+	*ret = r;
+	return 0;
+}
+
+/* Where the range of the segment at `uri` begins is known, and of one resource I-frames come one behind the other. */
+static int check_range(struct check *c, struct hls_slice uri, struct err *e)
+{
+	bool follows = c->ranged_uri.len && hls_slice_equal(c->ranged_uri, uri);
+	size_t line = c->range_line;
+	c->ranged_uri = (struct hls_slice){ 0 };
+	c->range_line = 0;
+	if (!line)
+		return 0;
+	if (!c->range.has_offset && !follows)
+		return hls_refuse(e, "byte-range", line, "no offset, and no range of the same resource before it (RFC 8216, "
+				  "4.3.2.2)");
+	uint64_t offset = c->range.has_offset ? c->range.offset : c->ranged_end;
+	if (offset > UINT64_MAX - c->range.length)
+		return hls_refuse(e, "byte-range", line, "it ends beyond every resource");
+	if (c->facts.iframes_only && follows && offset < c->ranged_end)
+		return hls_refuse(e, "byte-range", line, "an I-frame begins within the one before it");
+	c->ranged_uri = uri;
+	c->ranged_end = offset + c->range.length;
 	return 0;
 }
 
@@ -110,8 +142,9 @@ static int read_map(struct check *c, const struct hls_line *line, struct err *e)
 		r = hls_uri_check(uri, line->number, e);
 	if (r == 0)
 		r = hls_attribute_string(&a, "BYTERANGE", false, &range, e);
+	struct byte_range parsed;
 	if (r == 0 && range.len)
-		r = check_byte_range(range, line->number, e);
+		r = read_byte_range(range, line->number, &parsed, e);
 	if (r < 0)
 		return r;
 	if (!c->facts.has_map)
@@ -168,6 +201,9 @@ static int read_uri(struct check *c, const struct hls_line *line, struct err *e)
 		return hls_refuse(e, "map", line->number,
 				  "an fMP4 segment without EXT-X-MAP before it: %.*s (RFC 8216, 3.3)",
 				  HLS_SHOW(line->value));
+	int r = check_range(c, line->value, e);
+	if (r < 0)
+		return r;
 	if (!f->segment_count || c->extinf_nano < c->shortest_nano) {
 		c->shortest_nano = c->extinf_nano;
 		c->shortest_line = c->extinf_line;
@@ -206,13 +242,14 @@ static int read_line(void *ctx, const struct hls_line *line, struct err *e)
 	case HLS_TAG_EXTINF:
 		return read_extinf(c, line, e);
 	case HLS_TAG_BYTERANGE:
-		return check_byte_range(line->value, line->number, e);
+		c->range_line = line->number;
+		return read_byte_range(line->value, line->number, &c->range, e);
 	case HLS_TAG_MAP:
 		return read_map(c, line, e);
 	case HLS_TAG_KEY:
 		return read_key(c, line, e);
 	case HLS_TAG_I_FRAMES_ONLY:
-		c->iframes_only = true;
+		c->facts.iframes_only = true;
 		return 0;
 	case HLS_TAG_INDEPENDENT_SEGMENTS:
 		c->facts.independent = true;
@@ -238,14 +275,14 @@ static int check_whole(struct check *c, struct err *e)
 	if (f->vod && !f->ended)
 		return hls_refuse(e, "endlist", 0, "a VOD list without EXT-X-ENDLIST: players would wait for more");
 	/* Authoring Specification 9.11, 9.12; an I-frame list says it already. */
-	if (!f->independent && !c->iframes_only)
+	if (!f->independent && !c->facts.iframes_only)
 		return hls_refuse(e, "independent-segments", 0,
 				  "no EXT-X-INDEPENDENT-SEGMENTS (Authoring Specification, 9.12)");
-	if (f->segment_count > 1 && !c->iframes_only && c->shortest_nano < TINY_NANO)
+	if (f->segment_count > 1 && !c->facts.iframes_only && c->shortest_nano < TINY_NANO)
 		return hls_refuse(e, "tiny-segment", c->shortest_line, "a segment of %" PRIu64 " ms",
 				  c->shortest_nano / 1000000);
 	if (f->has_map)
-		hls_tags_need_version(&c->tags, c->iframes_only ? 5 : 6, "EXT-X-MAP", c->map_line);
+		hls_tags_need_version(&c->tags, c->facts.iframes_only ? 5 : 6, "EXT-X-MAP", c->map_line);
 	return hls_tags_check_version(&c->tags, f->version, e);
 }
 

@@ -137,6 +137,15 @@ static int check_frame_rate(const struct hls_attributes *a, bool needed, struct 
 	return 0;
 }
 
+static int check_video_range(const struct hls_attributes *a, struct err *e)
+{
+	struct hls_slice v;
+	int r = hls_attribute_word(a, "VIDEO-RANGE", false, &v, e);
+	if (r < 0 || !v.len || hls_slice_is(v, "SDR") || hls_slice_is(v, "HLG") || hls_slice_is(v, "PQ"))
+		return r;
+	return hls_refuse(e, "video-range", a->line, "VIDEO-RANGE=%.*s (bis, 4.4.6.2)", HLS_SHOW(v));
+}
+
 static int read_groups(const struct hls_attributes *a, struct variant *v, struct err *e)
 {
 	for (int t = 0; t < TYPES; t++) {
@@ -167,6 +176,8 @@ static int read_variant(struct check *c, const struct hls_line *line, struct err
 	r = check_resolution(&a, video, e);
 	if (r == 0)
 		r = check_frame_rate(&a, video, e);
+	if (r == 0)
+		r = check_video_range(&a, e);
 	if (r < 0)
 		return r;
 	if (c->variant_count == ENTRIES_MAX)
@@ -181,6 +192,18 @@ static int read_variant(struct check *c, const struct hls_line *line, struct err
 		return hls_refuse(e, "codecs", line->number,
 				  "CODECS names no audio, but the variant has an AUDIO group (RFC 8216, 4.3.4.2)");
 	c->uri_awaited = true;
+	return 0;
+}
+
+/* I-frames are pictures without their sound, shown at no rate of their own (RFC 8216, 4.3.4.3). */
+static int check_pictures_alone(const struct hls_attributes *a, const struct codecs *codecs, struct err *e)
+{
+	static const char *const none[] = { "FRAME-RATE", "AUDIO", "SUBTITLES", "CLOSED-CAPTIONS" };
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (hls_attributes_find(a, none[i]))
+			return hls_refuse(e, "iframes", a->line, "%s of I-frames (RFC 8216, 4.3.4.3)", none[i]);
+	if (codecs->audio)
+		return hls_refuse(e, "iframes", a->line, "I-frames with an audio codec");
 	return 0;
 }
 
@@ -199,6 +222,10 @@ static int read_iframe_variant(const struct hls_line *line, struct err *e)
 		r = check_bandwidth(&a, e);
 	if (r == 0)
 		r = read_codecs(&a, &codecs, e);
+	if (r == 0)
+		r = check_pictures_alone(&a, &codecs, e);
+	if (r == 0)
+		r = check_video_range(&a, e);
 	return r < 0 ? r : check_resolution(&a, true, e);
 }
 

@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define HLS_PLAYLIST_MAX_BYTES (8u << 20)
+#define HLS_PLAYLIST_MAX_BYTES (16u << 20)
 #define HLS_CONTENT_TYPE "application/vnd.apple.mpegurl"
 
 /* Turns an object's relative URI ("v0/segment_000.m4s") into what the playlist's line shows: itself, or an absolute signed
@@ -47,6 +47,26 @@ struct hls_media {
 	void *uri_ctx;
 };
 
+/* An I-frame as a range of the segment that holds it. */
+struct hls_iframe {
+	int64_t duration_ticks; /* to the next I-frame, or to the end of the media; > 0 */
+	uint64_t offset, size_bytes;
+	const char *uri; /* of the segment */
+};
+
+/* The playlist of a rendition's I-frames, for seeking with pictures (RFC 8216, 4.3.3.6). As struct hls_media. */
+struct hls_iframes {
+	enum hls_playlist_type type;
+	uint32_t target_duration_s;
+	uint32_t timescale;
+	const char *map_uri;
+	const struct hls_iframe *iframes;
+	size_t iframe_count;
+	bool ended;
+	hls_uri_fn uri_fn;
+	void *uri_ctx;
+};
+
 struct hls_variant {
 	uint64_t bandwidth_bps;		/* peak, audio of its group included */
 	uint64_t average_bandwidth_bps; /* 0: not known yet, not written */
@@ -66,9 +86,19 @@ struct hls_audio_rendition {
 	const char *uri;
 };
 
+struct hls_iframe_variant {
+	uint64_t bandwidth_bps;		/* peak of its ranges alone */
+	uint64_t average_bandwidth_bps; /* 0: not known yet, not written */
+	const char *codecs;		/* of the video alone */
+	uint32_t width, height;
+	const char *uri;
+};
+
 struct hls_multivariant {
 	const struct hls_variant *variants;
 	size_t variant_count;
+	const struct hls_iframe_variant *iframes;
+	size_t iframe_count;
 	const struct hls_audio_rendition *audio;
 	size_t audio_count;
 	hls_uri_fn uri_fn;
@@ -78,8 +108,9 @@ struct hls_multivariant {
 /* Append the whole playlist to `out`, or nothing. Fails with ERR_TOO_LARGE (buffer), ERR_INVALID (a value that no valid
  * playlist can carry: no segments, zero duration, one above the target duration, a quote in an attribute, a VOD list that
  * is not ended…), ERR_INTERNAL (uri_fn failed). EXT-X-VERSION is the lowest that holds (a multivariant list without audio
- * groups needs none). EXTINF has six decimals, rounded to nearest. */
+ * groups needs none). EXTINF has six decimals, rounded to nearest. Video is SDR: that is all that is made. */
 int hls_render_media(const struct hls_media *m, struct buf *out, struct err *e) MR_MUST_USE;
+int hls_render_iframes(const struct hls_iframes *m, struct buf *out, struct err *e) MR_MUST_USE;
 int hls_render_multivariant(const struct hls_multivariant *m, struct buf *out, struct err *e) MR_MUST_USE;
 
 /* The smallest EXT-X-TARGETDURATION that these durations allow: the maximum of round(duration), at least 1. Durations

@@ -8,6 +8,9 @@
 
 #include "hls/render_text.h"
 
+/* Everything is made as 8 bit BT.709 or narrower; players that know HDR want it said (bis, 4.4.6.2). */
+#define VIDEO_RANGE ",VIDEO-RANGE=SDR"
+
 static int render_audio(const struct hls_multivariant *m, const struct hls_audio_rendition *a, struct buf *out,
 			struct err *e)
 {
@@ -36,35 +39,44 @@ static int render_audio(const struct hls_multivariant *m, const struct hls_audio
 	return 0;
 }
 
-static int check_numbers(const struct hls_variant *v, struct err *e)
+struct rates {
+	uint64_t peak_bps, average_bps;
+};
+
+static int render_rates(struct buf *out, struct rates v, const char *codecs, struct err *e)
 {
-	if (!v->bandwidth_bps)
+	if (!v.peak_bps)
 		return err_set(e, ERR_INVALID, "BANDWIDTH is 0");
-	if (v->average_bandwidth_bps > v->bandwidth_bps)
-		return err_set(e, ERR_INVALID, "AVERAGE-BANDWIDTH %" PRIu64 " is above BANDWIDTH %" PRIu64,
-			       v->average_bandwidth_bps, v->bandwidth_bps);
-	if (!v->width != !v->height)
-		return err_set(e, ERR_INVALID, "RESOLUTION %" PRIu32 "x%" PRIu32, v->width, v->height);
-	return 0;
+	if (v.average_bps > v.peak_bps)
+		return err_set(e, ERR_INVALID, "AVERAGE-BANDWIDTH %" PRIu64 " is above BANDWIDTH %" PRIu64, v.average_bps,
+			       v.peak_bps);
+	buf_printf(out, "BANDWIDTH=%" PRIu64, v.peak_bps);
+	if (v.average_bps)
+		buf_printf(out, ",AVERAGE-BANDWIDTH=%" PRIu64, v.average_bps);
+	buf_puts(out, ",");
+	return hls_text_string(out, "CODECS", codecs, e);
+}
+
+static void render_size(struct buf *out, uint32_t width, uint32_t height)
+{
+	buf_printf(out, ",RESOLUTION=%" PRIu32 "x%" PRIu32, width, height);
 }
 
 static int render_variant(const struct hls_multivariant *m, const struct hls_variant *v, struct buf *out, struct err *e)
 {
-	int r = check_numbers(v, e);
-	if (r < 0)
-		return r;
-	buf_printf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRIu64, v->bandwidth_bps);
-	if (v->average_bandwidth_bps)
-		buf_printf(out, ",AVERAGE-BANDWIDTH=%" PRIu64, v->average_bandwidth_bps);
-	buf_puts(out, ",");
-	r = hls_text_string(out, "CODECS", v->codecs, e);
+	if (!v->width != !v->height)
+		return err_set(e, ERR_INVALID, "RESOLUTION %" PRIu32 "x%" PRIu32, v->width, v->height);
+	buf_puts(out, "#EXT-X-STREAM-INF:");
+	int r = render_rates(out, (struct rates){ v->bandwidth_bps, v->average_bandwidth_bps }, v->codecs, e);
 	if (r < 0)
 		return r;
 	if (v->width)
-		buf_printf(out, ",RESOLUTION=%" PRIu32 "x%" PRIu32, v->width, v->height);
+		render_size(out, v->width, v->height);
 	if (v->frame_rate_milli)
 		buf_printf(out, ",FRAME-RATE=%" PRIu32 ".%03" PRIu32, v->frame_rate_milli / 1000,
 			   v->frame_rate_milli % 1000);
+	if (v->width)
+		buf_puts(out, VIDEO_RANGE);
 	if (v->audio_group) {
 		buf_puts(out, ",");
 		r = hls_text_string(out, "AUDIO", v->audio_group, e);
@@ -76,6 +88,23 @@ static int render_variant(const struct hls_multivariant *m, const struct hls_var
 	if (r < 0)
 		return r;
 	buf_puts(out, "\n");
+	return 0;
+}
+
+static int render_iframes(const struct hls_multivariant *m, const struct hls_iframe_variant *v, struct buf *out, struct err *e)
+{
+	if (!v->width || !v->height)
+		return err_set(e, ERR_INVALID, "RESOLUTION %" PRIu32 "x%" PRIu32, v->width, v->height);
+	buf_puts(out, "#EXT-X-I-FRAME-STREAM-INF:");
+	int r = render_rates(out, (struct rates){ v->bandwidth_bps, v->average_bandwidth_bps }, v->codecs, e);
+	if (r < 0)
+		return r;
+	render_size(out, v->width, v->height);
+	buf_puts(out, VIDEO_RANGE ",URI=\"");
+	r = hls_text_uri(out, m->uri_fn, m->uri_ctx, v->uri, e);
+	if (r < 0)
+		return r;
+	buf_puts(out, "\"\n");
 	return 0;
 }
 
@@ -99,6 +128,11 @@ static int render(const void *playlist, struct buf *out, struct err *e)
 		int r = render_variant(m, &m->variants[i], out, e);
 		if (r < 0)
 			return err_wrap(e, "variant %zu", i);
+	}
+	for (size_t i = 0; i < m->iframe_count; i++) {
+		int r = render_iframes(m, &m->iframes[i], out, e);
+		if (r < 0)
+			return err_wrap(e, "I-frame variant %zu", i);
 	}
 	return 0;
 }

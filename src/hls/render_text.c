@@ -3,9 +3,12 @@
 #include "hls/render_text.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/encode.h"
+
+#define US_PER_S 1000000u
 
 static bool is_control(unsigned char c)
 {
@@ -60,6 +63,65 @@ int hls_text_uri(struct buf *out, hls_uri_fn uri_fn, void *uri_ctx, const char *
 	/* A line that begins with '#' is a tag or a comment. */
 	if (out->data[start] == '#' || !uri_is_clean(out->data + start, out->len - start))
 		return err_set(e, ERR_INVALID, "the address of %s has a character that no URI has", relative_uri);
+	return 0;
+}
+
+uint64_t hls_rounded_seconds(uint64_t us)
+{
+	return us / US_PER_S + (us % US_PER_S >= US_PER_S / 2);
+}
+
+static int check_head(const struct hls_head *h, struct err *e)
+{
+	if (!h->count)
+		return err_set(e, ERR_INVALID, "no segments");
+	if (!h->timescale)
+		return err_set(e, ERR_INVALID, "the timescale is 0");
+	if (!h->target_duration_s)
+		return err_set(e, ERR_INVALID, "the target duration is 0");
+	if (h->type != HLS_EVENT && h->type != HLS_VOD)
+		return err_set(e, ERR_INVALID, "unknown playlist type %d", (int)h->type);
+	/* Without ENDLIST players take the list for a live one and wait for more. */
+	if (h->type == HLS_VOD && !h->ended)
+		return err_set(e, ERR_INVALID, "a VOD list that is not ended");
+	return 0;
+}
+
+int hls_text_head(struct buf *out, const struct hls_head *h, struct err *e)
+{
+	int r = check_head(h, e);
+	if (r < 0)
+		return r;
+	buf_printf(out, "#EXTM3U\n#EXT-X-VERSION:%u\n#EXT-X-TARGETDURATION:%" PRIu32 "\n#EXT-X-MEDIA-SEQUENCE:0\n", h->version,
+		   h->target_duration_s);
+	buf_printf(out, "#EXT-X-PLAYLIST-TYPE:%s\n#EXT-X-INDEPENDENT-SEGMENTS\n", h->type == HLS_EVENT ? "EVENT" : "VOD");
+	return 0;
+}
+
+int hls_text_map(struct buf *out, hls_uri_fn uri_fn, void *uri_ctx, const char *map_uri, struct err *e)
+{
+	if (!map_uri)
+		return 0;
+	buf_puts(out, "#EXT-X-MAP:URI=\"");
+	int r = hls_text_uri(out, uri_fn, uri_ctx, map_uri, e);
+	if (r < 0)
+		return err_wrap(e, "EXT-X-MAP");
+	buf_puts(out, "\"\n");
+	return 0;
+}
+
+int hls_text_extinf(struct buf *out, const struct hls_head *h, size_t index, int64_t ticks, struct err *e)
+{
+	if (ticks <= 0)
+		return err_set(e, ERR_INVALID, "segment %zu lasts %" PRId64 " ticks", index, ticks);
+	uint64_t us = hls_ticks_to_us(ticks, h->timescale);
+	if (!us)
+		return err_set(e, ERR_INVALID, "segment %zu lasts less than a microsecond", index);
+	if (hls_rounded_seconds(us) > h->target_duration_s)
+		return err_set(e, ERR_INVALID,
+			       "segment %zu lasts %" PRIu64 ".%06" PRIu64 " s, too long for a target duration of %" PRIu32,
+			       index, us / US_PER_S, us % US_PER_S, h->target_duration_s);
+	buf_printf(out, "#EXTINF:%" PRIu64 ".%06" PRIu64 ",\n", us / US_PER_S, us % US_PER_S);
 	return 0;
 }
 

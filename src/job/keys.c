@@ -108,3 +108,8 @@ char *key_playlist(const struct rendition *r)
 {
 	return mr_asprintf("%s/playlist.m3u8", r->name);
 }
+
+char *key_iframes(const struct rendition *r)
+{
+	return mr_asprintf("%s/iframes.m3u8", r->name);
+}

@@ -115,6 +115,8 @@ struct rendition {
 	uint32_t timescale;		/* of its segments' ticks */
 	uint64_t declared_bps;		/* cap that the multivariant playlist declares while it is being made */
 	uint64_t peak_bps, average_bps; /* measured; 0 until the job is finished */
+	bool has_iframes;		/* its segments' rows say where their I-frames are */
+	uint64_t iframe_peak_bps, iframe_average_bps; /* of the playlist of I-frames alone; as above */
 	bool init_committed;
 	char codecs[64]; /* empty until init_committed */
 	uint64_t init_bytes;
@@ -128,6 +130,8 @@ struct segment {
 	int64_t start_ticks, duration_ticks; /* of the rendition's timescale */
 	uint64_t bytes;
 	char sha256[SHA256_HEX_SIZE];
+	uint32_t iframe_count; /* committed video only */
+	struct task_iframe iframes[TASK_IFRAMES_MAX];
 };
 
 /* A run of segments of all renditions; the unit of work. */

@@ -210,7 +210,8 @@ static void add_renditions(struct ladder_plan *p, const struct probe_stream *v, 
 	for (uint32_t i = 0; i < s->rung_count; i++) {
 		struct rendition *r = &p->renditions[p->rendition_count];
 		const struct ladder_rung *g = &s->rungs[i];
-		*r = (struct rendition){ .index = p->rendition_count++, .width = g->width, .height = g->height };
+		*r = (struct rendition){ .index = p->rendition_count++, .width = g->width, .height = g->height,
+					  .has_iframes = true };
 		(void)snprintf(r->name, sizeof(r->name), "%up", g->width < g->height ? g->width : g->height);
 		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
 		if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)

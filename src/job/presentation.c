@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/iframes.h"
 #include "job/keys.h"
 #include "job/plan.h"
 
@@ -59,42 +60,74 @@ static void describe_variant(struct hls_variant *v, const struct rendition *r, c
 				    .uri = uri };
 }
 
+static void describe_iframes(struct hls_iframe_variant *v, const struct rendition *r, bool measured, const char *uri)
+{
+	/* A part of the rendition, at most at its cap. */
+	*v = (struct hls_iframe_variant){ .bandwidth_bps = measured ? r->iframe_peak_bps : r->declared_bps,
+					   .average_bandwidth_bps = measured ? r->iframe_average_bps : 0,
+					   .codecs = r->codecs,
+					   .width = r->width,
+					   .height = r->height,
+					   .uri = uri };
+}
+
+/* Everything that a multivariant playlist borrows. */
+struct multivariant {
+	struct rendition renditions[RENDITIONS_MAX];
+	uint32_t count;
+	struct hls_variant variants[RENDITIONS_MAX];
+	struct hls_iframe_variant iframes[RENDITIONS_MAX];
+	struct hls_audio_rendition group;
+	char codecs[RENDITIONS_MAX][140];
+	char *uris[RENDITIONS_MAX], *iframe_uris[RENDITIONS_MAX];
+};
+
+static void describe_all(struct multivariant *all, bool ended, struct hls_multivariant *m)
+{
+	const struct rendition *audio = audio_of(all->renditions, all->count);
+	bool measured = ended && all->renditions[0].peak_bps;
+	m->variants = all->variants;
+	m->variant_count = audio && all->count > 1 ? all->count - 1 : all->count;
+	m->iframes = all->iframes;
+	for (uint32_t i = 0; i < all->count; i++) {
+		const struct rendition *x = &all->renditions[i];
+		all->uris[i] = key_playlist(x);
+		if (i < m->variant_count)
+			describe_variant(&all->variants[i], x, audio, measured, all->codecs[i], sizeof(all->codecs[i]),
+					 all->uris[i]);
+		if (!x->has_iframes)
+			continue;
+		all->iframe_uris[i] = key_iframes(x);
+		describe_iframes(&all->iframes[m->iframe_count++], x, measured, all->iframe_uris[i]);
+	}
+	if (!audio || all->count == 1)
+		return;
+	all->group = (struct hls_audio_rendition){ .group_id = AUDIO_GROUP,
+						    .is_default = true,
+						    .name = audio->language[0] ? audio->language : "Audio",
+						    .language = audio->language[0] ? audio->language : NULL,
+						    .channels = audio->channels,
+						    .uri = all->uris[all->count - 1] };
+	m->audio = &all->group;
+	m->audio_count = 1;
+}
+
 int presentation_multivariant(struct repo *repo, const struct job *j, const struct presentation *p, struct buf *out,
 			      struct err *e)
 {
-	struct rendition renditions[RENDITIONS_MAX];
-	uint32_t count;
-	int r = repo_renditions(repo, j->id, renditions, &count, e);
+	_cleanup_free_ struct multivariant *all = mr_calloc(1, sizeof(*all));
+	int r = repo_renditions(repo, j->id, all->renditions, &all->count, e);
 	if (r < 0)
 		return r;
-	if (!p->segments || !count)
+	if (!p->segments || !all->count)
 		return not_ready(e);
-	const struct rendition *audio = audio_of(renditions, count);
-	uint32_t variant_count = audio && count > 1 ? count - 1 : count;
-	struct hls_variant variants[RENDITIONS_MAX];
-	char codecs[RENDITIONS_MAX][140];
-	char *uris[RENDITIONS_MAX] = { NULL };
-	for (uint32_t i = 0; i < count; i++)
-		uris[i] = key_playlist(&renditions[i]);
-	bool measured = p->ended && renditions[0].peak_bps;
-	for (uint32_t i = 0; i < variant_count; i++)
-		describe_variant(&variants[i], &renditions[i], audio, measured, codecs[i], sizeof(codecs[i]), uris[i]);
-	struct hls_audio_rendition group = { .group_id = AUDIO_GROUP, .is_default = true };
-	if (audio) {
-		group.name = audio->language[0] ? audio->language : "Audio";
-		group.language = audio->language[0] ? audio->language : NULL;
-		group.channels = audio->channels;
-		group.uri = uris[count - 1];
-	}
-	struct hls_multivariant m = { .variants = variants,
-				      .variant_count = variant_count,
-				      .audio = &group,
-				      .audio_count = audio && count > 1 ? 1 : 0,
-				      .uri_fn = p->uri_fn,
-				      .uri_ctx = p->uri_ctx };
+	struct hls_multivariant m = { .uri_fn = p->uri_fn, .uri_ctx = p->uri_ctx };
+	describe_all(all, p->ended, &m);
 	r = hls_render_multivariant(&m, out, e);
-	for (uint32_t i = 0; i < count; i++)
-		free(uris[i]);
+	for (uint32_t i = 0; i < all->count; i++) {
+		free(all->uris[i]);
+		free(all->iframe_uris[i]);
+	}
 	return r < 0 ? err_wrap(e, "playlist of job %s", j->id) : 0;
 }
 
@@ -114,48 +147,97 @@ static int find_rendition(struct repo *repo, const struct job *j, const char *na
 	return err_set(e, ERR_NOT_FOUND, "the job has no rendition \"%.32s\"", name);
 }
 
-int presentation_media(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
-		       struct buf *out, struct err *e)
-{
+/* What a list of one rendition is made of. */
+struct listed {
 	struct rendition rendition;
-	int r = find_rendition(repo, j, rendition_name, &rendition, e);
+	struct segment *rows;
+	uint32_t count;
+	char **uris; /* of the segments */
+	char *map;   /* NULL: TS */
+};
+
+static void listed_release(struct listed *l)
+{
+	for (uint32_t i = 0; l->uris && i < l->count; i++)
+		free(l->uris[i]);
+	free(l->uris);
+	free(l->rows);
+	free(l->map);
+}
+#define _cleanup_listed_ MR_CLEANUP(listed_release)
+
+static int load_listed(struct repo *repo, const struct job *j, const char *name, const struct presentation *p,
+		       struct listed *ret, struct err *e)
+{
+	int r = find_rendition(repo, j, name, &ret->rendition, e);
 	if (r < 0)
 		return r;
 	if (!p->segments)
 		return not_ready(e);
 	struct ladder_spec spec;
 	r = ladder_spec_parse(j->spec_json, &spec, e);
+	if (r == 0)
+		r = repo_segments(repo, j->id, ret->rendition.index, 0, p->segments, &ret->rows, &ret->count, e);
 	if (r < 0)
 		return r;
-	_cleanup_free_ struct segment *rows = NULL;
-	uint32_t count;
-	r = repo_segments(repo, j->id, rendition.index, 0, p->segments, &rows, &count, e);
+	if (ret->count < p->segments)
+		return err_set(e, ERR_INTERNAL, "rendition %s has %u rows where %u are published", ret->rendition.name,
+			       ret->count, p->segments);
+	ret->uris = mr_calloc(ret->count, sizeof(*ret->uris));
+	for (uint32_t i = 0; i < ret->count; i++)
+		ret->uris[i] = beside(key_segment(&ret->rendition, spec.container, ret->rows[i].index));
+	ret->map = spec.container == CONTAINER_FMP4 ? beside(key_init(&ret->rendition)) : NULL;
+	return 0;
+}
+
+int presentation_media(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
+		       struct buf *out, struct err *e)
+{
+	_cleanup_listed_ struct listed l = { 0 };
+	int r = load_listed(repo, j, rendition_name, p, &l, e);
 	if (r < 0)
 		return r;
-	if (count < p->segments)
-		return err_set(e, ERR_INTERNAL, "rendition %s has %u rows where %u are published", rendition.name,
-			       count, p->segments);
-	struct hls_segment *list = mr_calloc(count, sizeof(*list));
-	char **uris = mr_calloc(count, sizeof(*uris));
-	for (uint32_t i = 0; i < count; i++) {
-		uris[i] = beside(key_segment(&rendition, spec.container, rows[i].index));
-		list[i] = (struct hls_segment){ .duration_ticks = rows[i].duration_ticks, .uri = uris[i] };
-	}
-	_cleanup_free_ char *map = spec.container == CONTAINER_FMP4 ? beside(key_init(&rendition)) : NULL;
+	_cleanup_free_ struct hls_segment *list = mr_calloc(l.count, sizeof(*list));
+	for (uint32_t i = 0; i < l.count; i++)
+		list[i] = (struct hls_segment){ .duration_ticks = l.rows[i].duration_ticks, .uri = l.uris[i] };
 	struct hls_media m = { .type = HLS_EVENT,
 			       .target_duration_s = j->target_duration_s,
-			       .timescale = rendition.timescale,
-			       .map_uri = map,
+			       .timescale = l.rendition.timescale,
+			       .map_uri = l.map,
 			       .segments = list,
-			       .segment_count = count,
+			       .segment_count = l.count,
 			       .ended = p->ended,
 			       .start_at_zero = true,
 			       .uri_fn = p->uri_fn,
 			       .uri_ctx = p->uri_ctx };
 	r = hls_render_media(&m, out, e);
-	for (uint32_t i = 0; i < count; i++)
-		free(uris[i]);
-	free(uris);
-	free(list);
-	return r < 0 ? err_wrap(e, "playlist %s of job %s", rendition.name, j->id) : 0;
+	return r < 0 ? err_wrap(e, "playlist %s of job %s", l.rendition.name, j->id) : 0;
+}
+
+int presentation_iframes(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
+			 struct buf *out, struct err *e)
+{
+	_cleanup_listed_ struct listed l = { 0 };
+	int r = load_listed(repo, j, rendition_name, p, &l, e);
+	if (r < 0)
+		return r;
+	if (!l.rendition.has_iframes)
+		return err_set(e, ERR_NOT_FOUND, "rendition \"%s\" has no list of I-frames", l.rendition.name);
+	_cleanup_free_ struct hls_iframe *list = mr_calloc((size_t)l.count * TASK_IFRAMES_MAX, sizeof(*list));
+	struct hls_iframes m = { .type = HLS_EVENT,
+				 .target_duration_s = j->target_duration_s,
+				 .timescale = l.rendition.timescale,
+				 .map_uri = l.map,
+				 .iframes = list,
+				 .ended = p->ended,
+				 .uri_fn = p->uri_fn,
+				 .uri_ctx = p->uri_ctx };
+	for (uint32_t i = 0; i < l.count; i++)
+		for (uint32_t k = 0; k < l.rows[i].iframe_count; k++)
+			list[m.iframe_count++] = (struct hls_iframe){ .duration_ticks = iframes_duration(&l.rows[i], k),
+								       .offset = l.rows[i].iframes[k].offset,
+								       .size_bytes = l.rows[i].iframes[k].size_bytes,
+								       .uri = l.uris[i] };
+	r = hls_render_iframes(&m, out, e);
+	return r < 0 ? err_wrap(e, "I-frames %s of job %s", l.rendition.name, j->id) : 0;
 }

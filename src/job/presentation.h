@@ -33,3 +33,6 @@ int presentation_multivariant(struct repo *repo, const struct job *j, const stru
  * name. */
 int presentation_media(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
 		       struct buf *out, struct err *e) MR_MUST_USE;
+/* The rendition's I-frames. ERR_NOT_FOUND also for one that has none. */
+int presentation_iframes(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
+			 struct buf *out, struct err *e) MR_MUST_USE;

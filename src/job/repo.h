@@ -152,7 +152,11 @@ int repo_advance(struct repo *r, const char *job_id, int64_t min_interval_ms, bo
 /* The stored playlists list this many now (only rises). */
 int repo_published(struct repo *r, const char *job_id, uint32_t segments, struct err *e) MR_MUST_USE;
 /* Writes the measured bit rates of a rendition. Fenced by the finish chunk's claim. */
-int repo_measured(struct repo *r, const struct claim *c, uint32_t rendition, uint64_t peak_bps, uint64_t average_bps,
+struct measured {
+	uint64_t peak_bps, average_bps;
+	uint64_t iframe_peak_bps, iframe_average_bps; /* 0 without I-frames */
+};
+int repo_measured(struct repo *r, const struct claim *c, uint32_t rendition, const struct measured *m,
 		  struct err *e) MR_MUST_USE;
 /* Playlists end: ended = true, all segments visible. Then repo_job_complete after the final playlists are stored.
  * Fenced. */

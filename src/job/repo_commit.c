@@ -2,8 +2,10 @@
  * threads). A segment's commit is four short statements on indexed rows, so that its cost is that of the disk's flush.
  * What a chunk claims is checked against its row: a task that breaks its range commits nothing.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "job/iframes.h"
 #include "job/repo_internal.h"
 
 /* ---- init segments ---- */
@@ -66,11 +68,12 @@ struct segment_tx {
 static int fill_planned(struct db_conn *c, const char *job_id, const struct segment *s, struct err *e)
 {
 	int64_t changes;
+	_cleanup_free_ char *iframes = iframes_format(s);
 	int r = db_exec(c,
 			"UPDATE segment SET committed = 1, start_ticks = $4, duration_ticks = $5, bytes = $6, sha256"
-			" = $7 WHERE job_id = $1 AND rendition = $2 AND idx = $3 AND committed = 0",
+			" = $7, iframes = $8 WHERE job_id = $1 AND rendition = $2 AND idx = $3 AND committed = 0",
 			DB_PARAMS(DB_TEXT(job_id), DB_INT(s->rendition), DB_INT(s->index), DB_INT(s->start_ticks),
-				  DB_INT(s->duration_ticks), DB_INT(s->bytes), DB_TEXT(s->sha256)),
+				  DB_INT(s->duration_ticks), DB_INT(s->bytes), DB_TEXT(s->sha256), DB_TEXT(iframes)),
 			&changes, e);
 	return r < 0 ? r : changes > 0;
 }

@@ -115,12 +115,12 @@ static int insert_renditions(struct db_conn *c, const struct job_new *n, struct 
 		assert(x->index == i);
 		int r = db_exec(c,
 				"INSERT INTO rendition (job_id, idx, is_audio, name, width, height,"
-				" frame_rate_milli, channels, language, timescale, declared_bps)"
-				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+				" frame_rate_milli, channels, language, timescale, declared_bps, has_iframes)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(x->is_audio), DB_TEXT(x->name),
 					  DB_INT(x->width), DB_INT(x->height), DB_INT(x->frame_rate_milli),
 					  DB_INT(x->channels), DB_TEXT(x->language), DB_INT(x->timescale),
-					  DB_INT(x->declared_bps)),
+					  DB_INT(x->declared_bps), DB_INT(x->has_iframes)),
 				NULL, e);
 		if (r < 0)
 			return r;

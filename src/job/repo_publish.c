@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/iframes.h"
 #include "job/repo_internal.h"
 
 /* ---- rows ---- */
@@ -21,8 +22,8 @@ int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[
 		return r;
 	r = db_query(c,
 		     "SELECT idx, is_audio, name, width, height, frame_rate_milli, channels, language, timescale,"
-		     " declared_bps, peak_bps, average_bps, init_committed, codecs, init_bytes, init_sha256"
-		     " FROM rendition WHERE job_id = $1 ORDER BY idx",
+		     " declared_bps, peak_bps, average_bps, init_committed, codecs, init_bytes, init_sha256,"
+		     " has_iframes, iframe_peak_bps, iframe_average_bps FROM rendition WHERE job_id = $1 ORDER BY idx",
 		     DB_PARAMS(DB_TEXT(job_id)), &rows, e);
 	uint32_t count = 0;
 	while (r >= 0 && count < RENDITIONS_MAX && (r = db_next(rows, e)) > 0) {
@@ -38,7 +39,10 @@ int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[
 					 .peak_bps = (uint64_t)db_int(rows, 10),
 					 .average_bps = (uint64_t)db_int(rows, 11),
 					 .init_committed = db_int(rows, 12) != 0,
-					 .init_bytes = (uint64_t)db_int(rows, 14) };
+					 .init_bytes = (uint64_t)db_int(rows, 14),
+					 .has_iframes = db_int(rows, 16) != 0,
+					 .iframe_peak_bps = (uint64_t)db_int(rows, 17),
+					 .iframe_average_bps = (uint64_t)db_int(rows, 18) };
 		repo_copy_text(rows, 2, x->name, sizeof(x->name));
 		repo_copy_text(rows, 7, x->language, sizeof(x->language));
 		repo_copy_text(rows, 13, x->codecs, sizeof(x->codecs));
@@ -50,7 +54,7 @@ int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[
 	return 0;
 }
 
-static void segment_row(struct db_rows *rows, uint32_t rendition, struct segment *ret)
+static int segment_row(struct db_rows *rows, uint32_t rendition, struct segment *ret, struct err *e)
 {
 	*ret = (struct segment){ .rendition = rendition,
 				 .index = (uint32_t)db_int(rows, 0),
@@ -59,6 +63,7 @@ static void segment_row(struct db_rows *rows, uint32_t rendition, struct segment
 				 .duration_ticks = db_int(rows, 3),
 				 .bytes = (uint64_t)db_int(rows, 4) };
 	repo_copy_text(rows, 5, ret->sha256, sizeof(ret->sha256));
+	return iframes_parse(db_text(rows, 6), ret, e);
 }
 
 int repo_segments(struct repo *repo, const char *job_id, uint32_t rendition, uint32_t first, uint32_t count,
@@ -70,7 +75,7 @@ int repo_segments(struct repo *repo, const char *job_id, uint32_t rendition, uin
 	if (r < 0)
 		return r;
 	r = db_query(c,
-		     "SELECT idx, committed, start_ticks, duration_ticks, bytes, sha256 FROM segment"
+		     "SELECT idx, committed, start_ticks, duration_ticks, bytes, sha256, iframes FROM segment"
 		     " WHERE job_id = $1 AND rendition = $2 AND idx >= $3 AND idx < $4 ORDER BY idx",
 		     DB_PARAMS(DB_TEXT(job_id), DB_INT(rendition), DB_INT(first), DB_INT((int64_t)first + count)),
 		     &rows, e);
@@ -83,7 +88,9 @@ int repo_segments(struct repo *repo, const char *job_id, uint32_t rendition, uin
 			room = room ? room * 2 : 64;
 			list = mr_reallocarray(list, room, sizeof(*list));
 		}
-		segment_row(rows, rendition, &list[n++]);
+		r = segment_row(rows, rendition, &list[n++], e);
+		if (r < 0)
+			break;
 	}
 	if (r < 0)
 		return r;
@@ -268,7 +275,7 @@ int repo_finish_if_last(struct db_conn *c, const char *job_id, int64_t now_ms, s
 struct measured_tx {
 	const struct claim *claim;
 	uint32_t rendition;
-	uint64_t peak_bps, average_bps;
+	const struct measured *m;
 };
 
 static int measured_tx(struct db_conn *c, void *ctx, struct err *e)
@@ -279,21 +286,20 @@ static int measured_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = repo_fence_finish(c, t->claim, &f, e);
 	if (r < 0)
 		return r;
-	r = db_exec(
-		c, "UPDATE rendition SET peak_bps = $3, average_bps = $4 WHERE job_id = $1 AND idx = $2",
-		DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(t->rendition), DB_INT(t->peak_bps), DB_INT(t->average_bps)),
-		&changes, e);
+	r = db_exec(c,
+		    "UPDATE rendition SET peak_bps = $3, average_bps = $4, iframe_peak_bps = $5, iframe_average_bps = $6"
+		    " WHERE job_id = $1 AND idx = $2",
+		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(t->rendition), DB_INT(t->m->peak_bps), DB_INT(t->m->average_bps),
+			      DB_INT(t->m->iframe_peak_bps), DB_INT(t->m->iframe_average_bps)),
+		    &changes, e);
 	if (r < 0)
 		return r;
 	return changes ? 0 : err_set(e, ERR_INTERNAL, "the job has no rendition %u", t->rendition);
 }
 
-int repo_measured(struct repo *repo, const struct claim *claim, uint32_t rendition, uint64_t peak_bps,
-		  uint64_t average_bps, struct err *e)
+int repo_measured(struct repo *repo, const struct claim *claim, uint32_t rendition, const struct measured *m, struct err *e)
 {
-	struct measured_tx t = {
-		.claim = claim, .rendition = rendition, .peak_bps = peak_bps, .average_bps = average_bps
-	};
+	struct measured_tx t = { .claim = claim, .rendition = rendition, .m = m };
 	return repo_transact(repo, "note bit rates", measured_tx, &t, e);
 }
 

@@ -106,9 +106,15 @@ static int write_segment(struct rendition *r, struct err *e)
 			       r->number, (long long)in.packets[0]->pts, (long long)in.start);
 	_cleanup_buf_ struct buf out;
 	buf_init(&out, TASK_OBJECT_MAX_BYTES);
-	int rc = r->spec->container == CONTAINER_FMP4 ? segment_fmp4_write(&in, &out, e) : segment_ts_write(&in, &out, e);
+	struct iframes f;
+	int rc = r->spec->container == CONTAINER_FMP4 ? segment_fmp4_write(&in, &out, &f, e)
+						      : segment_ts_write(&in, &out, &f, e);
 	if (rc < 0)
 		return rc;
+	if (!r->audio && f.count == 0)
+		return err_set(e, ERR_INTERNAL, "segment %u of rendition %u has no I-frame", in.index, r->number);
+	head.iframe_count = f.count;
+	memcpy(head.iframes, f.found, sizeof(head.iframes));
 	head.size_bytes = out.len;
 	return r->io->object(r->io->ctx, &head, out.data, e);
 }

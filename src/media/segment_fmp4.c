@@ -67,32 +67,58 @@ static void set_times(struct segment_input *in)
 		in->packets[i]->dts = in->packets[i]->pts += lead;
 }
 
-static int write_packets(AVFormatContext *m, struct segment_input *in)
+static int close_fragment(AVFormatContext *m)
 {
+	int r = av_write_frame(m, NULL);
+	avio_flush(m->pb);
+	return r;
+}
+
+/* Each noted I-frame begins a fragment, so that it is its first sample. Notes where the fragments begin. */
+static int write_packets(AVFormatContext *m, struct segment_input *in, const struct iframes *f, const struct buf *out,
+			 size_t *fragments)
+{
+	uint32_t n = 0;
 	for (size_t i = 0; i < in->count; i++) {
+		if (n < f->count && f->packets[n] == i) {
+			int r = i > 0 ? close_fragment(m) : 0;
+			if (r < 0)
+				return r;
+			fragments[n++] = out->len;
+		}
 		in->packets[i]->stream_index = 0;
 		int r = av_write_frame(m, in->packets[i]);
 		if (r < 0)
 			return r;
 	}
-	return av_write_frame(m, NULL); /* closes the fragment */
+	return close_fragment(m);
 }
 
-int segment_fmp4_write(struct segment_input *in, struct buf *out, struct err *e)
+int segment_fmp4_write(struct segment_input *in, struct buf *out, struct iframes *ret_iframes, struct err *e)
 {
 	assert(in->count > 0);
 	_cleanup_mux_memory_ AVFormatContext *m = NULL;
-	int r = muxer_open(in->par, in->time_base, in->index + 1, out, &m);
+	/* fragments are numbered over all segments, though none knows how many another has */
+	int r = muxer_open(in->par, in->time_base, in->index * TASK_IFRAMES_MAX + 1, out, &m);
 	if (r < 0)
 		return averror_internal(e, r, "open a segment");
 	buf_clear(out); /* the header is the init segment's */
+	size_t fragments[TASK_IFRAMES_MAX];
+	struct iframes f;
+	iframes_choose(in, &f);
 	set_times(in);
 	avio_write(m->pb, STYP, sizeof(STYP));
-	r = write_packets(m, in);
+	avio_flush(m->pb);
+	r = write_packets(m, in, &f, out, fragments);
 	if (r >= 0)
 		r = av_write_trailer(m);
 	if (r < 0)
 		return averror_internal(e, r, "write a segment");
 	avio_flush(m->pb);
-	return buf_finish(out, e);
+	r = buf_finish(out, e);
+	for (uint32_t i = 0; r == 0 && i < f.count; i++)
+		r = iframes_find_fmp4((const uint8_t *)out->data, out->len, fragments[i], i, &f, e);
+	if (r == 0)
+		*ret_iframes = f;
+	return r;
 }

@@ -5,7 +5,8 @@
  *                               .packets = p, .count = n, .start = …, .end = … };
  *   struct buf out;
  *   buf_init(&out, TASK_OBJECT_MAX_BYTES);
- *   if (segment_fmp4_write(&in, &out, e) < 0) ...
+ *   struct iframes iframes;
+ *   if (segment_fmp4_write(&in, &out, &iframes, e) < 0) ...
  */
 #pragma once
 
@@ -15,10 +16,11 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "media/iframes.h"
 #include "media/segment_times.h"
 
 /* Appends ftyp and moov: the same bytes for the same parameters. */
 int segment_fmp4_init(const AVCodecParameters *par, AVRational time_base, struct buf *out, struct err *e) MR_MUST_USE;
-/* Appends styp, moof, mdat: a video segment's tfdt is in->start, a sound segment's is the lead later; the samples' durations
- * add up to end - start. */
-int segment_fmp4_write(struct segment_input *in, struct buf *out, struct err *e) MR_MUST_USE;
+/* Appends styp, then moof and mdat, for video once for each noted I-frame: a video segment's first tfdt is in->start, a
+ * sound segment's is the lead later; the samples' durations add up to end - start. */
+int segment_fmp4_write(struct segment_input *in, struct buf *out, struct iframes *ret_iframes, struct err *e) MR_MUST_USE;

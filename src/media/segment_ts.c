@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <libavformat/avformat.h>
 #include <libavutil/mathematics.h>
+#include <libavutil/opt.h>
 
 #include "base/mem.h"
 #include "media/averror.h"
@@ -52,39 +53,49 @@ static void set_audio_times(struct segment_input *in)
 	}
 }
 
-static int write_packets(AVFormatContext *m, struct segment_input *in)
+static int write_packets(AVFormatContext *m, struct segment_input *in, const struct iframes *f)
 {
 	for (size_t i = 0; i < in->count; i++) {
 		in->packets[i]->stream_index = 0;
-		int r = av_write_frame(m, in->packets[i]);
+		int r = iframes_has(f, i) ? av_opt_set(m->priv_data, "mpegts_flags", "+resend_headers", 0) : 0;
+		if (r >= 0)
+			r = av_write_frame(m, in->packets[i]);
 		if (r < 0)
 			return r;
 	}
 	return av_write_trailer(m);
 }
 
-static int mux(struct segment_input *in, struct buf *out)
+static int mux(struct segment_input *in, const struct iframes *f, struct buf *out)
 {
 	_cleanup_mux_memory_ AVFormatContext *m = NULL;
 	int r = muxer_open(in->par, out, &m);
 	if (r >= 0)
-		r = write_packets(m, in);
+		r = write_packets(m, in, f);
 	if (r >= 0)
 		avio_flush(m->pb);
 	return r;
 }
 
-int segment_ts_write(struct segment_input *in, struct buf *out, struct err *e)
+int segment_ts_write(struct segment_input *in, struct buf *out, struct iframes *ret_iframes, struct err *e)
 {
 	assert(in->count > 0);
+	struct iframes f;
+	iframes_choose(in, &f);
 	if (in->par->codec_type == AVMEDIA_TYPE_VIDEO)
 		segment_video_times(in, TS_OFFSET_TICKS);
 	else
 		set_audio_times(in);
 	_cleanup_buf_ struct buf ts;
 	buf_init(&ts, out->max);
-	int r = mux(in, &ts);
+	int r = mux(in, &f, &ts);
 	if (r < 0)
 		return averror_internal(e, r, "write a segment");
-	return ts_neutral((const uint8_t *)ts.data, ts.len, out, e);
+	size_t start = out->len;
+	r = ts_neutral((const uint8_t *)ts.data, ts.len, out, e);
+	if (r == 0 && f.count)
+		r = iframes_find_ts((const uint8_t *)out->data + start, out->len - start, &f, e);
+	if (r == 0)
+		*ret_iframes = f;
+	return r;
 }

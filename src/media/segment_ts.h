@@ -12,10 +12,11 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "media/iframes.h"
 #include "media/segment_times.h"
 
 #define TS_OFFSET_TICKS 900000 /* 10 s */
 
 /* Appends. Video packets in Annex B with their parameter sets in the stream; AAC packets as the encoder gives them
- * (they become ADTS). */
-int segment_ts_write(struct segment_input *in, struct buf *out, struct err *e) MR_MUST_USE;
+ * (they become ADTS). PAT and PMT come first and before each noted I-frame. */
+int segment_ts_write(struct segment_input *in, struct buf *out, struct iframes *ret_iframes, struct err *e) MR_MUST_USE;

@@ -116,6 +116,31 @@ static void walk_object(struct wire *w, struct task_object *o)
 	wire_u32(w, &o->index);
 	wire_i64(w, &o->start_ticks);
 	wire_i64(w, &o->duration_ticks);
+	wire_u32(w, &o->iframe_count);
+	if (o->iframe_count > TASK_IFRAMES_MAX) {
+		wire_fault(w, "too many I-frames");
+		o->iframe_count = 0;
+	}
+	for (uint32_t i = 0; i < o->iframe_count; i++) {
+		wire_i64(w, &o->iframes[i].ticks);
+		wire_u64(w, &o->iframes[i].offset);
+		wire_u64(w, &o->iframes[i].size_bytes);
+	}
+}
+
+static bool iframes_valid(const struct task_object *o)
+{
+	uint64_t end = 0;
+	int64_t last = -1;
+	for (uint32_t i = 0; i < o->iframe_count; i++) {
+		const struct task_iframe *f = &o->iframes[i];
+		bool inside = f->size_bytes > 0 && f->offset < o->size_bytes && f->size_bytes <= o->size_bytes - f->offset;
+		if (!inside || f->offset < end || f->ticks <= last || f->ticks >= o->duration_ticks)
+			return false;
+		end = f->offset + f->size_bytes;
+		last = f->ticks;
+	}
+	return o->iframe_count == 0 || o->iframes[0].ticks == 0;
 }
 
 static const char *check_object(const struct task_object *o)
@@ -127,6 +152,8 @@ static const char *check_object(const struct task_object *o)
 	if (o->index >= TASK_SEGMENTS_MAX || !o->size_bytes || o->start_ticks < 0 || o->duration_ticks <= 0 ||
 	    !time_known(o->start_ticks) || !time_known(o->duration_ticks))
 		return "a segment whose number, size or times are out of range";
+	if (!iframes_valid(o))
+		return "a segment whose I-frames don't lie in it one behind the other";
 	return NULL;
 }
 

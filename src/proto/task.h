@@ -20,6 +20,7 @@
 #define TASK_INPUT_NAME_SIZE 64
 #define TASK_RUNGS_MAX 8
 #define TASK_SEGMENTS_MAX 65536
+#define TASK_IFRAMES_MAX 16 /* noted of one segment */
 #define TASK_STREAMS_MAX 32
 #define TASK_READ_MAX_BYTES (1u << 20)
 #define TASK_BLOB_MAX_BYTES (256u << 10)
@@ -100,6 +101,13 @@ struct task_progress {
 	uint64_t bytes_read;
 };
 
+/* A picture that decodes by itself, and where it lies in its segment: init segment (fMP4) and range are a file of one
+ * picture. */
+struct task_iframe {
+	int64_t ticks; /* from the segment's start, 1/90000 s */
+	uint64_t offset, size_bytes;
+};
+
 /* The head of an object; its bytes follow as blobs until size_bytes are there. */
 enum task_object_kind { TASK_OBJECT_INIT = 1, TASK_OBJECT_SEGMENT = 2 };
 struct task_object {
@@ -110,6 +118,9 @@ struct task_object {
 	int64_t start_ticks;    /* video: 1/90000 s; audio: samples of audio_rate */
 	int64_t duration_ticks; /* > 0 */
 	uint64_t size_bytes;
+	/* SEGMENT of video: at rising times and in rising ranges that don't overlap; the first is at 0. Sound has none. */
+	uint32_t iframe_count;
+	struct task_iframe iframes[TASK_IFRAMES_MAX];
 };
 
 enum stream_kind { STREAM_VIDEO = 1, STREAM_AUDIO = 2, STREAM_SUBTITLE = 3, STREAM_OTHER = 4 };

@@ -80,6 +80,8 @@ static int on_object_end(void *state, const char *sha256, struct err *e)
 			     .duration_ticks = h->duration_ticks,
 			     .bytes = h->size_bytes };
 	memcpy(s.sha256, sha256, SHA256_HEX_SIZE);
+	s.iframe_count = h->iframe_count;
+	memcpy(s.iframes, h->iframes, sizeof(s.iframes));
 	int r = repo_commit_segment(runner->repo, run->c->claim, &s, e);
 	if (r == 0 && !is_committed(run, h)) {
 		run->committed++;

@@ -68,28 +68,50 @@ static int stored_version(struct publisher *p, const struct job *j, const char *
 	return r;
 }
 
+/* Stores what was rendered and checked, where it follows on what is there. */
+static int publish_growing(struct publisher *p, const struct job *j, const char *relative, const struct buf *text,
+			   struct err *e)
+{
+	_cleanup_buf_ struct buf before;
+	buf_init(&before, HLS_PLAYLIST_MAX_BYTES);
+	int r = stored_version(p, j, relative, &before, e);
+	if (r < 0)
+		return r;
+	if (before.len == text->len && memcmp(before.data, text->data, text->len) == 0)
+		return 0; /* stored before a crash */
+	if (before.len) {
+		r = hls_check_event_growth(before.data, before.len, text->data, text->len, e);
+		if (r < 0)
+			return r;
+	}
+	return put_playlist(p, j, relative, text, e);
+}
+
 static int publish_media(struct publisher *p, const struct job *j, const struct rendition *rendition,
 			 const struct presentation *view, struct hls_media_facts *ret_facts, struct err *e)
 {
-	_cleanup_buf_ struct buf text, before;
+	_cleanup_buf_ struct buf text;
 	buf_init(&text, HLS_PLAYLIST_MAX_BYTES);
-	buf_init(&before, HLS_PLAYLIST_MAX_BYTES);
 	_cleanup_free_ char *relative = key_playlist(rendition);
 	int r = presentation_media(p->opts.repo, j, rendition->name, view, &text, e);
 	if (r == 0)
 		r = hls_check_media(text.data, text.len, ret_facts, e);
+	return r < 0 ? r : publish_growing(p, j, relative, &text, e);
+}
+
+static int publish_iframes(struct publisher *p, const struct job *j, const struct rendition *rendition,
+			   const struct presentation *view, const struct hls_media_facts *media, struct err *e)
+{
+	_cleanup_buf_ struct buf text;
+	buf_init(&text, HLS_PLAYLIST_MAX_BYTES);
+	_cleanup_free_ char *relative = key_iframes(rendition);
+	struct hls_media_facts facts;
+	int r = presentation_iframes(p->opts.repo, j, rendition->name, view, &text, e);
 	if (r == 0)
-		r = stored_version(p, j, relative, &before, e);
-	if (r < 0)
-		return r;
-	if (before.len == text.len && memcmp(before.data, text.data, text.len) == 0)
-		return 0; /* stored before a crash */
-	if (before.len) {
-		r = hls_check_event_growth(before.data, before.len, text.data, text.len, e);
-		if (r < 0)
-			return r;
-	}
-	return put_playlist(p, j, relative, &text, e);
+		r = hls_check_media(text.data, text.len, &facts, e);
+	if (r == 0)
+		r = hls_check_iframes(&facts, media, e);
+	return r < 0 ? r : publish_growing(p, j, relative, &text, e);
 }
 
 static int publish_version(struct publisher *p, const struct job *j, const struct presentation *view, struct err *e)
@@ -98,8 +120,11 @@ static int publish_version(struct publisher *p, const struct job *j, const struc
 	struct hls_media_facts facts[RENDITIONS_MAX];
 	uint32_t count;
 	int r = repo_renditions(p->opts.repo, j->id, renditions, &count, e);
-	for (uint32_t i = 0; r == 0 && i < count; i++)
+	for (uint32_t i = 0; r == 0 && i < count; i++) {
 		r = publish_media(p, j, &renditions[i], view, &facts[i], e);
+		if (r == 0 && renditions[i].has_iframes)
+			r = publish_iframes(p, j, &renditions[i], view, &facts[i], e);
+	}
 	/* Audio leads or lags by less than a frame of its own; while it grows, also by what its last segment's picture was
 	 * waited for. */
 	if (r == 0)

@@ -276,6 +276,8 @@ static const char *check_object(const struct run *r, const struct task_object *o
 		return "a segment outside the chunk";
 	if (o->index < l->resume_segment)
 		return "a segment that exists already";
+	if ((o->rendition < l->rung_count) != (o->iframe_count > 0))
+		return "pictures without an I-frame, or sound with one";
 	return NULL;
 }
 

@@ -213,6 +213,29 @@ async function checkMedia(url, playlist, options) {
 	return row;
 }
 
+/** Each entry of a list of I-frames is a range that lies in its segment and begins what a decoder needs: moof, or PAT. */
+async function checkIframes(url, playlist, options) {
+	const row = { uri: short(url), iframes: playlist.segments.length, ended: playlist.endlist };
+	row.duration = Number(playlist.segments.reduce((sum, segment) => sum + segment.duration, 0).toFixed(6));
+	if (!playlist.isIFrame) complain(row.uri, 'is not I-frames only');
+	if (options.ended && !playlist.endlist) complain(row.uri, 'has no EXT-X-ENDLIST');
+	const objects = new Map();
+	for (const segment of playlist.segments) {
+		const segmentUrl = new URL(segment.uri, url);
+		const { offset, length } = segment.byterange ?? {};
+		if (!objects.has(segment.uri)) objects.set(segment.uri, await load(segmentUrl, null));
+		const bytes = objects.get(segment.uri).subarray(offset, offset + length);
+		const where = `${short(segmentUrl)} ${length}@${offset}`;
+		if (!(length > 0) || bytes.length !== length) complain(where, 'is no range of its segment');
+		else if (playlist.segments[0].map) {
+			if (String.fromCharCode(...bytes.subarray(4, 8)) !== 'moof') complain(where, 'does not begin with a moof box');
+		} else if (bytes[0] !== 0x47 || (((bytes[1] & 0x1f) << 8) | bytes[2]) !== 0 || length % TS_PACKET_BYTES !== 0) {
+			complain(where, 'does not begin with a PAT, or is not whole packets');
+		}
+	}
+	return row;
+}
+
 async function checkAll(root, options) {
 	const summary = { root: short(root), variants: 0, playlists: [] };
 	const top = await loadPlaylist(root);
@@ -221,9 +244,20 @@ async function checkAll(root, options) {
 		summary.playlists.push(await checkMedia(root, top, options));
 		return summary;
 	}
-	summary.variants = top.variants.length;
-	const uris = new Set(top.variants.map((variant) => variant.uri));
-	for (const variant of top.variants) {
+	const variants = top.variants.filter((variant) => !variant.isIFrameOnly);
+	summary.variants = variants.length;
+	summary.iframes = [];
+	const uris = new Set(variants.map((variant) => variant.uri));
+	for (const variant of top.variants.filter((one) => one.isIFrameOnly)) {
+		const url = new URL(variant.uri, root);
+		try {
+			const media = await loadPlaylist(url);
+			if (media) summary.iframes.push(await checkIframes(url, media, options));
+		} catch (error) {
+			complain(short(url), error.message);
+		}
+	}
+	for (const variant of variants) {
 		if (!variant.codecs) complain(summary.root, `variant ${variant.uri} has no CODECS`);
 		for (const rendition of variant.audio ?? []) if (rendition.uri) uris.add(rendition.uri);
 	}

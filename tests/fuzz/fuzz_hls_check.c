@@ -36,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		demand(f.shortest_seconds <= f.longest_seconds && f.longest_seconds < f.target_duration_s + 0.5);
 		demand(f.longest_seconds <= f.total_seconds * 1.000001);
 		demand(hls_check_lockstep((struct hls_media_facts[]){ f, f }, 2, 0, &e) == 0);
+		demand(hls_check_iframes(&f, &f, &e) < 0);
 	}
 	demand(hls_check_event_growth(text, size, text, size, &e) < 0);
 	size_t before = size;

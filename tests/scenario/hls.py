@@ -20,7 +20,7 @@ from server import ROOT, limit
 TYPE = 'application/vnd.apple.mpegurl'
 VALIDATE = ROOT / 'tests' / 'browser' / 'validate.js'
 # Draft rfc8216bis, 4.4.3.1: a segment's rounded duration is at most the target's.
-FLAGS = {'#EXTM3U', '#EXT-X-INDEPENDENT-SEGMENTS', '#EXT-X-ENDLIST'}
+FLAGS = {'#EXTM3U', '#EXT-X-INDEPENDENT-SEGMENTS', '#EXT-X-I-FRAMES-ONLY', '#EXT-X-ENDLIST'}
 VALUES = {'#EXT-X-VERSION', '#EXT-X-TARGETDURATION', '#EXT-X-MEDIA-SEQUENCE', '#EXT-X-PLAYLIST-TYPE', '#EXT-X-START', '#EXT-X-MAP'}
 
 
@@ -41,6 +41,7 @@ class Media:
     text: str
     tags: dict = dataclasses.field(default_factory=dict)
     segments: list = dataclasses.field(default_factory=list)     # (seconds, uri)
+    ranges: list = dataclasses.field(default_factory=list)       # of an I-frame list: (offset, size) of each segment
     ended: bool = False
 
     def __post_init__(self):
@@ -53,6 +54,10 @@ class Media:
             if tag == '#EXTINF':
                 assert seconds is None
                 seconds = float(value.split(',')[0])
+            elif tag == '#EXT-X-BYTERANGE':
+                size, offset = value.split('@')
+                self.ranges.append((int(offset), int(size)))
+                assert len(self.ranges) == len(self.segments) + 1
             elif not line.startswith('#'):
                 assert line and seconds is not None, f'{line!r} has no EXTINF'
                 self.segments.append((seconds, line))
@@ -68,6 +73,10 @@ class Media:
     @property
     def target(self):
         return int(self.tags['#EXT-X-TARGETDURATION'])
+
+    @property
+    def iframes_only(self):
+        return '#EXT-X-I-FRAMES-ONLY' in self.tags
 
     @property
     def map_uri(self):
@@ -89,12 +98,14 @@ class Media:
         for seconds, uri in self.segments:
             assert seconds > 0 and int(seconds + 0.5) <= self.target, (seconds, uri)
         version = int(self.tags['#EXT-X-VERSION'])
-        assert version == (6 if self.map_uri else 3), 'the lowest version that has its tags'
+        lowest = (5 if self.map_uri else 4) if self.iframes_only else (6 if self.map_uri else 3)
+        assert version == lowest, 'the lowest version that has its tags'
+        assert len(self.ranges) == (len(self.segments) if self.iframes_only else 0)
         assert int(self.tags.get('#EXT-X-MEDIA-SEQUENCE', 0)) == 0
         assert self.tags['#EXT-X-PLAYLIST-TYPE'] == 'EVENT'
         assert '#EXT-X-INDEPENDENT-SEGMENTS' in self.tags
-        start = attributes(self.tags['#EXT-X-START'])
-        assert float(start['TIME-OFFSET']) == 0
+        if not self.iframes_only:
+            assert float(attributes(self.tags['#EXT-X-START'])['TIME-OFFSET']) == 0
 
     def check_growth(self, before):
         """bis 6.2.1: append only, constants constant."""
@@ -108,6 +119,7 @@ class Master:
     text: str
     variants: list = dataclasses.field(default_factory=list)     # (attributes, uri)
     sounds: list = dataclasses.field(default_factory=list)       # attributes of EXT-X-MEDIA
+    iframes: list = dataclasses.field(default_factory=list)      # attributes of EXT-X-I-FRAME-STREAM-INF
 
     def __post_init__(self):
         lines = self.text.split('\n')
@@ -123,6 +135,8 @@ class Master:
                 pending = attributes(value)
             elif tag == '#EXT-X-MEDIA':
                 self.sounds.append(attributes(value))
+            elif tag == '#EXT-X-I-FRAME-STREAM-INF':
+                self.iframes.append(attributes(value))
             else:
                 assert tag == '#EXT-X-VERSION' or line == '#EXT-X-INDEPENDENT-SEGMENTS', f'unexpected line {line!r}'
         assert pending is None and self.variants
@@ -160,6 +174,11 @@ class Presentation:
         for playlist_url in self.playlists:
             self.playlists[playlist_url] = Media(fetch_text(self.session, playlist_url))
             self.playlists[playlist_url].check()
+        self.iframes = {}
+        for variant in self.master.iframes:
+            iframes_url = urllib.parse.urljoin(url, variant['URI'])
+            self.iframes[iframes_url] = Media(fetch_text(self.session, iframes_url))
+            self.iframes[iframes_url].check()
         self.objects = {}
 
     def named(self):

@@ -2,6 +2,7 @@
 import itertools
 import os
 import pathlib
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -13,7 +14,7 @@ from client import Client, Watch, error_of
 from hls import (Media, Presentation, average_bps, complaints, fetch_object, fetch_text, ffmpeg_says, ffprobe, idr_times, name_of,
                  peak_bps)
 from make_media import media
-from server import wait_for
+from server import limit, wait_for
 
 FRAME = 1 / 25
 AAC_FRAME = 1024 / 48000
@@ -27,6 +28,7 @@ class Observer:
         self.session = requests.Session()
         self.first = Presentation(url, self.session)
         self.latest = dict(self.first.playlists)
+        self.iframes = dict(self.first.iframes)
         self.fetched = set()
         self.rounds = 0
         self.fetch_new()
@@ -50,6 +52,10 @@ class Observer:
             self.latest[url] = new
             counts.append(len(new.segments))
         assert counts == sorted(counts), f'renditions are not in lock-step: {counts}'
+        for url, before in self.iframes.items():
+            self.iframes[url] = Media(fetch_text(self.session, url))
+            self.iframes[url].check()
+            self.iframes[url].check_growth(before)
         self.fetch_new()
         self.rounds += 1
 
@@ -160,6 +166,32 @@ def test_master_tells_what_is_there(film, whole):
         assert int(attributes['AVERAGE-BANDWIDTH']) == pytest.approx(average, rel=0.01)
         bandwidths.append(int(attributes['BANDWIDTH']))
     assert bandwidths == sorted(bandwidths, reverse=True)
+
+
+def test_iframes_are_single_pictures(film, whole):
+    """Each rung has its list, which grew with the others; each entry is one picture, and BANDWIDTH is measured."""
+    assert film[3].iframes.keys() == film[3].first.iframes.keys() and len(whole.iframes) == len(whole.rungs())
+    for attributes, (url, media) in zip(whole.master.iframes, whole.iframes.items()):
+        name = name_of(url).split('/')[0]
+        variant = next(a for a, uri in whole.master.variants if name_of(uri).split('/')[0] == name)
+        assert attributes['CODECS'] == variant['CODECS'].split(',')[0]
+        assert [attributes[a] for a in ('RESOLUTION', 'VIDEO-RANGE')] == [variant['RESOLUTION'], 'SDR'] == [
+            variant['RESOLUTION'], variant['VIDEO-RANGE']]
+        assert media.ended and media.target == whole.named()[name].target
+        assert media.duration == pytest.approx(whole.named()[name].duration, abs=1e-3)
+        starts = itertools.accumulate((seconds for seconds, _ in media.segments), initial=0)
+        times = idr_times(whole.stream(name))
+        assert list(starts)[:-1] == pytest.approx([t - times[0] for t in times], abs=1e-3)
+        sizes = [(seconds, size) for (seconds, _), (_, size) in zip(media.segments, media.ranges)]
+        assert int(attributes['BANDWIDTH']) == pytest.approx(peak_bps(sizes, media.target), rel=0.01)
+        assert int(attributes['AVERAGE-BANDWIDTH']) == pytest.approx(average_bps(sizes), rel=0.01)
+        init = whole.stream(name, count=0)
+        for (_, uri), (offset, size) in zip(media.segments[:3], media.ranges):
+            answer = whole.session.get(urllib.parse.urljoin(url, uri), headers={'Range': f'bytes={offset}-{offset + size - 1}'})
+            assert answer.status_code == 206 and len(answer.content) == size
+            shown = subprocess.run(['ffprobe', '-v', 'fatal', '-show_entries', 'frame=pict_type', '-of', 'csv=p=0', '-'],
+                                   input=init + answer.content, capture_output=True, timeout=limit(60), check=True)
+            assert shown.stdout.split()[0].strip(b',') == b'I' and len(shown.stdout.split()) == 1
 
 
 def check_idr(presentation, name):
@@ -381,6 +413,7 @@ def test_objects_carry_no_foreign_files(film, whole, server):
     folder = server.store / 'hls' / 'local' / film[2]['job_id']
     there = {os.path.relpath(p, folder) for p in folder.rglob('*') if p.is_file()}
     playlists = {f'{name}/playlist.m3u8' for name in whole.named()} | {'master.m3u8'}
+    playlists |= {f'{name}/iframes.m3u8' for name in whole.rungs()}
     assert there == set(whole.objects) | playlists
 
 

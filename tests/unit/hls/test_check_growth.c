@@ -95,11 +95,35 @@ static void lockstep(void **state)
 	assert_int_equal(hls_check_lockstep(&video, 1, 0.021, NULL), 0);
 }
 
+static void iframes_belong_to_their_rendition(void **state)
+{
+	(void)state;
+	const struct hls_media_facts media = { .target_duration_s = 4, .segment_count = 3, .total_seconds = 12.0 };
+	const struct hls_media_facts good = { .target_duration_s = 4, .segment_count = 6, .total_seconds = 12.000004,
+					      .iframes_only = true };
+	struct hls_media_facts f;
+	struct err e = { 0 };
+	assert_int_equal(hls_check_iframes(&good, &media, &e), 0);
+	assert_int_equal(hls_check_iframes(&good, &good, &e), -ERR_INVALID);
+	assert_int_equal(hls_check_iframes(&media, &media, &e), -ERR_INVALID);
+	f = good, f.target_duration_s = 5;
+	assert_int_equal(hls_check_iframes(&f, &media, &e), -ERR_INVALID);
+	f = good, f.ended = true;
+	assert_int_equal(hls_check_iframes(&f, &media, &e), -ERR_INVALID);
+	f = good, f.segment_count = 2;
+	assert_int_equal(hls_check_iframes(&f, &media, &e), -ERR_INVALID);
+	assert_string_equal(e.message, "iframes: 2 I-frames of 3 segments");
+	f = good, f.total_seconds = 10;
+	assert_int_equal(hls_check_iframes(&f, &media, &e), -ERR_INVALID);
+	assert_string_equal(e.message, "iframes: the I-frames last 10.000000 s, the rendition 12.000000 s");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(growth),
 		cmocka_unit_test(lockstep),
+		cmocka_unit_test(iframes_belong_to_their_rendition),
 	};
 	return cmocka_run_group_tests_name("hls/check_growth", tests, NULL, NULL);
 }

@@ -14,6 +14,8 @@
 #define FMP4_HEAD                                                                                                      \
 	"#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:0\n"                                \
 	"#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n"
+#define IFRAMES                                                                                                        \
+	"#EXTM3U\n#EXT-X-VERSION:5\n#EXT-X-TARGETDURATION:4\n#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"i.mp4\"\n"
 #define SEGMENT "#EXTINF:4.000000,\na.ts\n"
 
 static const struct {
@@ -130,7 +132,15 @@ static const struct {
 	  "attributes, line 6: URI is empty" },
 	{ FMP4_HEAD "#EXTINF:4.0,\na.m4s\n", TS_HEAD "#EXT-X-MAP:URI=\"a b\"\n" SEGMENT,
 	  "uri, line 6: byte 0x20 in \"a b\"" },
-	{ FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9\na.m4s\n", FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@\na.m4s\n",
+	{ FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@1\na.m4s\n#EXTINF:4,\n#EXT-X-BYTERANGE:9\na.m4s\n",
+	  FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@1\na.m4s\n#EXTINF:4,\n#EXT-X-BYTERANGE:9\nb.m4s\n",
+	  "byte-range, line 12: no offset, and no range of the same resource" },
+	{ FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@18446744073709551606\na.m4s\n",
+	  FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@18446744073709551607\na.m4s\n", "byte-range, line 9:" },
+	{ IFRAMES "#EXTINF:2.0,\n#EXT-X-BYTERANGE:9@1\na.m4s\n#EXTINF:2.0,\n#EXT-X-BYTERANGE:9@10\na.m4s\n",
+	  IFRAMES "#EXTINF:2.0,\n#EXT-X-BYTERANGE:9@1\na.m4s\n#EXTINF:2.0,\n#EXT-X-BYTERANGE:9@9\na.m4s\n",
+	  "byte-range, line 10: an I-frame begins within the one before it" },
+	{ FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@0\na.m4s\n", FMP4_HEAD "#EXTINF:4,\n#EXT-X-BYTERANGE:9@\na.m4s\n",
 	  "byte-range, line 9:" },
 	{ FMP4_HEAD "#EXTINF:4.0,\na.m4s\n", TS_HEAD "#EXT-X-MAP:URI=\"i\",BYTERANGE=\"0@0\"\n" SEGMENT,
 	  "byte-range, line 6:" },

@@ -14,6 +14,8 @@
 	"\n"
 #define AUDIO(group, name, more)                                                                                       \
 	"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"" group "\",NAME=\"" name "\",CHANNELS=\"2\"" more "\n"
+#define IFRAMES(more) \
+	"#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1.4d401f\",RESOLUTION=6x4,URI=\"i.m3u8\"" more "\n"
 #define SOUND "#EXT-X-STREAM-INF:BANDWIDTH=90000,CODECS=\"mp4a.40.2\"\nsound.m3u8\n"
 #define HEAD "#EXTM3U\n"
 
@@ -122,6 +124,13 @@ static const struct {
 	  "attributes, line 4: no URI" },
 	{ HEAD SOUND, HEAD SOUND "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=9,RESOLUTION=6x4,URI=\"i.m3u8\"\n",
 	  "codecs, line 4:" },
+	{ HEAD SOUND IFRAMES(""), HEAD SOUND IFRAMES(",FRAME-RATE=25"), "iframes, line 4: FRAME-RATE of I-frames" },
+	{ HEAD SOUND IFRAMES(",VIDEO-RANGE=SDR"), HEAD SOUND IFRAMES(",AUDIO=\"a\""), "iframes, line 4: AUDIO of I-frames" },
+	{ HEAD SOUND IFRAMES(",VIDEO-RANGE=PQ"), HEAD SOUND IFRAMES(",VIDEO-RANGE=HDR"), "video-range, line 4: VIDEO-RANGE=HDR" },
+	{ HEAD VIDEO(",VIDEO-RANGE=SDR") "v.m3u8\n", HEAD VIDEO(",VIDEO-RANGE=sdr") "v.m3u8\n", "video-range, line 2:" },
+	{ HEAD SOUND,
+	  HEAD SOUND "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1.4d401f,mp4a.40.2\",RESOLUTION=6x4,URI=\"i\"\n",
+	  "iframes, line 4: I-frames with an audio codec" },
 	/* Attributes of the wrong type, wherever they are read. */
 	{ HEAD SOUND, HEAD "#EXT-X-STREAM-INF:BANDWIDTH=\"9\",CODECS=\"opus\"\na.m3u8\n",
 	  "attributes, line 2: BANDWIDTH must not be quoted" },

@@ -171,11 +171,95 @@ static void multivariant_with_audio_group(void **state)
 		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Commentary\",DEFAULT=NO,AUTOSELECT=YES,"
 		"CHANNELS=\"1\",URI=\"a1/playlist.m3u8\"\n"
 		"#EXT-X-STREAM-INF:BANDWIDTH=3281001,AVERAGE-BANDWIDTH=2514022,CODECS=\"avc1.4d401f,mp4a.40.2\","
-		"RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"\n"
+		"RESOLUTION=1280x720,FRAME-RATE=29.970,VIDEO-RANGE=SDR,AUDIO=\"audio\"\n"
 		"v720/playlist.m3u8\n"
 		"#EXT-X-STREAM-INF:BANDWIDTH=820000,CODECS=\"avc1.4d401e,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=25.000,"
-		"AUDIO=\"audio\"\n"
+		"VIDEO-RANGE=SDR,AUDIO=\"audio\"\n"
 		"v360/playlist.m3u8\n");
+}
+
+static const struct hls_iframe pictures[] = {
+	{ 180000, 24, 5000, "segment_000.ts" },
+	{ 180000, 9024, 4800, "segment_000.ts" },
+	{ 37217, 24, 5100, "segment_001.ts" },
+};
+
+static void assert_iframes(const struct hls_iframes *m, const char *expected)
+{
+	struct err e = { 0 };
+	_cleanup_buf_ struct buf out;
+	buf_init(&out, HLS_PLAYLIST_MAX_BYTES);
+	if (hls_render_iframes(m, &out, &e) < 0)
+		fail_msg("%s", e.message);
+	assert_string_equal(out.data, expected);
+	struct hls_media_facts facts;
+	if (hls_check_media(out.data, out.len, &facts, &e) < 0)
+		fail_msg("%s", e.message);
+	assert_true(facts.iframes_only);
+}
+
+#define IFRAMES_TWO                                                                                                    \
+	"#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n"                               \
+	"#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-I-FRAMES-ONLY\n%s"                                                         \
+	"#EXTINF:2.000000,\n#EXT-X-BYTERANGE:5000@24\nsegment_000.%s\n"                                                 \
+	"#EXTINF:2.000000,\n#EXT-X-BYTERANGE:4800@9024\nsegment_000.%s\n"
+
+static void iframes(void **state)
+{
+	(void)state;
+	struct hls_iframes m = { .type = HLS_EVENT,
+				 .target_duration_s = 4,
+				 .timescale = 90000,
+				 .iframes = pictures,
+				 .iframe_count = 2 };
+	static const char *const names[] = { "segment_000.m4s", "segment_000.m4s", "segment_001.m4s" };
+	struct hls_iframe m4s[3];
+	char expected[1024];
+	(void)snprintf(expected, sizeof(expected), "#EXTM3U\n#EXT-X-VERSION:4\n" IFRAMES_TWO, "", "ts", "ts");
+	assert_iframes(&m, expected);
+	for (size_t i = 0; i < 3; i++)
+		m4s[i] = (struct hls_iframe){ pictures[i].duration_ticks, pictures[i].offset, pictures[i].size_bytes, names[i] };
+	m.iframes = m4s;
+	m.map_uri = "init.mp4";
+	m.iframe_count = 3;
+	m.ended = true;
+	(void)snprintf(expected, sizeof(expected),
+		       "#EXTM3U\n#EXT-X-VERSION:5\n" IFRAMES_TWO
+		       "#EXTINF:0.413522,\n#EXT-X-BYTERANGE:5100@24\nsegment_001.m4s\n#EXT-X-ENDLIST\n",
+		       "#EXT-X-MAP:URI=\"init.mp4\"\n", "m4s", "m4s");
+	assert_iframes(&m, expected);
+	struct hls_iframe empty = { 180000, 24, 0, "a" }, endless = { 180000, UINT64_MAX, 1, "a" }, late = { 450000, 0, 1, "a" };
+	const struct hls_iframe *const bad[] = { &empty, &endless, &late };
+	for (size_t i = 0; i < 3; i++) {
+		struct err e = { 0 };
+		_cleanup_buf_ struct buf out;
+		buf_init(&out, 4096);
+		m.iframes = bad[i];
+		m.iframe_count = 1;
+		assert_int_equal(hls_render_iframes(&m, &out, &e), -ERR_INVALID);
+		assert_int_equal(out.len, 0);
+	}
+}
+
+static void multivariant_with_iframes(void **state)
+{
+	(void)state;
+	struct hls_variant v = { .bandwidth_bps = 820000, .codecs = "avc1.4d401e", .width = 640, .height = 360,
+				 .frame_rate_milli = 25000, .uri = "v360/playlist.m3u8" };
+	struct hls_iframe_variant i = { .bandwidth_bps = 90000, .average_bandwidth_bps = 80000, .codecs = "avc1.4d401e",
+					.width = 640, .height = 360, .uri = "v360/iframes.m3u8" };
+	struct hls_multivariant m = { .variants = &v, .variant_count = 1, .iframes = &i, .iframe_count = 1 };
+	assert_multivariant(&m, "#EXTM3U\n#EXT-X-INDEPENDENT-SEGMENTS\n"
+				"#EXT-X-STREAM-INF:BANDWIDTH=820000,CODECS=\"avc1.4d401e\",RESOLUTION=640x360,"
+				"FRAME-RATE=25.000,VIDEO-RANGE=SDR\nv360/playlist.m3u8\n"
+				"#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=90000,AVERAGE-BANDWIDTH=80000,CODECS=\"avc1.4d401e\","
+				"RESOLUTION=640x360,VIDEO-RANGE=SDR,URI=\"v360/iframes.m3u8\"\n");
+	struct err e = { 0 };
+	_cleanup_buf_ struct buf out;
+	buf_init(&out, 4096);
+	i.width = 0;
+	assert_int_equal(hls_render_multivariant(&m, &out, &e), -ERR_INVALID);
+	assert_non_null(strstr(e.message, "I-frame variant 0"));
 }
 
 static void multivariant_of_sound_alone(void **state)
@@ -380,7 +464,7 @@ static void values_at_the_edge(void **state)
 		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Français (dit\xc2\xa0: vf)\",LANGUAGE=\"fr\",DEFAULT=YES,"
 		"AUTOSELECT=YES,CHANNELS=\"2\",URI=\"a0/playlist.m3u8\"\n"
 		"#EXT-X-STREAM-INF:BANDWIDTH=820000,AVERAGE-BANDWIDTH=820000,CODECS=\"avc1.4d401e,mp4a.40.2\","
-		"RESOLUTION=640x360,FRAME-RATE=25.000,AUDIO=\"audio\"\nv360%2a\n");
+		"RESOLUTION=640x360,FRAME-RATE=25.000,VIDEO-RANGE=SDR,AUDIO=\"audio\"\nv360%2a\n");
 }
 
 static void buffer_too_small(void **state)
@@ -488,6 +572,8 @@ int main(void)
 		cmocka_unit_test(vod_ts),
 		cmocka_unit_test(signed_addresses),
 		cmocka_unit_test(multivariant_with_audio_group),
+		cmocka_unit_test(iframes),
+		cmocka_unit_test(multivariant_with_iframes),
 		cmocka_unit_test(multivariant_of_sound_alone),
 		cmocka_unit_test(media_refusals),
 		cmocka_unit_test(addresses_that_break_the_list),

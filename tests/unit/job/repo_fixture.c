@@ -82,6 +82,7 @@ void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 					       .height = 720,
 					       .frame_rate_milli = 25000,
 					       .timescale = VIDEO_TIMESCALE,
+					       .has_iframes = true,
 					       .declared_bps = 3000000 };
 	p->renditions[1] = (struct rendition){ .index = 1,
 					       .name = "360p",
@@ -89,6 +90,7 @@ void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 					       .height = 360,
 					       .frame_rate_milli = 25000,
 					       .timescale = VIDEO_TIMESCALE,
+					       .has_iframes = true,
 					       .declared_bps = 900000 };
 	p->renditions[2] = (struct rendition){ .index = 2,
 					       .is_audio = true,
@@ -187,6 +189,11 @@ struct segment segment_at(uint32_t rendition, uint32_t index)
 			     .start_ticks = index * step,
 			     .duration_ticks = step,
 			     .bytes = 1000 };
+	if (rendition != 2) {
+		s.iframe_count = 2;
+		s.iframes[0] = (struct task_iframe){ .offset = 24, .size_bytes = 100 };
+		s.iframes[1] = (struct task_iframe){ .ticks = step / 2, .offset = 500, .size_bytes = 90 };
+	}
 	(void)snprintf(s.sha256, sizeof(s.sha256), "%031u%032u", rendition, index);
 	return s;
 }

@@ -54,8 +54,8 @@ static void a_job_from_claim_to_completed(void **state)
 	assert_int_equal(finish.chunk.kind, CHUNK_FINISH);
 	REFUSED(ERR_CONFLICT, repo_job_complete(f->repo, &finish, &f->e));
 	REFUSED(ERR_INTERNAL, repo_chunk_done(f->repo, &finish, 5, &f->e));
-	OK(repo_measured(f->repo, &finish, 1, 5000, 4000, &f->e));
-	REFUSED(ERR_INTERNAL, repo_measured(f->repo, &finish, 3, 5000, 4000, &f->e));
+	OK(repo_measured(f->repo, &finish, 1, &(struct measured){ 5000, 4000, 300, 200 }, &f->e));
+	REFUSED(ERR_INTERNAL, repo_measured(f->repo, &finish, 3, &(struct measured){ 5000, 4000, 0, 0 }, &f->e));
 	OK(repo_job_end(f->repo, &finish, &f->e));
 	OK(repo_job_end(f->repo, &finish, &f->e));
 	OK(repo_published(f->repo, id, 5, &f->e));
@@ -95,7 +95,7 @@ static void all_refused(struct repo_fixture *f, const struct claim *c, enum err_
 	REFUSED(kind, repo_chunk_done(f->repo, c, c->chunk.first_segment + c->chunk.segment_count, &f->e));
 	REFUSED(kind, repo_chunk_failed(f->repo, c, &why, &final, &f->e));
 	REFUSED(kind, repo_chunk_release(f->repo, c, &f->e));
-	REFUSED(kind, repo_measured(f->repo, c, 0, 1, 1, &f->e));
+	REFUSED(kind, repo_measured(f->repo, c, 0, &(struct measured){ 1, 1, 1, 1 }, &f->e));
 	REFUSED(kind, repo_job_end(f->repo, c, &f->e));
 	REFUSED(kind, repo_job_complete(f->repo, c, &f->e));
 	assert_int_equal(repo_heartbeat(f->repo, c, 1000, NULL), -(int)kind);

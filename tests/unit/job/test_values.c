@@ -3,6 +3,7 @@
 
 #include "../base/cm.h"
 #include "base/mem.h"
+#include "job/iframes.h"
 #include "job/keys.h"
 #include "job/policy.h"
 #include "store/store.h"
@@ -167,6 +168,38 @@ static void progress_table(void **state)
 	}
 }
 
+static void iframes_as_text(void **state)
+{
+	(void)state;
+	struct err e;
+	struct segment s = { .duration_ticks = 360000,
+			     .iframe_count = 2,
+			     .iframes = { { 0, 24, 5000 }, { 180000, 1ull << 33, 7 } } };
+	_cleanup_free_ char *text = iframes_format(&s);
+	assert_string_equal(text, "[[0,24,5000],[180000,8589934592,7]]");
+	struct segment back = { .duration_ticks = 360000 };
+	assert_int_equal(iframes_parse(text, &back, &e), 0);
+	assert_int_equal(back.iframe_count, 2);
+	assert_memory_equal(back.iframes, s.iframes, sizeof(s.iframes));
+	assert_int_equal(iframes_duration(&back, 0), 180000);
+	assert_int_equal(iframes_duration(&back, 1), 180000);
+	struct segment none = { 0 };
+	_cleanup_free_ char *nothing = iframes_format(&none);
+	assert_string_equal(nothing, "");
+	assert_int_equal(iframes_parse("", &back, &e), 0);
+	assert_int_equal(back.iframe_count, 0);
+	s.iframe_count = TASK_IFRAMES_MAX;
+	for (uint32_t i = 0; i < TASK_IFRAMES_MAX; i++)
+		s.iframes[i] = (struct task_iframe){ INT64_MAX, INT64_MAX, INT64_MAX };
+	_cleanup_free_ char *largest = iframes_format(&s);
+	assert_int_equal(iframes_parse(largest, &back, &e), 0);
+	assert_memory_equal(back.iframes, s.iframes, sizeof(s.iframes));
+	static const char *const bad[] = { "{}",	"[1]",	      "[[0,1]]",    "[[0,1,2,3]]",
+					   "[[0,1,0]]", "[[-1,1,1]]", "[[0,-1,1]]", "[[0,1,1]" };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(bad); i++)
+		assert_int_equal(iframes_parse(bad[i], &back, &e), -ERR_INTERNAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +209,7 @@ int main(void)
 		cmocka_unit_test(lifecycle_table),
 		cmocka_unit_test(retry_delays),
 		cmocka_unit_test(progress_table),
+		cmocka_unit_test(iframes_as_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 import array
 import math
 import os
+import re
 import struct
 
 from ladder_case import ffprobe, join, run, silent
@@ -24,11 +25,14 @@ def box(data, *path):
     return data
 
 
-def fragment(data):
-    """A segment's sequence number, base decode time and samples: (duration, flags or None, composition offset)."""
-    names = [k for k, _ in boxes(data)]
-    assert names == ['styp', 'moof', 'mdat'], names
-    moof = box(data, 'moof')
+def fragments(data):
+    """Of each of a segment's fragments: sequence number, base decode time and samples (duration, composition offset)."""
+    parts = list(boxes(data))
+    assert [k for k, _ in parts] == ['styp'] + ['moof', 'mdat'] * (len(parts) // 2)
+    return [fragment(moof) for kind, moof in parts if kind == 'moof']
+
+
+def fragment(moof):
     sequence, = struct.unpack('>4xI', box(moof, 'mfhd'))
     traf = box(moof, 'traf')
     tfdt = box(traf, 'tfdt')
@@ -72,9 +76,13 @@ def check_fmp4(source, folder, chunk, rendition):
     for o in chunk.segments(rendition):
         data = open(f'{folder}/r{rendition}_{o["index"]:05}.seg', 'rb').read()
         assert len(data) == o['size']
-        sequence, base, samples = fragment(data)
-        assert sequence == o['index'] + 1
+        parts = fragments(data)
+        assert len(parts) == (len(o['iframes']) if video else 1)
+        assert [part[0] for part in parts] == [o['index'] * 16 + 1 + i for i in range(len(parts))]
+        base, samples = parts[0][1], [sample for part in parts for sample in part[2]]
         assert base == o['start'] + (0 if video else lead), f'tfdt {base}, planned {o["start"]}'
+        for before, after in zip(parts, parts[1:]):
+            assert after[1] == before[1] + sum(d for d, _ in before[2])
         assert sum(d for d, _ in samples) == o['duration']
         assert all(d > 0 for d, _ in samples)
         assert samples[0][1] == (lead if video else 0)
@@ -143,7 +151,22 @@ def check_video_packets(source, folder, chunk, rendition, joined):
         for a, b in zip(inside, inside[1:]):
             last_key = max(k for k in keys if k <= a)
             assert b in keys or a - last_key < 180000 + 22500, f'no IDR from {last_key} to {b}'
-    return pts
+    return pts, keys
+
+
+def check_iframes(source, folder, chunk, rendition, keys):
+    """Every I-frame is noted at its time, and its range is one picture (looked at closely in the first two segments)."""
+    noted = [o['start'] + ticks for o in chunk.segments(rendition) for ticks, _, _ in o['iframes']]
+    assert noted == keys
+    init = open(f'{folder}/r{rendition}_init.mp4', 'rb').read() if source.container == 'fmp4' else b''
+    for o in chunk.segments(rendition)[:2]:
+        data = open(f'{folder}/r{rendition}_{o["index"]:05}.seg', 'rb').read()
+        for _, offset, size in o['iframes']:
+            one = data[offset:offset + size]
+            assert len(one) == size and (one[4:8] == b'moof' if init else one[:3] == b'\x47\x40\x00')
+            shown = run('ffprobe', '-v', 'error', '-show_entries', 'frame=pict_type', '-of', 'csv=p=0', '-', input=init + one)
+            assert re.findall(rb'[A-Z]', shown.stdout) == [b'I'], shown.stdout
+            assert init or shown.stderr == b''
 
 
 def check(source, folder, chunk, work):
@@ -161,7 +184,8 @@ def check(source, folder, chunk, work):
         else:
             check_ts(folder, chunk, r)
         if not audio:
-            own = check_video_packets(source, folder, chunk, r, joined)
+            own, keys = check_video_packets(source, folder, chunk, r, joined)
+            check_iframes(source, folder, chunk, r, keys)
             assert pts is None or pts == own, 'all rungs have the same frames'
             pts = own
         elif source.container == 'fmp4':

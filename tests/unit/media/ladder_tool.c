@@ -46,9 +46,13 @@ static int tool_object(void *ctx, const struct task_object *o, const void *data,
 	if (fclose(f) != 0 || !written)
 		return err_set(e, ERR_IO, "write %s", path);
 	printf("{\"object\": \"%s\", \"rendition\": %u, \"index\": %u, \"start\": %lld, \"duration\": %lld, \"size\": %llu, "
-	       "\"codecs\": \"%s\"}\n",
+	       "\"codecs\": \"%s\", \"iframes\": [",
 	       o->kind == TASK_OBJECT_INIT ? "init" : "segment", o->rendition, o->index, (long long)o->start_ticks,
 	       (long long)o->duration_ticks, (unsigned long long)o->size_bytes, o->codecs);
+	for (uint32_t i = 0; i < o->iframe_count; i++)
+		printf("%s[%lld, %llu, %llu]", i ? ", " : "", (long long)o->iframes[i].ticks,
+		       (unsigned long long)o->iframes[i].offset, (unsigned long long)o->iframes[i].size_bytes);
+	printf("]}\n");
 	return 0;
 }
 

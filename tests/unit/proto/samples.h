@@ -28,7 +28,8 @@ static inline void sample_spec(struct task_spec *s)
 static inline void sample_object(struct task_object *o)
 {
 	*o = (struct task_object){ .kind = TASK_OBJECT_SEGMENT, .rendition = 2, .index = 7, .start_ticks = 90000,
-				   .duration_ticks = 360000, .size_bytes = 1000 };
+				   .duration_ticks = 360000, .size_bytes = 1000, .iframe_count = 2,
+				   .iframes = { { 0, 24, 300 }, { 180000, 500, 500 } } };
 }
 
 static inline void sample_probe(struct task_result *r)

@@ -261,6 +261,42 @@ static void what_a_child_sends(void **state)
 	buf_release(&b);
 }
 
+static void senseless_iframes_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t count;
+		struct task_iframe list[2];
+		int expected;
+	} cases[] = {
+		{ 0, { { 0 } }, 0 },
+		{ 1, { { 0, 0, 1000 } }, 0 },
+		{ 2, { { 0, 0, 500 }, { 359999, 500, 500 } }, 0 },
+		{ 1, { { 1, 0, 10 } }, -ERR_PROTOCOL },			       /* the first is the segment's start */
+		{ 1, { { 0, 0, 0 } }, -ERR_PROTOCOL },			       /* nothing */
+		{ 1, { { 0, 1, 1000 } }, -ERR_PROTOCOL },		       /* beyond the object */
+		{ 1, { { 0, 1000, 1 } }, -ERR_PROTOCOL },
+		{ 1, { { 0, UINT64_MAX, 2 } }, -ERR_PROTOCOL },		       /* no wrapping */
+		{ 2, { { 0, 0, 501 }, { 180000, 500, 500 } }, -ERR_PROTOCOL }, /* one in the other */
+		{ 2, { { 0, 500, 500 }, { 180000, 0, 500 } }, -ERR_PROTOCOL }, /* backwards */
+		{ 2, { { 0, 0, 500 }, { 0, 500, 500 } }, -ERR_PROTOCOL },
+		{ 2, { { 0, 0, 500 }, { 360000, 500, 500 } }, -ERR_PROTOCOL }, /* behind the segment's end */
+		{ TASK_IFRAMES_MAX + 1, { { 0, 0, 1 } }, -ERR_PROTOCOL },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct err e;
+		struct buf b;
+		struct task_object o;
+		sample_object(&o);
+		o.iframe_count = cases[i].count;
+		memcpy(o.iframes, cases[i].list, sizeof(cases[i].list));
+		buf_init(&b, MSG_MAX_BYTES);
+		if (task_object_encode(&o, &b, &e) != cases[i].expected)
+			fail_msg("case %zu", i);
+		buf_release(&b);
+	}
+}
+
 static void errors_travel_clean(void **state)
 {
 	(void)state;
@@ -298,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spec_round_trip),	     cmocka_unit_test(senseless_plans_are_refused),
 		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(what_a_child_sends),
+		cmocka_unit_test(senseless_iframes_are_refused),
 		cmocka_unit_test(errors_travel_clean),	     cmocka_unit_test(a_full_buffer_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static void send_failure(enum err_kind kind, const char *code)
 static void send_object(uint32_t index, uint64_t size)
 {
 	const struct task_object o = { .kind = TASK_OBJECT_SEGMENT, .index = index, .duration_ticks = 360000,
-				       .size_bytes = size };
+				       .size_bytes = size, .iframe_count = 1, .iframes = { { .size_bytes = 1 } } };
 	struct buf b;
 	buf_init(&b, MSG_MAX_BYTES);
 	if (task_object_encode(&o, &b, NULL) == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "hls/playlist.h"
 #include "worker_fixture.h"
 
 static void versions_grow_in_lock_step(void **state)
@@ -158,7 +159,7 @@ static void what_is_no_playlist_is_not_read_into_memory(void **state)
 	struct store_put *p;
 	static const char megabyte[1u << 20];
 	OK(store_put_begin(f->store, "hls/u/j/audio/playlist.m3u8", NULL, &p, &f->e));
-	for (unsigned i = 0; i < 9; i++)
+	for (size_t i = 0; i <= HLS_PLAYLIST_MAX_BYTES / sizeof(megabyte); i++)
 		OK(store_put_write(p, megabyte, sizeof(megabyte), &f->e));
 	OK(store_put_finish(p, NULL, NULL, &f->e));
 	log_catch(f);

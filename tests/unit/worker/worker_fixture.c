@@ -202,5 +202,12 @@ void expect_lists(struct worker_fixture *f, unsigned segments, bool ended)
 		_cleanup_free_ char *text = text_of(f, key);
 		assert_int_equal(count_lines(text, "#EXTINF:"), segments);
 		assert_int_equal(count_lines(text, "#EXT-X-ENDLIST"), ended ? 1 : 0);
+		if (i == 2)
+			continue;
+		_cleanup_free_ char *iframes_key = mr_asprintf("hls/u/j/%s/iframes.m3u8", names[i]);
+		_cleanup_free_ char *iframes = text_of(f, iframes_key);
+		assert_int_equal(count_lines(iframes, "#EXT-X-BYTERANGE:100@24"), segments);
+		assert_int_equal(count_lines(iframes, "#EXTINF:2.000000,"), 2 * segments);
+		assert_int_equal(count_lines(iframes, "#EXT-X-ENDLIST"), ended ? 1 : 0);
 	}
 }
