@@ -74,16 +74,24 @@ struct hls_variant {
 	uint32_t width, height;		/* 0 for audio */
 	uint32_t frame_rate_milli;	/* thousandths of a frame per second, e.g. 29970; 0: not written */
 	const char *audio_group;	/* NULL: none */
+	const char *subtitle_group;	/* NULL: none */
 	const char *uri;
 };
 
-struct hls_audio_rendition {
+enum hls_rendition_type { HLS_AUDIO, HLS_SUBTITLES };
+
+/* An EXT-X-MEDIA; the others of its group are those of the same type and group_id. */
+struct hls_rendition {
+	enum hls_rendition_type type;
 	const char *group_id;
 	const char *name;
 	const char *language; /* RFC 5646; NULL: not written */
 	bool is_default;
-	uint32_t channels;
-	const char *uri;
+	bool autoselect; /* a player may choose it by itself, by its language; a default one it may anyway */
+	bool forced;	 /* subtitles only */
+	const char *characteristics; /* media characteristic tags with commas between; NULL: none */
+	uint32_t channels;	     /* audio only */
+	const char *uri;	     /* NULL (audio only): it is the variants' own */
 };
 
 struct hls_iframe_variant {
@@ -99,16 +107,17 @@ struct hls_multivariant {
 	size_t variant_count;
 	const struct hls_iframe_variant *iframes;
 	size_t iframe_count;
-	const struct hls_audio_rendition *audio;
-	size_t audio_count;
+	const struct hls_rendition *renditions;
+	size_t rendition_count;
 	hls_uri_fn uri_fn;
 	void *uri_ctx;
 };
 
 /* Append the whole playlist to `out`, or nothing. Fails with ERR_TOO_LARGE (buffer), ERR_INVALID (a value that no valid
  * playlist can carry: no segments, zero duration, one above the target duration, a quote in an attribute, a VOD list that
- * is not ended…), ERR_INTERNAL (uri_fn failed). EXT-X-VERSION is the lowest that holds (a multivariant list without audio
- * groups needs none). EXTINF has six decimals, rounded to nearest. Video is SDR: that is all that is made. */
+ * is not ended…), ERR_INTERNAL (uri_fn failed). EXT-X-VERSION is the lowest that holds (a multivariant list without
+ * groups needs none). EXTINF has six decimals, rounded to nearest. Video is SDR:
+ * that is all that is made. */
 int hls_render_media(const struct hls_media *m, struct buf *out, struct err *e) MR_MUST_USE;
 int hls_render_iframes(const struct hls_iframes *m, struct buf *out, struct err *e) MR_MUST_USE;
 int hls_render_multivariant(const struct hls_multivariant *m, struct buf *out, struct err *e) MR_MUST_USE;

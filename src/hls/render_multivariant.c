@@ -11,31 +11,54 @@
 /* Everything is made as 8 bit BT.709 or narrower; players that know HDR want it said (bis, 4.4.6.2). */
 #define VIDEO_RANGE ",VIDEO-RANGE=SDR"
 
-static int render_audio(const struct hls_multivariant *m, const struct hls_audio_rendition *a, struct buf *out,
-			struct err *e)
+static int check_rendition(const struct hls_rendition *x, struct err *e)
 {
-	if (!a->channels)
-		return err_set(e, ERR_INVALID, "CHANNELS is 0");
-	buf_puts(out, "#EXT-X-MEDIA:TYPE=AUDIO,");
-	int r = hls_text_string(out, "GROUP-ID", a->group_id, e);
+	if (x->type == HLS_AUDIO && (!x->channels || x->forced))
+		return err_set(e, ERR_INVALID, x->forced ? "sound that is FORCED" : "CHANNELS is 0");
+	if (x->type == HLS_SUBTITLES && (!x->uri || x->channels))
+		return err_set(e, ERR_INVALID, "subtitles without a URI, or with CHANNELS");
+	return 0;
+}
+
+static int optional_string(struct buf *out, const char *attribute, const char *value, struct err *e)
+{
+	if (!value)
+		return 0;
+	buf_puts(out, ",");
+	return hls_text_string(out, attribute, value, e);
+}
+
+static int render_rendition(const struct hls_multivariant *m, const struct hls_rendition *x, struct buf *out,
+			    struct err *e)
+{
+	int r = check_rendition(x, e);
+	if (r < 0)
+		return r;
+	buf_printf(out, "#EXT-X-MEDIA:TYPE=%s,", x->type == HLS_AUDIO ? "AUDIO" : "SUBTITLES");
+	r = hls_text_string(out, "GROUP-ID", x->group_id, e);
 	if (r < 0)
 		return r;
 	buf_puts(out, ",");
-	r = hls_text_string(out, "NAME", a->name, e);
+	r = hls_text_string(out, "NAME", x->name, e);
+	if (r == 0)
+		r = optional_string(out, "LANGUAGE", x->language, e);
 	if (r < 0)
 		return r;
-	if (a->language) {
-		buf_puts(out, ",");
-		r = hls_text_string(out, "LANGUAGE", a->language, e);
+	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=%s%s", x->is_default ? "YES" : "NO",
+		   x->is_default || x->autoselect ? "YES" : "NO", x->forced ? ",FORCED=YES" : "");
+	r = optional_string(out, "CHARACTERISTICS", x->characteristics, e);
+	if (r < 0)
+		return r;
+	if (x->channels)
+		buf_printf(out, ",CHANNELS=\"%" PRIu32 "\"", x->channels);
+	if (x->uri) {
+		buf_puts(out, ",URI=\"");
+		r = hls_text_uri(out, m->uri_fn, m->uri_ctx, x->uri, e);
 		if (r < 0)
 			return r;
+		buf_puts(out, "\"");
 	}
-	buf_printf(out, ",DEFAULT=%s,AUTOSELECT=YES,CHANNELS=\"%" PRIu32 "\",URI=\"", a->is_default ? "YES" : "NO",
-		   a->channels);
-	r = hls_text_uri(out, m->uri_fn, m->uri_ctx, a->uri, e);
-	if (r < 0)
-		return r;
-	buf_puts(out, "\"\n");
+	buf_puts(out, "\n");
 	return 0;
 }
 
@@ -77,12 +100,11 @@ static int render_variant(const struct hls_multivariant *m, const struct hls_var
 			   v->frame_rate_milli % 1000);
 	if (v->width)
 		buf_puts(out, VIDEO_RANGE);
-	if (v->audio_group) {
-		buf_puts(out, ",");
-		r = hls_text_string(out, "AUDIO", v->audio_group, e);
-		if (r < 0)
-			return r;
-	}
+	r = optional_string(out, "AUDIO", v->audio_group, e);
+	if (r == 0)
+		r = optional_string(out, "SUBTITLES", v->subtitle_group, e);
+	if (r < 0)
+		return r;
 	buf_puts(out, "\n");
 	r = hls_text_uri(out, m->uri_fn, m->uri_ctx, v->uri, e);
 	if (r < 0)
@@ -116,13 +138,13 @@ static int render(const void *playlist, struct buf *out, struct err *e)
 	buf_puts(out, "#EXTM3U\n");
 	/* Nothing here is beyond version 1, which is what a list without the tag declares. RFC 8216, 7 allows 4 with
 	 * EXT-X-MEDIA, for players so old that they don't know it. */
-	if (m->audio_count)
+	if (m->rendition_count)
 		buf_puts(out, "#EXT-X-VERSION:4\n");
 	buf_puts(out, "#EXT-X-INDEPENDENT-SEGMENTS\n");
-	for (size_t i = 0; i < m->audio_count; i++) {
-		int r = render_audio(m, &m->audio[i], out, e);
+	for (size_t i = 0; i < m->rendition_count; i++) {
+		int r = render_rendition(m, &m->renditions[i], out, e);
 		if (r < 0)
-			return err_wrap(e, "audio rendition %zu", i);
+			return err_wrap(e, "rendition %zu", i);
 	}
 	for (size_t i = 0; i < m->variant_count; i++) {
 		int r = render_variant(m, &m->variants[i], out, e);

@@ -101,7 +101,8 @@ char *key_init(const struct rendition *r)
 
 char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index)
 {
-	return mr_asprintf("%s/segment_%03u.%s", r->name, index, c == CONTAINER_TS ? "ts" : "m4s");
+	const char *extension = r->kind == RENDITION_SUBTITLES ? "vtt" : c == CONTAINER_TS ? "ts" : "m4s";
+	return mr_asprintf("%s/segment_%03u.%s", r->name, index, extension);
 }
 
 char *key_playlist(const struct rendition *r)

@@ -16,7 +16,7 @@ char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id
 char *key_in_job(const char *prefix, const char *relative);
 /* Relative to the job's prefix. */
 char *key_init(const struct rendition *r);				       /* 720p/init.mp4 */
-char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts */
+char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts | .vtt */
 char *key_playlist(const struct rendition *r);				       /* 720p/playlist.m3u8 */
 char *key_iframes(const struct rendition *r);				       /* 720p/iframes.m3u8 */
 #define KEY_MASTER "master.m3u8"

@@ -31,7 +31,8 @@
 
 #define USER_ID_MAX 256 /* bytes of a token's subject */
 #define CHUNK_FAILURES_MAX 3
-#define RENDITIONS_MAX (TASK_RUNGS_MAX + 1)
+#define RENDITIONS_MAX TASK_RENDITIONS_MAX
+#define RENDITION_LABEL_SIZE 64
 #define RENDITION_NAME_SIZE 16
 
 enum job_kind { JOB_LADDER = 1 };
@@ -104,14 +105,20 @@ struct job {
 };
 void job_release(struct job *j);
 
+enum rendition_kind { RENDITION_VIDEO = 1, RENDITION_AUDIO, RENDITION_SUBTITLES };
+
 struct rendition {
-	uint32_t index; /* rungs from 0, then audio: as in struct ladder_spec */
-	bool is_audio;
-	char name[RENDITION_NAME_SIZE]; /* "1080p", "audio": also its folder under the job's prefix */
-	uint32_t width, height;		/* 0 for audio */
-	uint32_t frame_rate_milli;	/* 0 for audio */
-	uint32_t channels;		/* 0 for video */
-	char language[16];		/* empty: unknown */
+	uint32_t index; /* rungs from 0, then audios, then subtitles: as in struct ladder_spec */
+	enum rendition_kind kind;
+	char name[RENDITION_NAME_SIZE]; /* "1080p", "audio", "audio2", "subs": also its folder under the job's prefix */
+	uint32_t width, height;		/* 0 but for video */
+	uint32_t frame_rate_milli;	/* 0 but for video */
+	uint32_t channels;		/* 0 but for audio */
+	char language[16];		/* RFC 5646; empty: unknown */
+	char label[RENDITION_LABEL_SIZE]; /* the track's title as the container has it; empty: none */
+	bool is_default;		/* of its kind, what plays unless somebody chooses; of audio exactly one */
+	bool forced;			/* subtitles for what is foreign in the film itself */
+	bool commentary, hearing_impaired, visual_impaired; /* as the container marks the track */
 	uint32_t timescale;		/* of its segments' ticks */
 	uint64_t declared_bps;		/* cap that the multivariant playlist declares while it is being made */
 	uint64_t peak_bps, average_bps; /* measured; 0 until the job is finished */

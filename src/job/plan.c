@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "job/plan_rungs.h"
+#include "job/plan_tracks.h"
 
 /* Every chunk costs something of its own: its task reads the header, decodes again from the keyframe before, and its
  * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's start
@@ -21,8 +22,6 @@
 #define SEQUENTIAL_THREADS 4 /* one long chunk: its encoders are the only parallelism there is */
 #define PIXEL_ASPECT_MAX 10.0
 #define FPS_TOLD_MAX 100000 /* a header that tells more is not believed */
-#define AUDIO_MONO_BPS 72000
-#define AUDIO_STEREO_BPS 128000
 
 static int64_t ns_to_ticks(int64_t ns)
 {
@@ -68,14 +67,6 @@ static void plan_chunks(struct ladder_plan *p)
 	}
 	p->chunks[p->chunk_count] =
 		(struct plan_chunk){ .kind = CHUNK_FINISH, .first_segment = p->segment_count, .waits = true };
-}
-
-static const struct probe_stream *find_stream(const struct probe_result *probe, int32_t index)
-{
-	for (uint32_t i = 0; index >= 0 && i < probe->stream_count; i++)
-		if (probe->streams[i].index == (uint32_t)index)
-			return &probe->streams[i];
-	return NULL;
 }
 
 /* Where segment boundaries would lie in a perfect world: multiples of the segment's length, a tiny tail shared by the
@@ -138,7 +129,7 @@ static void plan_boundaries(struct ladder_plan *p, const struct probe_result *pr
 			p->video_ticks[i] = t;
 		}
 	}
-	if (p->spec.audio_stream < 0)
+	if (!p->spec.audio_count)
 		return;
 	p->audio_frames = mr_calloc(n, sizeof(*p->audio_frames));
 	for (uint32_t i = 0; i < n; i++) {
@@ -174,15 +165,6 @@ static void merge_empty_tail(struct ladder_plan *p)
 	}
 }
 
-static void plan_audio(struct ladder_plan *p, const struct probe_stream *a)
-{
-	struct ladder_spec *s = &p->spec;
-	/* The 44.1 kHz family stays what it is; everything else becomes 48 kHz. */
-	s->audio_rate = a->sample_rate && a->sample_rate % 11025 == 0 ? 44100 : 48000;
-	s->audio_channels = a->channels == 1 ? 1 : 2;
-	s->audio_bitrate_bps = s->audio_channels == 1 ? AUDIO_MONO_BPS : AUDIO_STEREO_BPS;
-}
-
 static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struct err *e)
 {
 	struct ladder_spec *s = &p->spec;
@@ -204,14 +186,17 @@ static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struc
 	return plan_rungs((uint32_t)(width + 0.5), (uint32_t)(height + 0.5), fps, &p->params, s, e);
 }
 
-static void add_renditions(struct ladder_plan *p, const struct probe_stream *v, const struct probe_stream *a)
+static void add_rungs(struct ladder_plan *p, const struct probe_stream *v)
 {
 	const struct ladder_spec *s = &p->spec;
 	for (uint32_t i = 0; i < s->rung_count; i++) {
 		struct rendition *r = &p->renditions[p->rendition_count];
 		const struct ladder_rung *g = &s->rungs[i];
-		*r = (struct rendition){ .index = p->rendition_count++, .width = g->width, .height = g->height,
-					  .has_iframes = true };
+		*r = (struct rendition){ .index = p->rendition_count++,
+					 .kind = RENDITION_VIDEO,
+					 .width = g->width,
+					 .height = g->height,
+					 .has_iframes = true };
 		(void)snprintf(r->name, sizeof(r->name), "%up", g->width < g->height ? g->width : g->height);
 		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
 		if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)
@@ -219,15 +204,6 @@ static void add_renditions(struct ladder_plan *p, const struct probe_stream *v, 
 		r->timescale = VIDEO_TIMESCALE;
 		r->declared_bps = plan_declared_video_bps(g, p->target_duration_s);
 	}
-	if (!a)
-		return;
-	struct rendition *r = &p->renditions[p->rendition_count];
-	*r = (struct rendition){ .index = p->rendition_count++, .is_audio = true, .channels = s->audio_channels };
-	(void)snprintf(r->name, sizeof(r->name), "audio");
-	if (strcmp(a->language, "und") != 0) /* ISO 639-2's word for "nobody said" */
-		(void)snprintf(r->language, sizeof(r->language), "%s", a->language);
-	r->timescale = s->audio_rate;
-	r->declared_bps = plan_declared_audio_bps(s->audio_bitrate_bps);
 }
 
 int ladder_plan(const struct probe_result *probe, const struct ladder_params *params, struct ladder_plan *ret,
@@ -237,13 +213,15 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 	struct ladder_spec *s = &p.spec;
 	s->container = params->container;
 	s->video_stream = probe->best_video;
-	s->audio_stream = probe->best_audio;
 	s->origin_ns = probe->start_ns;
 	s->sequential = !probe->seekable;
 	s->segment_ticks = params->segment_seconds * VIDEO_TIMESCALE;
 	s->video_threads = s->sequential ? SEQUENTIAL_THREADS : 1;
-	const struct probe_stream *v = find_stream(probe, s->video_stream), *a = find_stream(probe, s->audio_stream);
-	if (!v && !a)
+	int r = plan_tracks(probe, params, s, e);
+	if (r < 0)
+		return r;
+	const struct probe_stream *v = plan_find_stream(probe, s->video_stream);
+	if (!v && !s->audio_count)
 		return err_set_code(e, ERR_MEDIA, "NO_MEDIA_STREAMS",
 				    "neither a video nor a sound that can be decoded");
 	p.duration_ticks = ns_to_ticks(probe->duration_ns);
@@ -253,17 +231,16 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 		return err_set_code(e, ERR_MEDIA, "TOO_LONG", "more than %d segments of %u s", TASK_SEGMENTS_MAX,
 				    params->segment_seconds);
 	if (v) {
-		int r = plan_video(&p, v, e);
+		r = plan_video(&p, v, e);
 		if (r < 0)
 			return r;
 	} else if (params->rung_count) {
 		return err_set(e, ERR_INVALID, "rungs: the source has no video");
 	}
-	if (a)
-		plan_audio(&p, a);
 	plan_boundaries(&p, probe, v);
 	merge_empty_tail(&p);
-	add_renditions(&p, v, a);
+	add_rungs(&p, v);
+	plan_add_tracks(&p, probe);
 	plan_chunks(&p);
 	p.spec_json = ladder_spec_format(s);
 	*ret = p;

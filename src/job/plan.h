@@ -16,12 +16,21 @@
 #include "job/model.h"
 #include "proto/task.h"
 
+/* Which of the source's tracks are used; not chosen: all that can be. */
+struct ladder_tracks {
+	bool chosen;
+	uint32_t count;
+	uint32_t streams[TASK_SUBTITLES_MAX]; /* indices in the source, in the order asked for */
+};
+
 /* A request's parameters, validated; the zero value with ladder_params_default is what a user gets without any. */
 struct ladder_params {
 	enum segment_container container;
 	uint32_t segment_seconds;       /* 2–10 */
 	uint32_t rung_count;            /* 0: chosen by the source */
 	uint32_t rungs[TASK_RUNGS_MAX]; /* shorter sides, falling */
+	struct ladder_tracks audio_tracks; /* at most TASK_AUDIOS_MAX */
+	struct ladder_tracks subtitle_tracks;
 };
 void ladder_params_default(struct ladder_params *p);
 /* From a request's "params" text (JSON object, may be NULL or ""); unknown fields, types and ranges are ERR_INVALID
@@ -29,6 +38,8 @@ void ladder_params_default(struct ladder_params *p);
 int ladder_params_parse(const char *json, struct ladder_params *ret, struct err *e) MR_MUST_USE;
 /* "480p,360p" */
 int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct err *e) MR_MUST_USE;
+/* "1,3", or "" for none; `name` is the parameter's, "audio_tracks" or "subtitle_tracks". */
+int ladder_params_parse_tracks(const char *list, const char *name, struct ladder_params *p, struct err *e) MR_MUST_USE;
 /* Complete, canonical JSON; the caller frees. */
 char *ladder_params_format(const struct ladder_params *p);
 
@@ -59,7 +70,7 @@ char *ladder_spec_format(const struct ladder_spec *s);
 int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e) MR_MUST_USE;
 
 /* What a task is told for one chunk: the constants and the chunk's boundaries. `video` are the planned segments of the
- * first rung, `audio` those of the audio rendition (NULL where there is none), chunk->segment_count of each. Segments
+ * first rung, `audio` those of the first audio rendition (NULL where there is none), chunk->segment_count of each. Segments
  * below `resume_segment` are committed in every rendition. The result owns its arrays (free video_ticks, audio_frames,
  * runs). */
 int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *chunk, const struct segment *video,

@@ -64,13 +64,19 @@ char *ladder_spec_format(const struct ladder_spec *s)
 						       (int)r->maxrate_bps, "bufsize_bits", (int)r->bufsize_bits,
 						       "profile", r->profile, "level_x10", (int)r->level_x10));
 	}
+	json_t *audios = json_array(), *subtitles = json_array();
+	for (uint32_t i = 0; i < s->audio_count; i++)
+		json_array_append_new(audios, json_pack("{si si si}", "stream", s->audios[i].stream, "channels",
+							(int)s->audios[i].channels, "bitrate_bps",
+							(int)s->audios[i].bitrate_bps));
+	for (uint32_t i = 0; i < s->subtitle_count; i++)
+		json_array_append_new(subtitles, json_integer(s->subtitle_streams[i]));
 	json_t *root = json_pack(
-		"{si si si sI si sb si si si si so si si si}", "container", (int)s->container, "video_stream",
-		s->video_stream, "audio_stream", s->audio_stream, "origin_ns", (json_int_t)s->origin_ns,
-		"rotation_degrees", (int)s->rotation_degrees, "sequential", (int)s->sequential, "video_threads",
-		(int)s->video_threads, "frame_ticks", (int)s->frame_ticks, "gop_ticks", (int)s->gop_ticks,
-		"segment_ticks", (int)s->segment_ticks, "rungs", rungs, "audio_rate", (int)s->audio_rate,
-		"audio_channels", (int)s->audio_channels, "audio_bitrate_bps", (int)s->audio_bitrate_bps);
+		"{si si sI si sb si si si si so si so so}", "container", (int)s->container, "video_stream",
+		s->video_stream, "origin_ns", (json_int_t)s->origin_ns, "rotation_degrees", (int)s->rotation_degrees,
+		"sequential", (int)s->sequential, "video_threads", (int)s->video_threads, "frame_ticks",
+		(int)s->frame_ticks, "gop_ticks", (int)s->gop_ticks, "segment_ticks", (int)s->segment_ticks, "rungs",
+		rungs, "audio_rate", (int)s->audio_rate, "audios", audios, "subtitles", subtitles);
 	char *text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	if (!text)
@@ -96,22 +102,52 @@ static int read_rung(json_t *item, struct ladder_rung *r)
 	return 0;
 }
 
+/* Plans of before there were several tracks name the one sound beside its parameters. */
+static int read_single_audio(json_t *root, struct ladder_spec *s)
+{
+	int stream, channels, bitrate;
+	if (json_unpack(root, "{si si si}", "audio_stream", &stream, "audio_channels", &channels,
+			"audio_bitrate_bps", &bitrate) < 0)
+		return -1;
+	s->audio_count = stream >= 0;
+	s->audios[0] = (struct ladder_audio){ stream, (uint32_t)channels, (uint32_t)bitrate };
+	return 0;
+}
+
+static int read_tracks(json_t *root, struct ladder_spec *s)
+{
+	json_t *audios = json_object_get(root, "audios"), *subtitles = json_object_get(root, "subtitles"), *item;
+	size_t i;
+	if (!audios)
+		return read_single_audio(root, s);
+	if (json_array_size(audios) > TASK_AUDIOS_MAX || json_array_size(subtitles) > TASK_SUBTITLES_MAX)
+		return -1;
+	json_array_foreach(audios, i, item)
+	{
+		int stream, channels, bitrate;
+		if (json_unpack(item, "{si si si}", "stream", &stream, "channels", &channels, "bitrate_bps", &bitrate) < 0)
+			return -1;
+		s->audios[s->audio_count++] = (struct ladder_audio){ stream, (uint32_t)channels, (uint32_t)bitrate };
+	}
+	json_array_foreach(subtitles, i, item)
+		s->subtitle_streams[s->subtitle_count++] = (int32_t)json_integer_value(item);
+	return 0;
+}
+
 int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e)
 {
 	struct ladder_spec s = { 0 };
 	json_error_t je;
 	json_t *root = json_loads(json, 0, &je), *rungs = NULL, *item;
-	int container, video, audio, rotation, sequential, threads, frame, gop, segment, rate, channels, bitrate;
+	int container, video, rotation, sequential, threads, frame, gop, segment, rate;
 	json_int_t origin;
-	int bad = json_unpack_ex(root, &je, 0, "{si si si sI si sb si si si si so si si si}", "container", &container,
-				 "video_stream", &video, "audio_stream", &audio, "origin_ns", &origin,
-				 "rotation_degrees", &rotation, "sequential", &sequential, "video_threads", &threads,
-				 "frame_ticks", &frame, "gop_ticks", &gop, "segment_ticks", &segment, "rungs", &rungs,
-				 "audio_rate", &rate, "audio_channels", &channels, "audio_bitrate_bps", &bitrate);
+	int bad = json_unpack_ex(root, &je, 0, "{si si sI si sb si si si si so si}", "container", &container,
+				 "video_stream", &video, "origin_ns", &origin, "rotation_degrees", &rotation,
+				 "sequential", &sequential, "video_threads", &threads, "frame_ticks", &frame,
+				 "gop_ticks", &gop, "segment_ticks", &segment, "rungs", &rungs, "audio_rate", &rate);
 	if (!bad) {
 		s = (struct ladder_spec){ .container = (enum segment_container)container,
 					   .video_stream = video,
-					   .audio_stream = audio,
 					   .origin_ns = origin,
 					   .rotation_degrees = (uint32_t)rotation,
 					   .sequential = sequential != 0,
@@ -119,9 +155,7 @@ int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e)
 					   .frame_ticks = (uint32_t)frame,
 					   .gop_ticks = (uint32_t)gop,
 					   .segment_ticks = (uint32_t)segment,
-					   .audio_rate = (uint32_t)rate,
-					   .audio_channels = (uint32_t)channels,
-					   .audio_bitrate_bps = (uint32_t)bitrate };
+					   .audio_rate = (uint32_t)rate };
 		size_t i;
 		json_array_foreach(rungs, i,
 				   item) if (i >= TASK_RUNGS_MAX || read_rung(item, &s.rungs[s.rung_count++]) < 0)
@@ -129,6 +163,7 @@ int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e)
 			bad = 1;
 			break;
 		}
+		bad = bad || read_tracks(root, &s) < 0;
 	}
 	json_decref(root);
 	if (bad || s.segment_ticks == 0)

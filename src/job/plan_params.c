@@ -77,6 +77,63 @@ static int read_rungs(json_t *v, struct ladder_params *p, struct err *e)
 	return 0;
 }
 
+static struct ladder_tracks *tracks_named(struct ladder_params *p, const char *name, uint32_t *ret_max)
+{
+	bool audio = strcmp(name, "audio_tracks") == 0;
+	*ret_max = audio ? TASK_AUDIOS_MAX : TASK_SUBTITLES_MAX;
+	return audio ? &p->audio_tracks : &p->subtitle_tracks;
+}
+
+static int add_track(struct ladder_tracks *t, uint32_t max, const char *name, int64_t stream, struct err *e)
+{
+	if (stream < 0 || stream >= TASK_STREAMS_MAX)
+		return err_set(e, ERR_INVALID, "%s: a stream's index is from 0 to %d", name, TASK_STREAMS_MAX - 1);
+	for (uint32_t i = 0; i < t->count; i++)
+		if (t->streams[i] == stream)
+			return err_set(e, ERR_INVALID, "%s: stream %d twice", name, (int)stream);
+	if (t->count == max)
+		return err_set(e, ERR_INVALID, "%s: at most %u", name, max);
+	t->streams[t->count++] = (uint32_t)stream;
+	return 0;
+}
+
+int ladder_params_parse_tracks(const char *list, const char *name, struct ladder_params *p, struct err *e)
+{
+	struct ladder_tracks tracks = { .chosen = true };
+	uint32_t max;
+	struct ladder_tracks *out = tracks_named(p, name, &max);
+	while (*list) {
+		size_t n = strspn(list, "0123456789");
+		if (n < 1 || n > 3 || (list[n] && (list[n] != ',' || !list[n + 1])))
+			return err_set(e, ERR_INVALID, "%s: expected the streams' indices, such as 1,2", name);
+		int r = add_track(&tracks, max, name, strtol(list, NULL, 10), e);
+		if (r < 0)
+			return r;
+		list += n + (list[n] == ',');
+	}
+	*out = tracks;
+	return 0;
+}
+
+static int read_tracks(const char *name, json_t *v, struct ladder_params *p, struct err *e)
+{
+	size_t i;
+	json_t *item;
+	uint32_t max;
+	struct ladder_tracks *t = tracks_named(p, name, &max);
+	if (!json_is_array(v))
+		return err_set(e, ERR_INVALID, "%s: expected a list of streams' indices such as [1, 2]", name);
+	t->chosen = true;
+	json_array_foreach(v, i, item)
+	{
+		int r = json_is_integer(item) ? add_track(t, max, name, json_integer_value(item), e)
+					      : err_set(e, ERR_INVALID, "%s[%zu]: expected a stream's index", name, i);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int read_field(const char *name, json_t *v, struct ladder_params *p, struct err *e)
 {
 	if (strcmp(name, "container") == 0) {
@@ -96,7 +153,11 @@ static int read_field(const char *name, json_t *v, struct ladder_params *p, stru
 	}
 	if (strcmp(name, "rungs") == 0)
 		return read_rungs(v, p, e);
-	return err_set(e, ERR_INVALID, "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs)",
+	if (strcmp(name, "audio_tracks") == 0 || strcmp(name, "subtitle_tracks") == 0)
+		return read_tracks(name, v, p, e);
+	return err_set(e, ERR_INVALID,
+		       "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs, audio_tracks,"
+		       " subtitle_tracks)",
 		       name);
 }
 
@@ -128,6 +189,16 @@ int ladder_params_parse(const char *json, struct ladder_params *ret, struct err 
 	return 0;
 }
 
+static void format_tracks(struct buf *b, const char *name, const struct ladder_tracks *t)
+{
+	if (!t->chosen)
+		return;
+	(void)buf_printf(b, ",\"%s\":[", name);
+	for (uint32_t i = 0; i < t->count; i++)
+		(void)buf_printf(b, "%s%u", i ? "," : "", t->streams[i]);
+	(void)buf_puts(b, "]");
+}
+
 char *ladder_params_format(const struct ladder_params *p)
 {
 	struct buf b;
@@ -136,6 +207,9 @@ char *ladder_params_format(const struct ladder_params *p)
 			 p->container == CONTAINER_TS ? "ts" : "fmp4", p->segment_seconds);
 	for (uint32_t i = 0; i < p->rung_count; i++)
 		(void)buf_printf(&b, "%s\"%up\"", i ? "," : "", p->rungs[i]);
-	(void)buf_puts(&b, "]}");
+	(void)buf_puts(&b, "]");
+	format_tracks(&b, "audio_tracks", &p->audio_tracks);
+	format_tracks(&b, "subtitle_tracks", &p->subtitle_tracks);
+	(void)buf_puts(&b, "}");
 	return buf_steal(&b);
 }

@@ -131,8 +131,3 @@ uint64_t plan_declared_video_bps(const struct ladder_rung *r, uint32_t target_du
 	double peak = r->maxrate_bps + r->bufsize_bits / (0.5 * target_duration_s);
 	return (uint64_t)(peak * 1.03) + 16000;
 }
-
-uint64_t plan_declared_audio_bps(uint32_t audio_bitrate_bps)
-{
-	return audio_bitrate_bps + audio_bitrate_bps / 4 + 8000;
-}

@@ -10,4 +10,3 @@ int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_
 /* What the multivariant playlist declares for a rung while it is being made: VBV's bound over the shortest run of
  * segments that counts (half a target duration), and the container's overhead. */
 uint64_t plan_declared_video_bps(const struct ladder_rung *r, uint32_t target_duration_s);
-uint64_t plan_declared_audio_bps(uint32_t audio_bitrate_bps);

@@ -9,8 +9,7 @@
 #include "job/iframes.h"
 #include "job/keys.h"
 #include "job/plan.h"
-
-#define AUDIO_GROUP "audio"
+#include "job/presentation_tracks.h"
 
 struct presentation presentation_of(const struct job *j)
 {
@@ -34,29 +33,21 @@ static char *beside(char *take_key)
 	return name;
 }
 
-static const struct rendition *audio_of(const struct rendition *r, uint32_t count)
-{
-	return count && r[count - 1].is_audio ? &r[count - 1] : NULL;
-}
-
-static void describe_variant(struct hls_variant *v, const struct rendition *r, const struct rendition *audio,
+/* `groups` are there for everything but a single sound without video. */
+static void describe_variant(struct hls_variant *v, const struct rendition *r, const struct track_groups *groups,
 			     bool measured, char *codecs, size_t codecs_size, const char *uri)
 {
-	uint64_t peak = measured ? r->peak_bps : r->declared_bps, average = measured ? r->average_bps : 0;
-	bool with_audio = audio && audio != r;
-	if (with_audio) {
-		peak += measured ? audio->peak_bps : audio->declared_bps;
-		average += measured ? audio->average_bps : 0;
-	}
+	bool with_audio = r->kind == RENDITION_VIDEO && groups->audio_codecs;
 	(void)snprintf(codecs, codecs_size, "%s%s%s", r->codecs, with_audio ? "," : "",
-		       with_audio ? audio->codecs : "");
-	*v = (struct hls_variant){ .bandwidth_bps = peak,
-				    .average_bandwidth_bps = average,
+		       with_audio ? groups->audio_codecs : "");
+	*v = (struct hls_variant){ .bandwidth_bps = (measured ? r->peak_bps : r->declared_bps) + groups->peak_bps,
+				    .average_bandwidth_bps = measured ? r->average_bps + groups->average_bps : 0,
 				    .codecs = codecs,
 				    .width = r->width,
 				    .height = r->height,
 				    .frame_rate_milli = r->frame_rate_milli,
-				    .audio_group = with_audio ? AUDIO_GROUP : NULL,
+				    .audio_group = groups->audio_group,
+				    .subtitle_group = groups->subtitle_group,
 				    .uri = uri };
 }
 
@@ -75,41 +66,34 @@ static void describe_iframes(struct hls_iframe_variant *v, const struct renditio
 struct multivariant {
 	struct rendition renditions[RENDITIONS_MAX];
 	uint32_t count;
-	struct hls_variant variants[RENDITIONS_MAX];
-	struct hls_iframe_variant iframes[RENDITIONS_MAX];
-	struct hls_audio_rendition group;
-	char codecs[RENDITIONS_MAX][140];
-	char *uris[RENDITIONS_MAX], *iframe_uris[RENDITIONS_MAX];
+	struct track_groups groups;
+	struct hls_variant variants[TASK_RUNGS_MAX];
+	struct hls_iframe_variant iframes[TASK_RUNGS_MAX];
+	char codecs[TASK_RUNGS_MAX][140];
+	char *uris[TASK_RUNGS_MAX], *iframe_uris[TASK_RUNGS_MAX];
 };
 
+/* The variants are the rungs, or the first sound where there are none. */
 static void describe_all(struct multivariant *all, bool ended, struct hls_multivariant *m)
 {
-	const struct rendition *audio = audio_of(all->renditions, all->count);
 	bool measured = ended && all->renditions[0].peak_bps;
+	track_groups_init(&all->groups, all->renditions, all->count, measured);
+	m->renditions = all->groups.items;
+	m->rendition_count = all->groups.count;
 	m->variants = all->variants;
-	m->variant_count = audio && all->count > 1 ? all->count - 1 : all->count;
 	m->iframes = all->iframes;
-	for (uint32_t i = 0; i < all->count; i++) {
+	for (uint32_t i = 0; i < all->count && i < TASK_RUNGS_MAX; i++) {
 		const struct rendition *x = &all->renditions[i];
+		if (i > 0 && x->kind != RENDITION_VIDEO)
+			break;
 		all->uris[i] = key_playlist(x);
-		if (i < m->variant_count)
-			describe_variant(&all->variants[i], x, audio, measured, all->codecs[i], sizeof(all->codecs[i]),
-					 all->uris[i]);
+		describe_variant(&all->variants[m->variant_count++], x, &all->groups, measured, all->codecs[i],
+				 sizeof(all->codecs[i]), all->uris[i]);
 		if (!x->has_iframes)
 			continue;
 		all->iframe_uris[i] = key_iframes(x);
 		describe_iframes(&all->iframes[m->iframe_count++], x, measured, all->iframe_uris[i]);
 	}
-	if (!audio || all->count == 1)
-		return;
-	all->group = (struct hls_audio_rendition){ .group_id = AUDIO_GROUP,
-						    .is_default = true,
-						    .name = audio->language[0] ? audio->language : "Audio",
-						    .language = audio->language[0] ? audio->language : NULL,
-						    .channels = audio->channels,
-						    .uri = all->uris[all->count - 1] };
-	m->audio = &all->group;
-	m->audio_count = 1;
 }
 
 int presentation_multivariant(struct repo *repo, const struct job *j, const struct presentation *p, struct buf *out,
@@ -124,7 +108,8 @@ int presentation_multivariant(struct repo *repo, const struct job *j, const stru
 	struct hls_multivariant m = { .uri_fn = p->uri_fn, .uri_ctx = p->uri_ctx };
 	describe_all(all, p->ended, &m);
 	r = hls_render_multivariant(&m, out, e);
-	for (uint32_t i = 0; i < all->count; i++) {
+	track_groups_release(&all->groups);
+	for (uint32_t i = 0; i < TASK_RUNGS_MAX; i++) {
 		free(all->uris[i]);
 		free(all->iframe_uris[i]);
 	}
@@ -186,7 +171,8 @@ static int load_listed(struct repo *repo, const struct job *j, const char *name,
 	ret->uris = mr_calloc(ret->count, sizeof(*ret->uris));
 	for (uint32_t i = 0; i < ret->count; i++)
 		ret->uris[i] = beside(key_segment(&ret->rendition, spec.container, ret->rows[i].index));
-	ret->map = spec.container == CONTAINER_FMP4 ? beside(key_init(&ret->rendition)) : NULL;
+	bool mapped = spec.container == CONTAINER_FMP4 && ret->rendition.kind != RENDITION_SUBTITLES;
+	ret->map = mapped ? beside(key_init(&ret->rendition)) : NULL;
 	return 0;
 }
 

@@ -37,6 +37,11 @@ static json_t *stream_json(const struct probe_stream *s)
 	json_t *o = json_pack("{si ss ss sb sb sb}", "index", (int)s->index, "kind", kind_names[s->kind], "codec",
 			      s->codec, "decodable", (int)s->decodable, "default", (int)s->is_default,
 			      "attached_picture", (int)s->attached_picture);
+	json_object_set_new(o, "forced", json_boolean(s->forced));
+	json_object_set_new(o, "commentary", json_boolean(s->commentary));
+	json_object_set_new(o, "hearing_impaired", json_boolean(s->hearing_impaired));
+	json_object_set_new(o, "visual_impaired", json_boolean(s->visual_impaired));
+	json_object_set_new(o, "other_program", json_boolean(s->other_program));
 	set_text(o, "profile", s->profile);
 	set_text(o, "language", s->language);
 	set_text(o, "title", s->title);
@@ -129,6 +134,11 @@ static void read_stream(const json_t *o, struct probe_stream *s)
 	get_text(o, "title", s->title, sizeof(s->title));
 	s->decodable = flag(o, "decodable");
 	s->is_default = flag(o, "default");
+	s->forced = flag(o, "forced");
+	s->commentary = flag(o, "commentary");
+	s->hearing_impaired = flag(o, "hearing_impaired");
+	s->visual_impaired = flag(o, "visual_impaired");
+	s->other_program = flag(o, "other_program");
 	s->attached_picture = flag(o, "attached_picture");
 	s->start_ns = get_ns(o, "start_ns");
 	s->duration_ns = get_ns(o, "duration_ns");

@@ -89,18 +89,28 @@ static int insert_job(struct db_conn *c, const struct job_new *n, int64_t now, s
 		       NULL, e);
 }
 
+/* Subtitles have the video's boundaries, or the sound's in their own ticks (the first rendition is one, then). */
+static int64_t boundary(const struct job_plan *p, const struct rendition *x, uint32_t i)
+{
+	if (p->video_ticks && x->kind != RENDITION_AUDIO)
+		return p->video_ticks[i];
+	int64_t samples = p->audio_frames[i] * AAC_FRAME_SAMPLES;
+	uint32_t rate = p->renditions[0].timescale;
+	if (x->kind == RENDITION_AUDIO)
+		return samples;
+	return (int64_t)(((__int128)samples * x->timescale + rate / 2) / rate);
+}
+
 static int insert_segments(struct db_conn *c, const struct job_new *n, const struct rendition *x, struct err *e)
 {
 	const struct job_plan *p = &n->plan;
-	const int64_t *boundaries = x->is_audio ? p->audio_frames : p->video_ticks;
-	int64_t unit = x->is_audio ? AAC_FRAME_SAMPLES : 1;
-	assert(boundaries);
 	for (uint32_t i = 0; i < p->segment_count; i++) {
+		int64_t start = boundary(p, x, i), end = boundary(p, x, i + 1);
 		int r = db_exec(c,
 				"INSERT INTO segment (job_id, rendition, idx, start_ticks, duration_ticks)"
 				" VALUES ($1, $2, $3, $4, $5)",
-				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(i), DB_INT(boundaries[i] * unit),
-					  DB_INT((boundaries[i + 1] - boundaries[i]) * unit)),
+				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(i), DB_INT(start),
+					  DB_INT(end - start)),
 				NULL, e);
 		if (r < 0)
 			return r;
@@ -114,13 +124,17 @@ static int insert_renditions(struct db_conn *c, const struct job_new *n, struct 
 		const struct rendition *x = &n->plan.renditions[i];
 		assert(x->index == i);
 		int r = db_exec(c,
-				"INSERT INTO rendition (job_id, idx, is_audio, name, width, height,"
-				" frame_rate_milli, channels, language, timescale, declared_bps, has_iframes)"
-				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(x->is_audio), DB_TEXT(x->name),
+				"INSERT INTO rendition (job_id, idx, kind, name, width, height,"
+				" frame_rate_milli, channels, language, timescale, declared_bps, label, is_default,"
+				" forced, commentary, hearing_impaired, visual_impaired,"
+				" has_iframes)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+				DB_PARAMS(DB_TEXT(n->id), DB_INT(x->index), DB_INT(x->kind), DB_TEXT(x->name),
 					  DB_INT(x->width), DB_INT(x->height), DB_INT(x->frame_rate_milli),
 					  DB_INT(x->channels), DB_TEXT(x->language), DB_INT(x->timescale),
-					  DB_INT(x->declared_bps), DB_INT(x->has_iframes)),
+					  DB_INT(x->declared_bps), DB_TEXT(x->label), DB_INT(x->is_default),
+					  DB_INT(x->forced), DB_INT(x->commentary), DB_INT(x->hearing_impaired),
+					  DB_INT(x->visual_impaired), DB_INT(x->has_iframes)),
 				NULL, e);
 		if (r < 0)
 			return r;

@@ -21,15 +21,16 @@ int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[
 	if (r < 0)
 		return r;
 	r = db_query(c,
-		     "SELECT idx, is_audio, name, width, height, frame_rate_milli, channels, language, timescale,"
+		     "SELECT idx, kind, name, width, height, frame_rate_milli, channels, language, timescale,"
 		     " declared_bps, peak_bps, average_bps, init_committed, codecs, init_bytes, init_sha256,"
-		     " has_iframes, iframe_peak_bps, iframe_average_bps FROM rendition WHERE job_id = $1 ORDER BY idx",
+		     " has_iframes, iframe_peak_bps, iframe_average_bps, label, is_default, forced, commentary,"
+		     " hearing_impaired, visual_impaired FROM rendition WHERE job_id = $1 ORDER BY idx",
 		     DB_PARAMS(DB_TEXT(job_id)), &rows, e);
 	uint32_t count = 0;
 	while (r >= 0 && count < RENDITIONS_MAX && (r = db_next(rows, e)) > 0) {
 		struct rendition *x = &ret[count++];
 		*x = (struct rendition){ .index = (uint32_t)db_int(rows, 0),
-					 .is_audio = db_int(rows, 1) != 0,
+					 .kind = (enum rendition_kind)db_int(rows, 1),
 					 .width = (uint32_t)db_int(rows, 3),
 					 .height = (uint32_t)db_int(rows, 4),
 					 .frame_rate_milli = (uint32_t)db_int(rows, 5),
@@ -42,11 +43,17 @@ int repo_renditions(struct repo *repo, const char *job_id, struct rendition ret[
 					 .init_bytes = (uint64_t)db_int(rows, 14),
 					 .has_iframes = db_int(rows, 16) != 0,
 					 .iframe_peak_bps = (uint64_t)db_int(rows, 17),
-					 .iframe_average_bps = (uint64_t)db_int(rows, 18) };
+					 .iframe_average_bps = (uint64_t)db_int(rows, 18),
+					 .is_default = db_int(rows, 20) != 0,
+					 .forced = db_int(rows, 21) != 0,
+					 .commentary = db_int(rows, 22) != 0,
+					 .hearing_impaired = db_int(rows, 23) != 0,
+					 .visual_impaired = db_int(rows, 24) != 0 };
 		repo_copy_text(rows, 2, x->name, sizeof(x->name));
 		repo_copy_text(rows, 7, x->language, sizeof(x->language));
 		repo_copy_text(rows, 13, x->codecs, sizeof(x->codecs));
 		repo_copy_text(rows, 15, x->init_sha256, sizeof(x->init_sha256));
+		repo_copy_text(rows, 19, x->label, sizeof(x->label));
 	}
 	if (r < 0)
 		return r;

@@ -17,6 +17,7 @@
 
 struct audio_encode {
 	const struct ladder_spec *spec;
+	const struct ladder_audio *track;
 	const struct timeline *timeline;
 	struct rendition *rendition;
 	AVCodecContext *encoder;
@@ -44,8 +45,8 @@ static int open_encoder(struct audio_encode *a, struct err *e)
 		return err_set(e, ERR_INTERNAL, codec ? "no memory for an encoder" : "libavcodec has no AAC encoder");
 	c->sample_fmt = AV_SAMPLE_FMT_FLTP;
 	c->sample_rate = (int)a->spec->audio_rate;
-	av_channel_layout_default(&c->ch_layout, (int)a->spec->audio_channels);
-	c->bit_rate = a->spec->audio_bitrate_bps;
+	av_channel_layout_default(&c->ch_layout, (int)a->track->channels);
+	c->bit_rate = a->track->bitrate_bps;
 	c->time_base = av_make_q(1, c->sample_rate);
 	c->thread_count = 1;
 	/* bitexact: no version string in the first packet; the header goes into extradata in either container */
@@ -68,7 +69,7 @@ static int make_frame(struct audio_encode *a)
 	f->format = AV_SAMPLE_FMT_FLTP;
 	f->sample_rate = (int)a->spec->audio_rate;
 	f->nb_samples = AAC_FRAME_SAMPLES;
-	av_channel_layout_default(&f->ch_layout, (int)a->spec->audio_channels);
+	av_channel_layout_default(&f->ch_layout, (int)a->track->channels);
 	return av_frame_get_buffer(f, 0);
 }
 
@@ -81,13 +82,14 @@ static void set_run(struct audio_encode *a, uint32_t run)
 	a->run_end = last ? INT64_MAX : a->timeline->audio[s->runs[run + 1] - s->first_segment];
 }
 
-int audio_encode_new(const struct ladder_spec *spec, const struct timeline *timeline, struct rendition *rendition,
-		     struct audio_encode **ret, struct err *e)
+int audio_encode_new(const struct ladder_spec *spec, const struct ladder_audio *track, const struct timeline *timeline,
+		     struct rendition *rendition, struct audio_encode **ret, struct err *e)
 {
-	if (spec->audio_channels < 1 || spec->audio_channels > 2)
-		return err_set(e, ERR_INVALID, "AAC with %u channels", spec->audio_channels);
+	if (track->channels < 1 || track->channels > 2)
+		return err_set(e, ERR_INVALID, "AAC with %u channels", track->channels);
 	struct audio_encode *a = mr_calloc(1, sizeof(*a));
 	a->spec = spec;
+	a->track = track;
 	a->timeline = timeline;
 	a->rendition = rendition;
 	set_run(a, 0);
@@ -150,7 +152,7 @@ static int encode(struct audio_encode *a, int64_t frame, struct err *e)
 	int r = av_frame_make_writable(a->frame);
 	if (r < 0)
 		return averror_internal(e, r, "encode sound");
-	for (uint32_t c = 0; c < a->spec->audio_channels; c++)
+	for (uint32_t c = 0; c < a->track->channels; c++)
 		memcpy(a->frame->extended_data[c], slot(a, frame, (int)c), AAC_FRAME_SAMPLES * sizeof(float));
 	a->frame->pts = frame * AAC_FRAME_SAMPLES;
 	return encoder_send(a->encoder, a->frame, take_packet, a, e);
@@ -201,7 +203,7 @@ int audio_encode_samples(void *ctx, const float *const *planes, int count, struc
 	struct audio_encode *a = ctx;
 	for (int done = 0; done < count && !audio_encode_done(a);) {
 		int n = AAC_FRAME_SAMPLES - a->fill < count - done ? AAC_FRAME_SAMPLES - a->fill : count - done;
-		for (uint32_t c = 0; c < a->spec->audio_channels; c++)
+		for (uint32_t c = 0; c < a->track->channels; c++)
 			copy_sound(slot(a, a->next, (int)c) + a->fill, planes[c] + done, n);
 		a->fill += n;
 		done += n;

@@ -2,7 +2,7 @@
  * is the packet whose decoding gives samples [1024 f, 1024 (f + 1)). Runs in the task; one thread.
  *
  *   struct audio_encode *a;
- *   if (audio_encode_new(spec, &timeline, &rendition, &a, e) < 0) ...
+ *   if (audio_encode_new(spec, &spec->audios[0], &timeline, &rendition, &a, e) < 0) ...
  *   audio_encode_samples(a, planes, n, e);       // an audio_sink; the first sample is audio_encode_start(a)
  *   audio_encode_flush(a, e);                    // after the timeline's last frame and AUDIO_ENCODE_AHEAD more
  *   audio_encode_free(&a);
@@ -24,8 +24,8 @@
 
 struct audio_encode;
 /* Borrows all. The timeline may grow meanwhile. */
-int audio_encode_new(const struct ladder_spec *spec, const struct timeline *timeline, struct rendition *rendition,
-		     struct audio_encode **ret, struct err *e) MR_MUST_USE;
+int audio_encode_new(const struct ladder_spec *spec, const struct ladder_audio *track, const struct timeline *timeline,
+		     struct rendition *rendition, struct audio_encode **ret, struct err *e) MR_MUST_USE;
 /* The first sample that is wanted; negative at the presentation's start. */
 int64_t audio_encode_start(const struct audio_encode *a);
 int audio_encode_samples(void *ctx, const float *const *planes, int count, struct err *e);

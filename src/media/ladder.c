@@ -1,4 +1,4 @@
-/* One chunk of a ladder: reads the source once, forwards, and drives the video and the audio pipe until every segment
+/* One chunk of a ladder: reads the source once, forwards, and drives the video and the audio pipes until every segment
  * of the range is handed over. Runs in the task; one thread (encoders have their own).
  *
  * Guarantees: the same source, specification and library give the same bytes, however the chunk was interrupted
@@ -25,19 +25,23 @@
 #define CONTEXT_MAX_TICKS (VIDEO_TIMESCALE / 10)
 #define PROGRESS_TICKS (VIDEO_TIMESCALE / 2)
 
+struct sound {
+	struct audio_pipe *pipe;
+	struct audio_encode *encoder;
+};
+
 struct ladder {
 	struct ladder_spec spec; /* from the run on that is to be made; borrows its arrays */
 	const struct media_io *io;
 	int64_t range_start; /* of the whole chunk */
 	struct timeline timeline;
 	struct source *source;
-	struct rendition renditions[TASK_RUNGS_MAX + 1];
+	struct rendition renditions[TASK_RUNGS_MAX + TASK_AUDIOS_MAX];
 	uint32_t rendition_count;
 	struct video_pipe *video;
-	struct audio_pipe *audio;
-	struct audio_encode *audio_encoder;
+	struct sound sounds[TASK_AUDIOS_MAX]; /* of the spec's audios */
 	AVFrame *frame;
-	bool video_seen, audio_seen;
+	bool seen; /* any frame */
 	bool source_ended;
 	int64_t reported_ticks, media_ticks; /* progress told, and the media's time when it was */
 };
@@ -85,31 +89,34 @@ static struct source_start where_to_begin(const struct ladder *l)
 	};
 }
 
-static int open_audio(struct ladder *l, struct err *e)
+static int open_sound(struct ladder *l, uint32_t i, struct err *e)
 {
+	const struct ladder_audio *track = &l->spec.audios[i];
+	struct sound *s = &l->sounds[i];
 	struct rendition *r = &l->renditions[l->rendition_count++];
 	rendition_init(r, &l->spec, l->io, &l->timeline, l->rendition_count - 1, true);
-	int rc = audio_encode_new(&l->spec, &l->timeline, r, &l->audio_encoder, e);
+	int rc = audio_encode_new(&l->spec, track, &l->timeline, r, &s->encoder, e);
 	if (rc < 0)
 		return rc;
 	struct audio_pipe_opts o = {
 		.rate = (int)l->spec.audio_rate,
-		.channels = (int)l->spec.audio_channels,
-		.start = audio_encode_start(l->audio_encoder),
+		.channels = (int)track->channels,
+		.start = audio_encode_start(s->encoder),
 		.origin_ns = l->spec.origin_ns,
 		.first_pts = AV_NOPTS_VALUE,
 		.sink = audio_encode_samples,
-		.ctx = l->audio_encoder,
+		.ctx = s->encoder,
 	};
-	const AVCodecParameters *par = source_parameters(l->source, SOURCE_AUDIO);
+	const int number = SOURCE_AUDIO + (int)i;
+	const AVCodecParameters *par = source_parameters(l->source, number);
 	if (par) {
-		o.time_base = source_time_base(l->source, SOURCE_AUDIO);
-		o.first_pts = source_first_audio_pts(l->source);
+		o.time_base = source_time_base(l->source, number);
+		o.first_pts = source_first_pts(l->source, number);
 		/* Vorbis' blocks change in size */
 		o.frame_samples = par->codec_id == AV_CODEC_ID_VORBIS ? -1 : par->frame_size;
 		o.codec_rate = par->sample_rate;
 	}
-	return audio_pipe_new(&o, &l->audio, e);
+	return audio_pipe_new(&o, &s->pipe, e);
 }
 
 static int open_all(struct ladder *l, const struct task_spec *task, struct err *e)
@@ -127,8 +134,8 @@ static int open_all(struct ladder *l, const struct task_spec *task, struct err *
 		l->rendition_count = l->spec.rung_count;
 		r = video_pipe_new(&l->spec, &l->timeline, source_parameters(l->source, SOURCE_VIDEO), l->renditions, &l->video, e);
 	}
-	if (r == 0 && l->timeline.audio)
-		r = open_audio(l, e);
+	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
+		r = open_sound(l, i, e);
 	return r;
 }
 
@@ -136,8 +143,10 @@ static void close_all(struct ladder *l)
 {
 	av_frame_free(&l->frame);
 	video_pipe_free(&l->video);
-	audio_pipe_free(&l->audio);
-	audio_encode_free(&l->audio_encoder);
+	for (uint32_t i = 0; i < l->spec.audio_count; i++) {
+		audio_pipe_free(&l->sounds[i].pipe);
+		audio_encode_free(&l->sounds[i].encoder);
+	}
 	for (uint32_t i = 0; i < l->rendition_count; i++)
 		rendition_release(&l->renditions[i]);
 	source_close(&l->source);
@@ -151,8 +160,8 @@ static int64_t done_ticks(const struct ladder *l)
 	int64_t done = INT64_MAX;
 	if (l->video)
 		done = video_pipe_position(l->video);
-	if (l->audio) {
-		int64_t audio = av_rescale(audio_pipe_position(l->audio), VIDEO_TIMESCALE, l->spec.audio_rate);
+	for (uint32_t i = 0; i < l->spec.audio_count; i++) {
+		int64_t audio = av_rescale(audio_pipe_position(l->sounds[i].pipe), VIDEO_TIMESCALE, l->spec.audio_rate);
 		done = audio < done ? audio : done;
 	}
 	int64_t end = timeline_end_ticks(&l->timeline);
@@ -209,7 +218,7 @@ static int on_video(struct ladder *l, struct err *e)
 	AVRational tb = source_time_base(l->source, SOURCE_VIDEO);
 	int64_t ticks = source_rescale(l->frame->best_effort_timestamp, tb, l->spec.origin_ns, VIDEO_TIMESCALE);
 	int64_t duration = av_rescale_q(frame_duration(l->frame), tb, av_make_q(1, VIDEO_TIMESCALE));
-	l->video_seen = true;
+	l->seen = true;
 	int r = settle_end(l, ticks, e);
 	if (r == 0)
 		r = video_pipe_push(l->video, l->frame, ticks, duration, e);
@@ -220,18 +229,19 @@ static int on_video(struct ladder *l, struct err *e)
 	return r < 0 ? r : report(l, ticks, e);
 }
 
-static int on_audio(struct ladder *l, struct err *e)
+static int on_audio(struct ladder *l, int track, struct err *e)
 {
-	AVRational tb = source_time_base(l->source, SOURCE_AUDIO);
+	struct sound *s = &l->sounds[track - SOURCE_AUDIO];
+	AVRational tb = source_time_base(l->source, track);
 	int64_t ticks = source_rescale(l->frame->pts, tb, l->spec.origin_ns, VIDEO_TIMESCALE);
 	int64_t length = l->frame->sample_rate > 0 ? av_rescale(l->frame->nb_samples, VIDEO_TIMESCALE, l->frame->sample_rate) : 0;
-	l->audio_seen = true;
-	int r = settle_end(l, ticks == INT64_MIN ? audio_pipe_end_ticks(l->audio) : ticks + length, e);
+	l->seen = true;
+	int r = settle_end(l, ticks == INT64_MIN ? audio_pipe_end_ticks(s->pipe) : ticks + length, e);
 	if (r == 0)
-		r = audio_pipe_push(l->audio, l->frame, e);
-	if (r == 0 && audio_encode_done(l->audio_encoder)) {
-		source_stop(l->source, SOURCE_AUDIO);
-		r = audio_encode_flush(l->audio_encoder, e);
+		r = audio_pipe_push(s->pipe, l->frame, e);
+	if (r == 0 && audio_encode_done(s->encoder)) {
+		source_stop(l->source, track);
+		r = audio_encode_flush(s->encoder, e);
 	}
 	return r < 0 ? r : report(l, ticks, e);
 }
@@ -241,25 +251,38 @@ static bool video_wanted(const struct ladder *l)
 	return l->video && !video_pipe_done(l->video);
 }
 
-static bool audio_wanted(const struct ladder *l)
+static bool audio_wanted(const struct ladder *l, uint32_t i)
 {
-	return l->audio && !audio_encode_done(l->audio_encoder);
+	return !audio_encode_done(l->sounds[i].encoder);
 }
 
-/* One stream is complete and far behind the end of the range, the other hasn't got there: it has no more in this
- * range but what its decoder holds. */
+static bool anything_wanted(const struct ladder *l)
+{
+	bool wanted = video_wanted(l);
+	for (uint32_t i = 0; i < l->spec.audio_count; i++)
+		wanted = wanted || audio_wanted(l, i);
+	return wanted;
+}
+
+/* One track is complete and far behind the end of the range, another hasn't got there: it has no more in this range
+ * but what its decoder holds. */
 static bool stalled(const struct ladder *l)
 {
-	if (l->timeline.end != TIMELINE_FIXED || (video_wanted(l) && audio_wanted(l)))
+	if (l->timeline.end != TIMELINE_FIXED)
 		return false;
-	int64_t other = source_latest_ticks(l->source, video_wanted(l) ? SOURCE_AUDIO : SOURCE_VIDEO);
-	return other > timeline_end_ticks(&l->timeline) + SOURCE_APART_TICKS;
+	int64_t limit = timeline_end_ticks(&l->timeline) + SOURCE_APART_TICKS;
+	if (!video_wanted(l) && source_latest_ticks(l->source, SOURCE_VIDEO) > limit)
+		return true;
+	for (uint32_t i = 0; i < l->spec.audio_count; i++)
+		if (!audio_wanted(l, i) && source_latest_ticks(l->source, SOURCE_AUDIO + (int)i) > limit)
+			return true;
+	return false;
 }
 
 /* Nothing more comes. Where nothing has come at all, the place was a bad one: all that the file has is tried. */
 static int on_end(struct ladder *l, bool stopped, bool *ret_again, struct err *e)
 {
-	if (l->video_seen || l->audio_seen || source_at_start(l->source)) {
+	if (l->seen || source_at_start(l->source)) {
 		l->source_ended = !stopped;
 		return 0;
 	}
@@ -271,20 +294,20 @@ static int read_range(struct ladder *l, struct err *e)
 {
 	bool again = true, stopped = false;
 	int r = 0;
-	while (r == 0 && again && (video_wanted(l) || audio_wanted(l))) {
+	while (r == 0 && again && anything_wanted(l)) {
 		if (!stopped && stalled(l)) {
 			source_finish(l->source);
 			stopped = true;
 		}
-		enum source_kind kind;
-		r = source_next(l->source, l->frame, &kind, e);
+		int track;
+		r = source_next(l->source, l->frame, &track, e);
 		if (r < 0)
 			return r;
-		if (kind == SOURCE_VIDEO) {
+		if (track == SOURCE_VIDEO) {
 			r = on_video(l, e);
-		} else if (kind == SOURCE_AUDIO) {
-			r = on_audio(l, e);
-		} else if (kind == SOURCE_END) {
+		} else if (track >= SOURCE_AUDIO) {
+			r = on_audio(l, track, e);
+		} else if (track == SOURCE_END) {
 			again = false;
 			r = on_end(l, stopped, &again, e);
 		}
@@ -294,34 +317,42 @@ static int read_range(struct ladder *l, struct err *e)
 
 /* ---- The end ---- */
 
-/* Where the later of the two streams ends. Sound that sticks out of the plan by less than a codec frame is mostly its
+/* Where the last of the tracks ends. Sound that sticks out of the plan by less than a codec frame is mostly its
  * last frame's padding: it doesn't move the end. */
 static int64_t source_end_ticks(const struct ladder *l)
 {
 	int64_t video = l->video ? video_pipe_end_ticks(l->video) : INT64_MIN;
-	int64_t audio = l->audio ? audio_pipe_end_ticks(l->audio) : INT64_MIN;
+	int64_t audio = INT64_MIN;
+	for (uint32_t i = 0; i < l->spec.audio_count; i++) {
+		int64_t end = audio_pipe_end_ticks(l->sounds[i].pipe);
+		audio = end > audio ? end : audio;
+	}
 	int64_t planned = l->timeline.video[l->timeline.count];
-	if (l->audio && audio > planned && audio <= planned + timeline_frames_to_ticks(&l->timeline, 1))
+	if (audio > planned && audio <= planned + timeline_frames_to_ticks(&l->timeline, 1))
 		audio = planned;
 	return video > audio ? video : audio;
+}
+
+static int finish_sound(struct ladder *l, struct sound *s, struct err *e)
+{
+	int64_t frames = timeline_end_frames(&l->timeline) + AUDIO_ENCODE_AHEAD;
+	int r = audio_pipe_finish(s->pipe, frames * AAC_FRAME_SAMPLES, e);
+	return r < 0 ? r : audio_encode_flush(s->encoder, e);
 }
 
 static int finish(struct ladder *l, bool *ret_missing, struct err *e)
 {
 	int r = 0;
 	if (l->source_ended) {
-		if (!l->video_seen && !l->audio_seen)
+		if (!l->seen)
 			return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "nothing in the source could be decoded");
 		*ret_missing = timeline_finish(&l->timeline, source_end_ticks(l), l->video ? video_pipe_begun(l->video) : 0);
 	}
 	if (video_wanted(l))
 		r = video_pipe_finish(l->video, e);
-	if (r == 0 && audio_wanted(l)) {
-		int64_t frames = timeline_end_frames(&l->timeline) + AUDIO_ENCODE_AHEAD;
-		r = audio_pipe_finish(l->audio, frames * AAC_FRAME_SAMPLES, e);
-		if (r == 0)
-			r = audio_encode_flush(l->audio_encoder, e);
-	}
+	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
+		if (audio_wanted(l, i))
+			r = finish_sound(l, &l->sounds[i], e);
 	return r < 0 ? r : report(l, l->media_ticks + PROGRESS_TICKS, e);
 }
 
@@ -333,7 +364,7 @@ static struct ladder_result result_of(const struct ladder *l, bool missing)
 		.end_of_media = missing || l->spec.last,
 		.decode_errors = source_decode_errors(l->source),
 		.frames_in = l->video ? video_pipe_frames_in(l->video) : 0,
-		.frames_out = l->video ? video_pipe_frames_out(l->video) : audio_encode_frames(l->audio_encoder),
+		.frames_out = l->video ? video_pipe_frames_out(l->video) : audio_encode_frames(l->sounds[0].encoder),
 	};
 	if (res.end_of_media) {
 		res.end_video_ticks = t->video[t->count];

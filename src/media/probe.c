@@ -15,7 +15,8 @@
 
 #define SCAN_LIKELY_MAX (64ull << 20)	  /* counted even though the header tells */
 #define SCAN_UNCERTAIN_MAX (256ull << 20) /* counted if the header is doubtful; without any duration there is no limit */
-#define CANDIDATES_MAX 4		  /* streams of a kind whose decoder is tried */
+#define VIDEO_CANDIDATES_MAX 4		  /* streams whose decoder is tried */
+#define AUDIO_CANDIDATES_MAX TASK_AUDIOS_MAX
 #define BITS_PER_SECOND_MIN 100		  /* less than that over the whole file: the header lies */
 #define NS_PER_SECOND 1000000000
 
@@ -99,10 +100,10 @@ static int32_t next_best(const struct probe_result *r, enum stream_kind kind, ui
 	return best;
 }
 
-static void try_candidates(struct probe *p, enum stream_kind kind)
+static void try_candidates(struct probe *p, enum stream_kind kind, int max)
 {
 	uint64_t below = UINT64_MAX;
-	for (int i = 0; i < CANDIDATES_MAX; i++) {
+	for (int i = 0; i < max; i++) {
 		const int32_t index = next_best(&p->r, kind, below);
 		if (index < 0)
 			return;
@@ -254,14 +255,44 @@ static void fill_from_walk(struct probe *p, uint32_t i)
 	}
 }
 
-/* From the first sample that is presented to the end of the longer stream. */
+static bool in_program(const AVProgram *g, uint32_t index)
+{
+	for (unsigned i = 0; i < g->nb_stream_indexes; i++)
+		if (g->stream_index[i] == index)
+			return true;
+	return false;
+}
+
+/* A broadcast carries programmes, each with a clock of its own. */
+static void mark_other_programs(struct probe *p)
+{
+	const uint32_t main = (uint32_t)(p->r.best_video >= 0 ? p->r.best_video : p->r.best_audio);
+	bool ours[TASK_STREAMS_MAX] = { false }, theirs[TASK_STREAMS_MAX] = { false };
+	for (unsigned g = 0; g < p->f->nb_programs; g++)
+		for (uint32_t i = 0; i < p->r.stream_count; i++) {
+			bool *list = in_program(p->f->programs[g], main) ? ours : theirs;
+			list[i] = list[i] || in_program(p->f->programs[g], i);
+		}
+	for (uint32_t i = 0; i < p->r.stream_count; i++)
+		p->r.streams[i].other_program = theirs[i] && !ours[i];
+}
+
+/* One of those that a ladder is made of unless somebody chooses otherwise. */
+static bool is_used(const struct probe *p, uint32_t i)
+{
+	const struct probe_stream *s = &p->r.streams[i];
+	if ((int32_t)i == p->r.best_video || (int32_t)i == p->r.best_audio)
+		return true;
+	return s->kind == STREAM_AUDIO && s->decodable && !s->attached_picture && !s->other_program;
+}
+
+/* From the first sample that is presented to the end of the longest stream. */
 static void fill_duration(struct probe *p)
 {
 	int64_t start = INT64_MAX, end = INT64_MIN;
-	const int32_t best[] = { p->r.best_video, p->r.best_audio };
-	for (size_t i = 0; i < MR_ARRAY_SIZE(best); i++) {
-		const struct probe_stream *s = best[i] >= 0 ? &p->r.streams[best[i]] : NULL;
-		if (!s || s->duration_ns == TICKS_UNKNOWN)
+	for (uint32_t i = 0; i < p->r.stream_count; i++) {
+		const struct probe_stream *s = &p->r.streams[i];
+		if (!is_used(p, i) || s->duration_ns == TICKS_UNKNOWN)
 			continue;
 		const int64_t from = s->start_ns == TICKS_UNKNOWN ? 0 : s->start_ns;
 		start = from < start ? from : start;
@@ -293,10 +324,14 @@ static bool positions_are_exact(const struct probe *p)
 {
 	const struct probe_stream *audio = p->r.best_audio >= 0 ? &p->r.streams[p->r.best_audio] : NULL;
 	const bool video = p->r.best_video >= 0;
+	bool all_on_grids = true;
+	for (uint32_t i = 0; i < p->r.stream_count; i++)
+		if (p->r.streams[i].kind == STREAM_AUDIO && is_used(p, i) && !p->r.streams[i].frame_samples)
+			all_on_grids = false;
 	if (format_is(p, "mp4"))
 		return true;
 	if (format_is(p, "matroska,webm,mpegts"))
-		return !audio || audio->frame_samples;
+		return all_on_grids;
 	if (video || !audio)
 		return false;
 	if (format_is(p, "wav,w64,aiff,caf,au"))
@@ -377,8 +412,8 @@ static int walk(struct probe *p, struct err *e)
 	for (uint32_t i = 0; i < p->r.stream_count; i++)
 		if (!is_candidate(&p->r.streams[i], STREAM_VIDEO) && !is_candidate(&p->r.streams[i], STREAM_AUDIO))
 			p->f->streams[i]->discard = AVDISCARD_ALL;
-	try_candidates(p, STREAM_VIDEO);
-	try_candidates(p, STREAM_AUDIO);
+	try_candidates(p, STREAM_VIDEO, VIDEO_CANDIDATES_MAX);
+	try_candidates(p, STREAM_AUDIO, AUDIO_CANDIDATES_MAX);
 	r = probe_walk_run(&p->walk, e);
 	if (r < 0)
 		return r;
@@ -400,6 +435,7 @@ static int assess(struct probe *p, struct err *e)
 	p->r.best_audio = best_decodable(&p->r, STREAM_AUDIO);
 	if (p->r.best_video < 0 && p->r.best_audio < 0)
 		return refuse_unusable(p, e);
+	mark_other_programs(p);
 	fill_duration(p);
 	if (p->r.duration_ns <= 0)
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "it plays for no time at all");

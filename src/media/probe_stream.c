@@ -158,6 +158,10 @@ void probe_stream_fill(AVFormatContext *f, AVStream *st, struct probe_stream *re
 		/* thumbnails for a scrubber are pictures with times, and as little the film */
 		.attached_picture = st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS),
 		.is_default = st->disposition & AV_DISPOSITION_DEFAULT,
+		.forced = st->disposition & AV_DISPOSITION_FORCED,
+		.commentary = st->disposition & AV_DISPOSITION_COMMENT,
+		.hearing_impaired = st->disposition & AV_DISPOSITION_HEARING_IMPAIRED,
+		.visual_impaired = st->disposition & (AV_DISPOSITION_VISUAL_IMPAIRED | AV_DISPOSITION_DESCRIPTIONS),
 		.start_ns = probe_ns(st->start_time, st->time_base),
 		.duration_ns = st->duration > 0 ? probe_ns(st->duration, st->time_base) : TICKS_UNKNOWN,
 		.bit_rate_bps = p->bit_rate > 0 ? (uint64_t)p->bit_rate : 0,

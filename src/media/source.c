@@ -31,48 +31,55 @@ int64_t source_rescale(int64_t pts, AVRational time_base, int64_t origin_ns, int
 	return av_rescale_rnd(since, rate, 1000000000, AV_ROUND_NEAR_INF);
 }
 
-AVRational source_time_base(const struct source *s, enum source_kind kind)
+AVRational source_time_base(const struct source *s, int track)
 {
-	return media_input_format(s->input)->streams[s->stream[kind]]->time_base;
+	return media_input_format(s->input)->streams[s->stream[track]]->time_base;
 }
 
-const AVCodecParameters *source_parameters(const struct source *s, enum source_kind kind)
+const AVCodecParameters *source_parameters(const struct source *s, int track)
 {
-	return s->decoder[kind] ? media_input_format(s->input)->streams[s->stream[kind]]->codecpar : NULL;
+	return s->decoder[track] ? media_input_format(s->input)->streams[s->stream[track]]->codecpar : NULL;
 }
 
-enum source_kind source_packet_kind(const struct source *s, const AVPacket *p)
+int source_packet_track(const struct source *s, const AVPacket *p)
 {
-	return p->stream_index == s->stream[SOURCE_VIDEO] ? SOURCE_VIDEO : SOURCE_AUDIO;
+	for (int t = 0; t < SOURCE_TRACKS_MAX; t++)
+		if (p->stream_index == s->stream[t])
+			return t;
+	return -1;
 }
 
 int64_t source_packet_ticks(const struct source *s, const AVPacket *p)
 {
 	int64_t pts = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
-	return source_rescale(pts, source_time_base(s, source_packet_kind(s, p)), s->task->ladder.origin_ns, VIDEO_TIMESCALE);
+	return source_rescale(pts, source_time_base(s, source_packet_track(s, p)), s->task->ladder.origin_ns, VIDEO_TIMESCALE);
 }
 
-static void note_latest(const struct source *s, const AVPacket *p, int64_t latest[2])
+static void note_latest(const struct source *s, const AVPacket *p, int64_t latest[SOURCE_TRACKS_MAX])
 {
-	enum source_kind kind = source_packet_kind(s, p);
+	int track = source_packet_track(s, p);
 	int64_t ticks = source_packet_ticks(s, p);
 	if (ticks == INT64_MIN)
 		return;
-	int64_t length = source_rescale(p->duration, source_time_base(s, kind), 0, VIDEO_TIMESCALE);
+	int64_t length = source_rescale(p->duration, source_time_base(s, track), 0, VIDEO_TIMESCALE);
 	if (length > 0 && length < 10 * VIDEO_TIMESCALE)
 		ticks += length;
-	if (ticks > latest[kind])
-		latest[kind] = ticks;
+	if (ticks > latest[track])
+		latest[track] = ticks;
 }
 
-static bool selected(const struct source *s, const AVPacket *p)
+int64_t source_latest_sound(const struct source *s)
 {
-	return p->stream_index == s->stream[SOURCE_VIDEO] || p->stream_index == s->stream[SOURCE_AUDIO];
+	int64_t latest = INT64_MIN;
+	for (int t = SOURCE_AUDIO; t < SOURCE_TRACKS_MAX; t++)
+		latest = s->latest_read[t] > latest ? s->latest_read[t] : latest;
+	return latest;
 }
 
 static bool wanted(const struct source *s, const AVPacket *p)
 {
-	return selected(s, p) && s->decoder[source_packet_kind(s, p)];
+	int track = source_packet_track(s, p);
+	return track >= 0 && s->decoder[track];
 }
 
 int source_read(struct source *s, AVPacket **ret, struct err *e)
@@ -106,10 +113,10 @@ int source_read(struct source *s, AVPacket **ret, struct err *e)
 void source_forget(struct source *s)
 {
 	packet_queue_clear(&s->ahead);
-	for (int k = SOURCE_VIDEO; k <= SOURCE_AUDIO; k++) {
-		if (s->decoder[k])
-			avcodec_flush_buffers(s->decoder[k]);
-		s->latest_read[k] = s->latest_decoded[k] = INT64_MIN;
+	for (int t = 0; t < SOURCE_TRACKS_MAX; t++) {
+		if (s->decoder[t])
+			avcodec_flush_buffers(s->decoder[t]);
+		s->latest_read[t] = s->latest_decoded[t] = INT64_MIN;
 	}
 	s->last_before = INT64_MIN;
 	s->end_of_file = false;
@@ -118,29 +125,38 @@ void source_forget(struct source *s)
 	s->drained = 0;
 }
 
-static int open_decoder(struct source *s, enum source_kind kind, int32_t index, struct err *e)
+static int open_decoder(struct source *s, int track, int32_t index, struct err *e)
 {
 	AVFormatContext *f = media_input_format(s->input);
 	if (index < 0)
 		return 0;
 	if ((unsigned)index >= f->nb_streams)
 		return err_set_code(e, ERR_MEDIA, "DAMAGED_MEDIA", "the source has no stream %d any more", index);
-	s->stream[kind] = index;
+	s->stream[track] = index;
 	/* One thread: frame threads would let damaged sources decode differently from run to run. */
-	return media_decoder_open(f->streams[index], 1, &s->decoder[kind], e);
+	return media_decoder_open(f->streams[index], 1, &s->decoder[track], e);
 }
 
+/* The first failure is told if there is no success. */
 static int open_decoders(struct source *s, struct err *e)
 {
 	const struct ladder_spec *l = &s->task->ladder;
-	int v = open_decoder(s, SOURCE_VIDEO, l->rung_count > 0 ? l->video_stream : -1, e);
-	int a = open_decoder(s, SOURCE_AUDIO, l->audio_stream, e);
-	if (!s->decoder[SOURCE_VIDEO] && !s->decoder[SOURCE_AUDIO])
-		return a < 0 ? a : v < 0 ? v : err_set(e, ERR_INVALID, "no stream is asked for");
+	struct err why = { 0 }, other = { 0 };
+	bool any = false;
+	for (int t = 0; t <= (int)l->audio_count; t++) {
+		int32_t video = l->rung_count > 0 ? l->video_stream : -1;
+		int r = open_decoder(s, t, t == SOURCE_VIDEO ? video : l->audios[t - SOURCE_AUDIO].stream,
+				     why.kind ? &other : &why);
+		any = any || (r == 0 && s->decoder[t]);
+	}
+	if (!any)
+		return why.kind ? err_copy(e, &why) : err_set(e, ERR_INVALID, "no stream is asked for");
 	AVFormatContext *f = media_input_format(s->input);
 	for (unsigned i = 0; i < f->nb_streams; i++)
-		if ((int)i != s->stream[SOURCE_VIDEO] && (int)i != s->stream[SOURCE_AUDIO])
-			f->streams[i]->discard = AVDISCARD_ALL;
+		f->streams[i]->discard = AVDISCARD_ALL;
+	for (int t = 0; t < SOURCE_TRACKS_MAX; t++)
+		if (s->decoder[t])
+			f->streams[s->stream[t]]->discard = AVDISCARD_DEFAULT;
 	return 0;
 }
 
@@ -149,9 +165,9 @@ static int open_input(struct source *s, struct err *e)
 	if (s->input)
 		s->bytes_before += media_input_bytes_read(s->input);
 	media_input_close(&s->input);
-	for (int k = SOURCE_VIDEO; k <= SOURCE_AUDIO; k++) {
-		avcodec_free_context(&s->decoder[k]);
-		s->stream[k] = -1;
+	for (int t = 0; t < SOURCE_TRACKS_MAX; t++) {
+		avcodec_free_context(&s->decoder[t]);
+		s->stream[t] = -1;
 	}
 	int r = media_input_open(s->task, 0, s->io, &s->input, e);
 	if (r == 0)
@@ -161,21 +177,27 @@ static int open_input(struct source *s, struct err *e)
 	return r;
 }
 
-/* Reads on to the first audio packet, which goes into the queue with those before it. */
-static int find_first_audio(struct source *s, struct err *e)
+/* Reads on to the first packet of every audio; what was read goes into the queue. */
+static int find_first_sounds(struct source *s, struct err *e)
 {
-	s->first_audio_pts = AV_NOPTS_VALUE;
-	while (s->decoder[SOURCE_AUDIO] && s->ahead.bytes < ANCHOR_MAX_BYTES) {
+	bool found[SOURCE_TRACKS_MAX] = { false };
+	int missing = 0;
+	for (int t = 0; t < SOURCE_TRACKS_MAX; t++) {
+		s->first_pts[t] = AV_NOPTS_VALUE;
+		missing += t >= SOURCE_AUDIO && s->decoder[t];
+	}
+	while (missing > 0 && s->ahead.bytes < ANCHOR_MAX_BYTES) {
 		AVPacket *p = NULL;
 		int r = source_read(s, &p, e);
 		if (r < 0 || !p)
 			return r;
-		bool found = source_packet_kind(s, p) == SOURCE_AUDIO;
-		if (found)
-			s->first_audio_pts = p->pts;
+		int track = source_packet_track(s, p);
+		if (!found[track]) {
+			found[track] = true;
+			s->first_pts[track] = p->pts;
+			missing -= track >= SOURCE_AUDIO;
+		}
 		packet_queue_push(&s->ahead, p);
-		if (found)
-			return 0;
 	}
 	return 0;
 }
@@ -189,7 +211,7 @@ int source_open(const struct task_spec *task, const struct media_io *io, const s
 	s->from = *from;
 	int r = open_input(s, e);
 	if (r == 0)
-		r = find_first_audio(s, e);
+		r = find_first_sounds(s, e);
 	if (r == 0 && !from->from_start)
 		r = source_position(s, e);
 	if (r < 0) {
@@ -205,8 +227,8 @@ void source_close(struct source **s)
 	if (!*s)
 		return;
 	packet_queue_clear(&(*s)->ahead);
-	for (int k = SOURCE_VIDEO; k <= SOURCE_AUDIO; k++)
-		avcodec_free_context(&(*s)->decoder[k]);
+	for (int t = 0; t < SOURCE_TRACKS_MAX; t++)
+		avcodec_free_context(&(*s)->decoder[t]);
 	media_input_close(&(*s)->input);
 	free(*s);
 	*s = NULL;
@@ -221,7 +243,7 @@ int source_rewind(struct source *s, struct err *e)
  * anyway. */
 static bool skippable(const struct source *s, const AVPacket *p)
 {
-	if (s->at_start || source_packet_kind(s, p) != SOURCE_AUDIO)
+	if (s->at_start || source_packet_track(s, p) == SOURCE_VIDEO)
 		return false;
 	int64_t ticks = source_packet_ticks(s, p);
 	return ticks != INT64_MIN && ticks < s->from.audio_ticks - 2 * SOURCE_PREROLL_TICKS;
@@ -241,14 +263,14 @@ static void pass_over_unseen(struct source *s, const AVPacket *p)
 static int decode_packet(struct source *s, AVPacket *take_packet, struct err *e)
 {
 	AVPacket *p = take_packet;
-	enum source_kind kind = source_packet_kind(s, p);
+	int track = source_packet_track(s, p);
 	int r = 0;
 	note_latest(s, p, s->latest_decoded);
-	if (kind == SOURCE_VIDEO)
+	if (track == SOURCE_VIDEO)
 		pass_over_unseen(s, p);
-	if (!s->stopped[kind] && !skippable(s, p)) {
-		r = avcodec_send_packet(s->decoder[kind], p);
-		s->current = (int)kind;
+	if (!s->stopped[track] && !skippable(s, p)) {
+		r = avcodec_send_packet(s->decoder[track], p);
+		s->current = track;
 	}
 	av_packet_free(&p);
 	if (r == AVERROR(ENOMEM))
@@ -261,11 +283,11 @@ static int decode_packet(struct source *s, AVPacket *take_packet, struct err *e)
 /* At the end of the file the decoders give what they hold back, video first. */
 static bool drain_next(struct source *s)
 {
-	while (s->drained <= SOURCE_AUDIO) {
-		int kind = s->drained++;
-		if (s->decoder[kind] && !s->stopped[kind]) {
-			(void)avcodec_send_packet(s->decoder[kind], NULL);
-			s->current = kind;
+	while (s->drained < SOURCE_TRACKS_MAX) {
+		int track = s->drained++;
+		if (s->decoder[track] && !s->stopped[track]) {
+			(void)avcodec_send_packet(s->decoder[track], NULL);
+			s->current = track;
 			return true;
 		}
 	}
@@ -273,7 +295,7 @@ static bool drain_next(struct source *s)
 }
 
 /* *ret is what to tell if no decoder has anything to give after this. */
-static int feed_decoder(struct source *s, enum source_kind *ret, struct err *e)
+static int feed_decoder(struct source *s, int *ret, struct err *e)
 {
 	AVPacket *p = packet_queue_pop(&s->ahead);
 	int r = p ? 0 : source_read(s, &p, e);
@@ -306,31 +328,31 @@ static int receive(struct source *s, AVFrame *frame, bool *ret, struct err *e)
 	return 0;
 }
 
-int source_next(struct source *s, AVFrame *frame, enum source_kind *ret, struct err *e)
+int source_next(struct source *s, AVFrame *frame, int *ret_track, struct err *e)
 {
 	bool got = false;
 	av_frame_unref(frame);
 	int r = receive(s, frame, &got, e);
 	if (r == 0 && !got) {
-		r = feed_decoder(s, ret, e);
+		r = feed_decoder(s, ret_track, e);
 		if (r == 0)
 			r = receive(s, frame, &got, e);
 	}
 	if (got)
-		*ret = (enum source_kind)s->current;
+		*ret_track = s->current;
 	return r;
 }
 
-void source_stop(struct source *s, enum source_kind kind)
+void source_stop(struct source *s, int track)
 {
-	s->stopped[kind] = true;
-	if (s->current == (int)kind)
+	s->stopped[track] = true;
+	if (s->current == track)
 		s->current = -1;
 }
 
 int source_reaches(struct source *s, int64_t ticks, bool *ret, struct err *e)
 {
-	while (s->latest_read[SOURCE_VIDEO] <= ticks && s->latest_read[SOURCE_AUDIO] <= ticks) {
+	while (s->latest_read[SOURCE_VIDEO] <= ticks && source_latest_sound(s) <= ticks) {
 		AVPacket *p = NULL;
 		int r = source_read(s, &p, e);
 		if (r < 0)
@@ -358,14 +380,14 @@ bool source_at_start(const struct source *s)
 	return s->at_start;
 }
 
-int64_t source_first_audio_pts(const struct source *s)
+int64_t source_first_pts(const struct source *s, int track)
 {
-	return s->first_audio_pts;
+	return s->first_pts[track];
 }
 
-int64_t source_latest_ticks(const struct source *s, enum source_kind kind)
+int64_t source_latest_ticks(const struct source *s, int track)
 {
-	return s->latest_decoded[kind];
+	return s->latest_decoded[track];
 }
 
 uint32_t source_decode_errors(const struct source *s)

@@ -1,11 +1,13 @@
-/* The source as a stream of decoded frames of one video and one audio stream, from a place in time on: opening,
+/* The source as a stream of decoded frames of one video and some audio streams, from a place in time on: opening,
  * seeking with proof, decoding. Runs in the task; one thread (decoders may have slice threads).
  *
  *   struct source_start from = { .video_ticks = 360000, .audio_ticks = 340000 };
  *   struct source *s = NULL;
  *   if (source_open(task, io, &from, &s, e) < 0) ...
- *   while (source_next(s, frame, &kind, e) == 0 && kind != SOURCE_END) ...
+ *   while (source_next(s, frame, &track, e) == 0 && track != SOURCE_END) ...
  *   source_close(&s);
+ *
+ * Tracks are numbered: 0 is the video, 1 + i the spec's audio i.
  *
  * Guarantees: the first video frame that comes lies at or before from.video_ticks, and sound begins at least a second
  * before from.audio_ticks, unless the source has none there. A container's seek is only believed after decoding has
@@ -34,7 +36,12 @@ struct source_start {
 	int64_t audio_ticks;
 };
 
-enum source_kind { SOURCE_VIDEO = 0, SOURCE_AUDIO = 1, SOURCE_PASSED = 2, SOURCE_END = 3 };
+#define SOURCE_VIDEO 0
+#define SOURCE_AUDIO 1 /* the first one */
+#define SOURCE_TRACKS_MAX (1 + TASK_AUDIOS_MAX)
+/* What source_next tells instead of a track's number. */
+#define SOURCE_PASSED (-1)
+#define SOURCE_END (-2)
 
 /* Opens the spec's input 0 and the streams its ladder names. `task` and `io` are borrowed. Errors as media_input_open
  * and media_decoder_open; a stream whose decoder can't be opened is an error only if it is the only one. */
@@ -42,11 +49,11 @@ int source_open(const struct task_spec *task, const struct media_io *io, const s
 		struct err *e) MR_MUST_USE;
 void source_close(struct source **s);
 
-/* The next frame of either stream (unreferenced first), SOURCE_PASSED when one packet was read that gave none (yet),
+/* The next frame of any track (unreferenced first), SOURCE_PASSED when one packet was read that gave none (yet),
  * or SOURCE_END. */
-int source_next(struct source *s, AVFrame *frame, enum source_kind *ret, struct err *e) MR_MUST_USE;
-/* No more frames of that stream are wanted. */
-void source_stop(struct source *s, enum source_kind kind);
+int source_next(struct source *s, AVFrame *frame, int *ret_track, struct err *e) MR_MUST_USE;
+/* No more frames of that track are wanted. */
+void source_stop(struct source *s, int track);
 /* True if the source has anything later than `ticks`; reads ahead for that, within bounds (then: true). */
 int source_reaches(struct source *s, int64_t ticks, bool *ret, struct err *e) MR_MUST_USE;
 /* Reads no further: what the decoders hold comes yet, then SOURCE_END. */
@@ -57,13 +64,14 @@ int source_rewind(struct source *s, struct err *e) MR_MUST_USE;
 /* True if frames come from the file's start on. */
 bool source_at_start(const struct source *s);
 /* The stream's parameters and time base; NULL if it isn't there or not decodable. */
-const AVCodecParameters *source_parameters(const struct source *s, enum source_kind kind);
-AVRational source_time_base(const struct source *s, enum source_kind kind);
-/* The time stamp of the file's first audio packet, or AV_NOPTS_VALUE: the codec's frames lie on a grid from there. */
-int64_t source_first_audio_pts(const struct source *s);
-/* The latest time of any packet of a stream that has been decoded (or passed over, once it is stopped); INT64_MIN
+const AVCodecParameters *source_parameters(const struct source *s, int track);
+AVRational source_time_base(const struct source *s, int track);
+/* The time stamp of the track's first packet in the file, or AV_NOPTS_VALUE: an audio codec's frames lie on a grid from
+ * there. */
+int64_t source_first_pts(const struct source *s, int track);
+/* The latest time of any packet of a track that has been decoded (or passed over, once it is stopped); INT64_MIN
  * before the first. */
-int64_t source_latest_ticks(const struct source *s, enum source_kind kind);
+int64_t source_latest_ticks(const struct source *s, int track);
 uint32_t source_decode_errors(const struct source *s);
 uint64_t source_bytes_read(const struct source *s);
 

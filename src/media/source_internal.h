@@ -16,24 +16,27 @@ struct source {
 	struct source_start from;
 	struct media_input *input;
 	uint64_t bytes_before; /* read by inputs that are closed by now */
-	AVCodecContext *decoder[2];
-	int stream[2]; /* index in the container, -1: not there */
-	bool stopped[2];
+	AVCodecContext *decoder[SOURCE_TRACKS_MAX];
+	int stream[SOURCE_TRACKS_MAX]; /* index in the container, -1: not there */
+	bool stopped[SOURCE_TRACKS_MAX];
 	struct packet_queue ahead;
 	bool at_start, end_of_file;
 	int current;   /* the decoder that may have frames, -1: none */
-	int drained;   /* at the end: decoders below this kind are drained */
+	int drained;   /* at the end: decoders of tracks below this one are drained */
 	uint32_t read_errors;
 	uint32_t decode_errors;
 	int64_t last_before; /* the latest picture at or before from.video_ticks that the decoder has got, INT64_MIN: none */
-	int64_t first_audio_pts;
-	int64_t latest_read[2], latest_decoded[2]; /* ends of packets in ticks; those in the queue are only read yet */
+	int64_t first_pts[SOURCE_TRACKS_MAX];
+	/* ends of packets in ticks; those in the queue are only read yet */
+	int64_t latest_read[SOURCE_TRACKS_MAX], latest_decoded[SOURCE_TRACKS_MAX];
 };
 
 /* The next packet of a wanted stream from the container (not from the queue); *ret = NULL at the end of the file. */
 int source_read(struct source *s, AVPacket **ret, struct err *e) MR_MUST_USE;
-/* SOURCE_VIDEO or SOURCE_AUDIO. */
-enum source_kind source_packet_kind(const struct source *s, const AVPacket *p);
+/* -1: of no track. */
+int source_packet_track(const struct source *s, const AVPacket *p);
+/* The latest time that is read of any audio; INT64_MIN before the first. */
+int64_t source_latest_sound(const struct source *s);
 int64_t source_packet_ticks(const struct source *s, const AVPacket *p);
 /* Forgets everything read so far: decoders, queue, end of file. */
 void source_forget(struct source *s);

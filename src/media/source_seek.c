@@ -13,10 +13,19 @@
 
 enum verdict { UNDECIDED, GOOD, TOO_LATE };
 
+/* The first audio that can be decoded, -1: none. */
+static int first_sound(const struct source *s)
+{
+	for (int t = SOURCE_AUDIO; t < SOURCE_TRACKS_MAX; t++)
+		if (s->decoder[t])
+			return t;
+	return -1;
+}
+
 static int64_t needed_from(const struct source *s)
 {
 	int64_t video = s->decoder[SOURCE_VIDEO] ? s->from.video_ticks : INT64_MAX;
-	int64_t audio = s->decoder[SOURCE_AUDIO] ? s->from.audio_ticks - SOURCE_PREROLL_TICKS : INT64_MAX;
+	int64_t audio = first_sound(s) >= 0 ? s->from.audio_ticks - SOURCE_PREROLL_TICKS : INT64_MAX;
 	return video < audio ? video : audio;
 }
 
@@ -30,12 +39,12 @@ static int64_t first_margin(const struct source *s)
 
 static bool seek_to(struct source *s, int64_t ticks)
 {
-	enum source_kind kind = s->decoder[SOURCE_VIDEO] ? SOURCE_VIDEO : SOURCE_AUDIO;
+	int track = s->decoder[SOURCE_VIDEO] ? SOURCE_VIDEO : first_sound(s);
 	int64_t ns = s->task->ladder.origin_ns + av_rescale(ticks, 1000000000, VIDEO_TIMESCALE);
-	int64_t ts = av_rescale_q(ns, av_make_q(1, 1000000000), source_time_base(s, kind));
+	int64_t ts = av_rescale_q(ns, av_make_q(1, 1000000000), source_time_base(s, track));
 	source_forget(s);
 	s->at_start = false;
-	return av_seek_frame(media_input_format(s->input), s->stream[kind], ts, AVSEEK_FLAG_BACKWARD) >= 0;
+	return av_seek_frame(media_input_format(s->input), s->stream[track], ts, AVSEEK_FLAG_BACKWARD) >= 0;
 }
 
 /* A millisecond of grace: timestamps are rounded to that in Matroska. */
@@ -60,35 +69,55 @@ static enum verdict judge_audio(const struct source *s, const AVPacket *packet)
 	return ticks <= s->from.audio_ticks - SOURCE_PREROLL_TICKS ? GOOD : TOO_LATE;
 }
 
+/* The worst of all sounds: one that begins too late, else one that hasn't shown itself yet. */
+static enum verdict worst_of(const struct source *s, const enum verdict *v)
+{
+	enum verdict worst = GOOD;
+	for (int t = SOURCE_AUDIO; t < SOURCE_TRACKS_MAX; t++)
+		if (s->decoder[t] && v[t] != GOOD && worst != TOO_LATE)
+			worst = v[t];
+	return worst;
+}
+
+static bool undecided(const struct source *s, const enum verdict *v)
+{
+	if (v[SOURCE_VIDEO] == UNDECIDED)
+		return true;
+	for (int t = SOURCE_AUDIO; t < SOURCE_TRACKS_MAX; t++)
+		if (s->decoder[t] && v[t] == UNDECIDED)
+			return s->ahead.count < AUDIO_SEARCH_MAX_PACKETS;
+	return false;
+}
+
 /* Reads and decodes until it is clear whether the place is early enough. The packets stay in the queue, the decoders
  * are fresh again afterwards. *ret_good is false for a place that is too late or shows nothing. */
 static int prove(struct source *s, int64_t margin, AVFrame *frame, bool *ret_good, struct err *e)
 {
-	enum verdict v = s->decoder[SOURCE_VIDEO] ? UNDECIDED : GOOD;
-	enum verdict a = s->decoder[SOURCE_AUDIO] ? UNDECIDED : GOOD;
-	while (v == UNDECIDED || (a == UNDECIDED && s->ahead.count < AUDIO_SEARCH_MAX_PACKETS)) {
+	enum verdict v[SOURCE_TRACKS_MAX] = { s->decoder[SOURCE_VIDEO] ? UNDECIDED : GOOD };
+	while (undecided(s, v)) {
 		AVPacket *p = NULL;
 		int r = source_read(s, &p, e);
 		if (r < 0)
 			return r;
-		bool apart = s->latest_read[SOURCE_AUDIO] > s->from.video_ticks + SOURCE_APART_TICKS;
-		if (!p || s->ahead.bytes > SOURCE_AHEAD_MAX_BYTES || (v == UNDECIDED && apart)) {
-			if (v == UNDECIDED && !p)
-				v = judge_video(s, frame, NULL);
+		bool apart = source_latest_sound(s) > s->from.video_ticks + SOURCE_APART_TICKS;
+		bool no_picture = v[SOURCE_VIDEO] == UNDECIDED;
+		if (!p || s->ahead.bytes > SOURCE_AHEAD_MAX_BYTES || (no_picture && apart)) {
+			if (no_picture && !p)
+				v[SOURCE_VIDEO] = judge_video(s, frame, NULL);
 			av_packet_free(&p);
 			break;
 		}
-		if (source_packet_kind(s, p) == SOURCE_VIDEO && v == UNDECIDED)
-			v = judge_video(s, frame, p);
-		else if (source_packet_kind(s, p) == SOURCE_AUDIO && a == UNDECIDED)
-			a = judge_audio(s, p);
+		int track = source_packet_track(s, p);
+		if (v[track] == UNDECIDED)
+			v[track] = track == SOURCE_VIDEO ? judge_video(s, frame, p) : judge_audio(s, p);
 		packet_queue_push(&s->ahead, p);
 	}
 	if (s->decoder[SOURCE_VIDEO])
 		avcodec_flush_buffers(s->decoder[SOURCE_VIDEO]);
-	if (margin >= AUDIO_BACKOFF_MAX_TICKS || (a == UNDECIDED && s->decoder[SOURCE_VIDEO]))
-		a = GOOD;
-	*ret_good = v == GOOD && a == GOOD;
+	enum verdict sound = worst_of(s, v);
+	if (margin >= AUDIO_BACKOFF_MAX_TICKS || (sound == UNDECIDED && s->decoder[SOURCE_VIDEO]))
+		sound = GOOD;
+	*ret_good = v[SOURCE_VIDEO] == GOOD && sound == GOOD;
 	return 0;
 }
 

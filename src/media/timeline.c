@@ -50,7 +50,7 @@ int timeline_init(struct timeline *t, const struct ladder_spec *spec, struct err
 				.frame_ticks = spec->frame_ticks,
 				.segment_ticks = spec->segment_ticks,
 				.end = spec->last ? TIMELINE_OPEN : TIMELINE_FIXED };
-	bool has_audio = spec->audio_stream >= 0;
+	bool has_audio = spec->audio_count > 0;
 	if (n == 0 || n > TASK_SEGMENTS_MAX || spec->segment_ticks == 0 || (!t->has_video && !has_audio) ||
 	    (t->has_video && (!spec->video_ticks || !rising(spec->video_ticks, n))) ||
 	    (has_audio && (!spec->audio_frames || spec->audio_rate == 0 || !rising(spec->audio_frames, n))))

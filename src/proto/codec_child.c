@@ -145,7 +145,7 @@ static bool iframes_valid(const struct task_object *o)
 
 static const char *check_object(const struct task_object *o)
 {
-	if (o->rendition > TASK_RUNGS_MAX || o->size_bytes > TASK_OBJECT_MAX_BYTES)
+	if (o->rendition >= TASK_RENDITIONS_MAX || o->size_bytes > TASK_OBJECT_MAX_BYTES)
 		return "rendition or size out of range";
 	if (o->kind == TASK_OBJECT_INIT)
 		return o->codecs[0] ? NULL : "an init segment without codecs";
@@ -194,6 +194,11 @@ static void walk_stream(struct wire *w, struct probe_stream *s)
 	wire_text(w, s->title, sizeof(s->title));
 	wire_bool(w, &s->attached_picture);
 	wire_bool(w, &s->is_default);
+	wire_bool(w, &s->forced);
+	wire_bool(w, &s->commentary);
+	wire_bool(w, &s->hearing_impaired);
+	wire_bool(w, &s->visual_impaired);
+	wire_bool(w, &s->other_program);
 	wire_bool(w, &s->decodable);
 	wire_i64(w, &s->start_ns);
 	wire_i64(w, &s->duration_ns);

@@ -27,6 +27,32 @@ static void walk_rung(struct wire *w, struct ladder_rung *r)
 	wire_u32(w, &r->level_x10);
 }
 
+static void walk_audios(struct wire *w, struct ladder_spec *l)
+{
+	wire_u32(w, &l->audio_rate);
+	wire_u32(w, &l->audio_count);
+	if (l->audio_count > TASK_AUDIOS_MAX) {
+		wire_fault(w, "too many sound tracks");
+		l->audio_count = 0;
+	}
+	for (uint32_t i = 0; i < l->audio_count; i++) {
+		wire_i32(w, &l->audios[i].stream);
+		wire_u32(w, &l->audios[i].channels);
+		wire_u32(w, &l->audios[i].bitrate_bps);
+	}
+}
+
+static void walk_subtitles(struct wire *w, struct ladder_spec *l)
+{
+	wire_u32(w, &l->subtitle_count);
+	if (l->subtitle_count > TASK_SUBTITLES_MAX) {
+		wire_fault(w, "too many subtitles");
+		l->subtitle_count = 0;
+	}
+	for (uint32_t i = 0; i < l->subtitle_count; i++)
+		wire_i32(w, &l->subtitle_streams[i]);
+}
+
 /* The counts come before the arrays that they size, and are bounded as soon as they are known. */
 static void walk_ladder(struct wire *w, struct ladder_spec *l)
 {
@@ -36,7 +62,6 @@ static void walk_ladder(struct wire *w, struct ladder_spec *l)
 	if (container != (uint32_t)l->container)
 		wire_fault(w, "an unknown container");
 	wire_i32(w, &l->video_stream);
-	wire_i32(w, &l->audio_stream);
 	wire_i64(w, &l->origin_ns);
 	wire_u32(w, &l->rotation_degrees);
 	wire_bool(w, &l->sequential);
@@ -52,9 +77,8 @@ static void walk_ladder(struct wire *w, struct ladder_spec *l)
 	}
 	for (uint32_t i = 0; i < l->rung_count; i++)
 		walk_rung(w, &l->rungs[i]);
-	wire_u32(w, &l->audio_rate);
-	wire_u32(w, &l->audio_channels);
-	wire_u32(w, &l->audio_bitrate_bps);
+	walk_audios(w, l);
+	walk_subtitles(w, l);
 	wire_u32(w, &l->first_segment);
 	wire_u32(w, &l->segment_count);
 	wire_u32(w, &l->run_count);
@@ -65,7 +89,7 @@ static void walk_ladder(struct wire *w, struct ladder_spec *l)
 	}
 	size_t bounds = (size_t)l->segment_count + 1;
 	wire_i64_array(w, &l->video_ticks, l->video_stream >= 0 ? bounds : 0);
-	wire_i64_array(w, &l->audio_frames, l->audio_stream >= 0 ? bounds : 0);
+	wire_i64_array(w, &l->audio_frames, l->audio_count > 0 ? bounds : 0);
 	wire_u32_array(w, &l->runs, l->run_count);
 }
 
@@ -107,12 +131,45 @@ static const char *check_runs(const struct ladder_spec *l)
 	return NULL;
 }
 
+/* Every stream is used once. */
+static const char *check_streams(const struct ladder_spec *l)
+{
+	bool used[TASK_STREAMS_MAX] = { false };
+	int32_t list[1 + TASK_AUDIOS_MAX + TASK_SUBTITLES_MAX];
+	size_t n = 0;
+	if (l->video_stream < -1 || l->audio_count > TASK_AUDIOS_MAX || l->subtitle_count > TASK_SUBTITLES_MAX ||
+	    (l->video_stream < 0 && !l->audio_count))
+		return "no streams, or too many";
+	if (l->video_stream >= 0)
+		list[n++] = l->video_stream;
+	for (uint32_t i = 0; i < l->audio_count; i++)
+		list[n++] = l->audios[i].stream;
+	for (uint32_t i = 0; i < l->subtitle_count; i++)
+		list[n++] = l->subtitle_streams[i];
+	for (size_t i = 0; i < n; i++) {
+		if (list[i] < 0 || list[i] >= TASK_STREAMS_MAX || used[list[i]])
+			return "stream numbers out of range, or one twice";
+		used[list[i]] = true;
+	}
+	return NULL;
+}
+
+static const char *check_audios(const struct ladder_spec *l)
+{
+	if (l->audio_rate < 8000 || l->audio_rate > 96000)
+		return "audio's rate is out of range";
+	for (uint32_t i = 0; i < l->audio_count; i++)
+		if (l->audios[i].channels < 1 || l->audios[i].channels > 8 || !l->audios[i].bitrate_bps)
+			return "audio parameters out of range";
+	return NULL;
+}
+
 static const char *check_ladder(const struct ladder_spec *l)
 {
-	const bool video = l->video_stream >= 0, audio = l->audio_stream >= 0;
-	if (l->video_stream < -1 || l->video_stream >= TASK_STREAMS_MAX || l->audio_stream < -1 ||
-	    l->audio_stream >= TASK_STREAMS_MAX || (!video && !audio))
-		return "stream numbers out of range";
+	const bool video = l->video_stream >= 0, audio = l->audio_count > 0;
+	const char *wrong = check_streams(l);
+	if (wrong)
+		return wrong;
 	if (l->rotation_degrees % 90 || l->rotation_degrees > 270 || l->origin_ns == TICKS_UNKNOWN || !l->segment_ticks)
 		return "rotation, origin or segment length out of range";
 	if (l->segment_count < 1 || l->first_segment > TASK_SEGMENTS_MAX ||
@@ -122,14 +179,13 @@ static const char *check_ladder(const struct ladder_spec *l)
 		return "a resume beyond the chunk";
 	if (video != !!l->video_ticks || audio != !!l->audio_frames || (!video && l->rung_count))
 		return "boundaries or rungs that don't fit the streams";
-	const char *wrong = check_runs(l);
+	wrong = check_runs(l);
 	if (!wrong && video)
 		wrong = check_rungs(l);
 	if (!wrong && video)
 		wrong = check_boundaries(l->video_ticks, (size_t)l->segment_count + 1);
-	if (!wrong && audio && (l->audio_rate < 8000 || l->audio_rate > 96000 || l->audio_channels < 1 ||
-				l->audio_channels > 8 || !l->audio_bitrate_bps))
-		wrong = "audio parameters out of range";
+	if (!wrong && audio)
+		wrong = check_audios(l);
 	if (!wrong && audio)
 		wrong = check_boundaries(l->audio_frames, (size_t)l->segment_count + 1);
 	return wrong;

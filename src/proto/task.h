@@ -19,6 +19,9 @@
 #define TASK_INPUTS_MAX 64
 #define TASK_INPUT_NAME_SIZE 64
 #define TASK_RUNGS_MAX 8
+#define TASK_AUDIOS_MAX 8
+#define TASK_SUBTITLES_MAX 16
+#define TASK_RENDITIONS_MAX (TASK_RUNGS_MAX + TASK_AUDIOS_MAX + TASK_SUBTITLES_MAX)
 #define TASK_SEGMENTS_MAX 65536
 #define TASK_IFRAMES_MAX 16 /* noted of one segment */
 #define TASK_STREAMS_MAX 32
@@ -48,13 +51,19 @@ struct ladder_rung {
 	uint32_t level_x10; /* 31 for 3.1 */
 };
 
+/* One sound track and what becomes of it. */
+struct ladder_audio {
+	int32_t stream; /* index in the source */
+	uint32_t channels, bitrate_bps;
+};
+
 /* A chunk of a ladder: segments first_segment … first_segment + segment_count - 1 of every rendition. Renditions are
- * numbered: the rungs from 0 in the order given (largest first), then audio. */
+ * numbered: the rungs from 0 in the order given (largest first), then the audios, then the subtitles. */
 struct ladder_spec {
 	enum segment_container container;
-	int32_t video_stream, audio_stream; /* indices in the source; -1: none */
-	int64_t origin_ns;                  /* source time (of the container) that becomes zero */
-	uint32_t rotation_degrees;          /* clockwise, to be applied: 0, 90, 180, 270 */
+	int32_t video_stream; /* index in the source; -1: none */
+	int64_t origin_ns;    /* source time (of the container) that becomes zero */
+	uint32_t rotation_degrees; /* clockwise, to be applied: 0, 90, 180, 270 */
 	bool sequential; /* the source cannot be sought exactly: decode from its start, skip what is before the range */
 	bool last;       /* nothing follows: go on until the source ends, though it be longer than planned */
 	uint32_t video_threads; /* encoder threads of each rung */
@@ -63,7 +72,11 @@ struct ladder_spec {
 	uint32_t segment_ticks; /* nominal length in 1/90000 s, for what lies beyond the plan */
 	uint32_t rung_count;
 	struct ladder_rung rungs[TASK_RUNGS_MAX];
-	uint32_t audio_rate, audio_channels, audio_bitrate_bps;
+	uint32_t audio_rate; /* one for all, so that all have the boundaries of audio_frames */
+	uint32_t audio_count;
+	struct ladder_audio audios[TASK_AUDIOS_MAX]; /* the main one first */
+	uint32_t subtitle_count;
+	int32_t subtitle_streams[TASK_SUBTITLES_MAX];
 	uint32_t first_segment, segment_count;
 	/* Boundaries of this chunk's segments, segment_count + 1 of each; the last is the end of the range. Owned by
 	 * the spec (task_spec_release). video_ticks: 1/90000 s; NULL without video. audio_frames: AAC frames; NULL
@@ -113,9 +126,9 @@ enum task_object_kind { TASK_OBJECT_INIT = 1, TASK_OBJECT_SEGMENT = 2 };
 struct task_object {
 	enum task_object_kind kind;
 	uint32_t rendition;
-	char codecs[64];        /* INIT: RFC 6381. TS sends an INIT of zero bytes, for its codecs */
+	char codecs[64];        /* INIT: RFC 6381. TS and subtitles send an INIT of zero bytes, for their codecs */
 	uint32_t index;         /* SEGMENT: of the presentation, not of the chunk */
-	int64_t start_ticks;    /* video: 1/90000 s; audio: samples of audio_rate */
+	int64_t start_ticks;    /* video, subtitles: 1/90000 s; audio: samples of audio_rate */
 	int64_t duration_ticks; /* > 0 */
 	uint64_t size_bytes;
 	/* SEGMENT of video: at rising times and in rising ranges that don't overlap; the first is at 0. Sound has none. */
@@ -133,8 +146,10 @@ struct probe_stream {
 	char language[16]; /* as found, or empty */
 	char title[64];
 	bool attached_picture; /* cover art: never video */
-	bool is_default;
-	bool decodable;                /* a decoder exists and its parameters are complete */
+	bool is_default, forced, commentary;      /* as the container marks it */
+	bool hearing_impaired, visual_impaired;   /* made for them */
+	bool other_program;            /* of a broadcast: not of the one that the best video (or sound) belongs to */
+	bool decodable;                /* a decoder exists and its parameters are complete; subtitles: they are text */
 	int64_t start_ns, duration_ns; /* TICKS_UNKNOWN where not known */
 	uint64_t bit_rate_bps;
 	uint32_t time_base_num, time_base_den;

@@ -134,9 +134,10 @@ static int build_spec(struct ladder_run *run, struct ladder_spec *ret, struct er
 		r = planned(run, i, &rows, &resume, e);
 		if (r < 0)
 			return r;
-		if (run->renditions[i].is_audio)
+		enum rendition_kind kind = run->renditions[i].kind;
+		if (kind == RENDITION_AUDIO && !audio)
 			audio = rows;
-		else if (!video)
+		else if (kind == RENDITION_VIDEO && !video)
 			video = rows;
 		else
 			free(rows);

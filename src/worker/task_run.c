@@ -268,7 +268,7 @@ static const char *check_object(const struct run *r, const struct task_object *o
 	const struct ladder_spec *l = &r->spec->ladder;
 	if (r->spec->kind != TASK_LADDER)
 		return "an object from a task that makes none";
-	if (o->rendition >= l->rung_count + (l->audio_stream >= 0 ? 1 : 0))
+	if (o->rendition >= l->rung_count + l->audio_count + l->subtitle_count)
 		return "an object of a rendition that isn't asked for";
 	if (o->kind == TASK_OBJECT_INIT)
 		return NULL;

@@ -135,14 +135,14 @@ static const struct hls_variant ladder[] = {
 	  .audio_group = "audio",
 	  .uri = "v360/playlist.m3u8" },
 };
-static const struct hls_audio_rendition voices[] = {
+static const struct hls_rendition voices[] = {
 	{ .group_id = "audio",
 	  .name = "English",
 	  .language = "en",
 	  .is_default = true,
 	  .channels = 2,
 	  .uri = "a0/playlist.m3u8" },
-	{ .group_id = "audio", .name = "Commentary", .channels = 1, .uri = "a1/playlist.m3u8" },
+	{ .group_id = "audio", .name = "Commentary", .autoselect = true, .channels = 1, .uri = "a1/playlist.m3u8" },
 };
 
 static void assert_multivariant(const struct hls_multivariant *m, const char *expected)
@@ -162,7 +162,7 @@ static void multivariant_with_audio_group(void **state)
 	(void)state;
 	assert_multivariant(
 		&(struct hls_multivariant){
-			.variants = ladder, .variant_count = 2, .audio = voices, .audio_count = 2 },
+			.variants = ladder, .variant_count = 2, .renditions = voices, .rendition_count = 2 },
 		"#EXTM3U\n"
 		"#EXT-X-VERSION:4\n"
 		"#EXT-X-INDEPENDENT-SEGMENTS\n"
@@ -382,12 +382,12 @@ static void addresses_that_break_the_list(void **state)
 	assert_media_refused(&m, ERR_INVALID, "segment 0: a URI is empty");
 }
 
-static void assert_multivariant_refused(struct hls_variant v, struct hls_audio_rendition a, const char *why)
+static void assert_multivariant_refused(struct hls_variant v, struct hls_rendition a, const char *why)
 {
 	struct err e = { 0 };
 	_cleanup_buf_ struct buf out;
 	buf_init(&out, HLS_PLAYLIST_MAX_BYTES);
-	struct hls_multivariant m = { .variants = &v, .variant_count = 1, .audio = &a, .audio_count = 1 };
+	struct hls_multivariant m = { .variants = &v, .variant_count = 1, .renditions = &a, .rendition_count = 1 };
 	assert_int_equal(hls_render_multivariant(&m, &out, &e), -ERR_INVALID);
 	if (!strstr(e.message, why))
 		fail_msg("\"%s\" doesn't say \"%s\"", e.message, why);
@@ -399,7 +399,7 @@ static void multivariant_refusals(void **state)
 {
 	(void)state;
 	const struct hls_variant v = ladder[0];
-	const struct hls_audio_rendition a = voices[0];
+	const struct hls_rendition a = voices[0];
 	struct hls_variant bad = v;
 	bad.bandwidth_bps = 0;
 	assert_multivariant_refused(bad, a, "variant 0: BANDWIDTH is 0");
@@ -421,11 +421,11 @@ static void multivariant_refusals(void **state)
 
 	static const char *const names[] = { "a\"b", "a\nb", "a\rb", "a\tb", "a\xc2\x85", "\x7f" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct hls_audio_rendition named = a;
+		struct hls_rendition named = a;
 		named.name = names[i];
-		assert_multivariant_refused(v, named, "audio rendition 0: NAME has a quote or a control character");
+		assert_multivariant_refused(v, named, "rendition 0: NAME has a quote or a control character");
 	}
-	struct hls_audio_rendition rendition = a;
+	struct hls_rendition rendition = a;
 	rendition.name = "\xff";
 	assert_multivariant_refused(v, rendition, "NAME is not UTF-8");
 	rendition = a;
@@ -436,7 +436,7 @@ static void multivariant_refusals(void **state)
 	assert_multivariant_refused(v, rendition, "GROUP-ID is empty");
 	rendition = a;
 	rendition.uri = "a\"b";
-	assert_multivariant_refused(v, rendition, "audio rendition 0: the address of a\"b");
+	assert_multivariant_refused(v, rendition, "rendition 0: the address of a\"b");
 	rendition = a;
 	rendition.channels = 0;
 	assert_multivariant_refused(v, rendition, "CHANNELS is 0");
@@ -452,14 +452,14 @@ static void multivariant_refusals(void **state)
 static void values_at_the_edge(void **state)
 {
 	(void)state;
-	struct hls_audio_rendition a = voices[0];
+	struct hls_rendition a = voices[0];
 	a.name = "Français (dit\xc2\xa0: vf)";
 	a.language = "fr";
 	struct hls_variant v = ladder[1];
 	v.average_bandwidth_bps = v.bandwidth_bps;
 	v.uri = "v360%2a";
 	assert_multivariant(
-		&(struct hls_multivariant){ .variants = &v, .variant_count = 1, .audio = &a, .audio_count = 1 },
+		&(struct hls_multivariant){ .variants = &v, .variant_count = 1, .renditions = &a, .rendition_count = 1 },
 		"#EXTM3U\n#EXT-X-VERSION:4\n#EXT-X-INDEPENDENT-SEGMENTS\n"
 		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Français (dit\xc2\xa0: vf)\",LANGUAGE=\"fr\",DEFAULT=YES,"
 		"AUTOSELECT=YES,CHANNELS=\"2\",URI=\"a0/playlist.m3u8\"\n"
@@ -471,7 +471,7 @@ static void buffer_too_small(void **state)
 {
 	(void)state;
 	struct hls_media m = growing();
-	struct hls_multivariant mv = { .variants = ladder, .variant_count = 2, .audio = voices, .audio_count = 2 };
+	struct hls_multivariant mv = { .variants = ladder, .variant_count = 2, .renditions = voices, .rendition_count = 2 };
 	/* Every size up to the one that fits: nothing is left behind, and the reason is the right one. */
 	for (size_t max = 0; max < strlen(EVENT_FMP4_TWO); max++) {
 		struct err e = { 0 };

@@ -72,11 +72,13 @@ void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 {
 	*p = (struct ladder_plan){ .target_duration_s = 4, .rendition_count = 3 };
 	p->spec = (struct ladder_spec){ .video_stream = 0,
-					.audio_stream = 1,
+					.audio_count = 1,
+					.audios = { { 1, 2, 128000 } },
 					.segment_ticks = SEGMENT_TICKS,
 					.rung_count = 2,
 					.audio_rate = 48000 };
 	p->renditions[0] = (struct rendition){ .index = 0,
+					       .kind = RENDITION_VIDEO,
 					       .name = "720p",
 					       .width = 1280,
 					       .height = 720,
@@ -85,6 +87,7 @@ void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 					       .has_iframes = true,
 					       .declared_bps = 3000000 };
 	p->renditions[1] = (struct rendition){ .index = 1,
+					       .kind = RENDITION_VIDEO,
 					       .name = "360p",
 					       .width = 640,
 					       .height = 360,
@@ -93,7 +96,8 @@ void plan_make(struct ladder_plan *p, const uint32_t *chunk_segments)
 					       .has_iframes = true,
 					       .declared_bps = 900000 };
 	p->renditions[2] = (struct rendition){ .index = 2,
-					       .is_audio = true,
+					       .kind = RENDITION_AUDIO,
+					       .is_default = true,
 					       .name = "audio",
 					       .channels = 2,
 					       .language = "en",

@@ -76,7 +76,8 @@ static void a_job_from_claim_to_completed(void **state)
 	OK(repo_renditions(f->repo, id, r, &count, &f->e));
 	assert_int_equal(count, 3);
 	assert_string_equal(r[0].name, "720p");
-	assert_true(r[0].init_committed && !r[0].is_audio && r[2].is_audio && r[0].declared_bps == 3000000);
+	assert_true(r[0].kind == RENDITION_VIDEO && r[2].kind == RENDITION_AUDIO && r[2].is_default);
+	assert_true(r[0].init_committed && r[0].declared_bps == 3000000);
 	assert_string_equal(r[2].codecs, "mp4a.40.2");
 	assert_string_equal(r[2].language, "en");
 	assert_true(r[1].peak_bps == 5000 && r[1].average_bps == 4000 && r[1].init_bytes == 701);

@@ -92,17 +92,17 @@ class Source:
         last = first + count == self.count if last is None else last
         os.makedirs(out, exist_ok=True)
         args = {
-            'container': self.container, 'video': self.video, 'audio': self.audio, 'origin_ns': self.origin_ns,
+            'container': self.container, 'video': self.video, 'origin_ns': self.origin_ns,
             'rotation': self.rotation, 'sequential': int(self.sequential), 'last': int(last), 'threads': threads,
             'frame_ticks': self.frame_ticks, 'gop_ticks': 180000, 'segment_ticks': self.segment_ticks, 'first': first,
-            'runs': ','.join(map(str, runs or [first])), 'resume': resume, 'rate': self.rate, 'channels': self.channels,
-            'bitrate': 128000,
+            'runs': ','.join(map(str, runs or [first])), 'resume': resume, 'rate': self.rate,
         }
         if self.video >= 0:
             args['video_ticks'] = ','.join(map(str, self.video_ticks[first:first + count + 1]))
             kinds = ['small'] + ['half'] * len(self.rungs)
             args['rungs'] = ','.join(RUNGS[k].format(w=w, h=h) for k, (w, h) in zip(kinds, self.rungs))
         if self.audio >= 0:
+            args['audios'] = f'{self.audio}:{self.channels}:128000'
             args['audio_frames'] = ','.join(map(str, self.audio_frames[first:first + count + 1]))
         args.update(extra)
         env = dict(os.environ, ASAN_OPTIONS='detect_leaks=1')

@@ -1,7 +1,7 @@
 /* Makes one chunk of a ladder from a file, for tests driven by Python: media_ladder() over a file in memory, its
  * objects as files.
  *
- *   ladder_tool SOURCE OUTDIR container=fmp4 video=0 audio=1 origin_ns=0 … video_ticks=0,360000 audio_frames=0,187 runs=0
+ *   ladder_tool SOURCE OUTDIR container=fmp4 video=0 audios=1:2:128000 origin_ns=0 … video_ticks=0,360000 audio_frames=0,187 runs=0
  *
  * Prints one JSON object a line for each object and progress, and the result or the error at last. */
 #include <stdio.h>
@@ -102,6 +102,18 @@ static void set_rungs(struct ladder_spec *l, const char *text)
 	}
 }
 
+static void set_audios(struct ladder_spec *l, const char *text)
+{
+	/* stream:channels:bitrate,… */
+	_cleanup_free_ char *copy = mr_strdup(text);
+	char *rest = NULL;
+	for (char *a = strtok_r(copy, ",", &rest); a; a = strtok_r(NULL, ",", &rest)) {
+		struct ladder_audio *audio = &l->audios[l->audio_count++];
+		if (sscanf(a, "%d:%u:%u", &audio->stream, &audio->channels, &audio->bitrate_bps) != 3)
+			abort();
+	}
+}
+
 static void set(struct ladder_spec *l, struct tool *t, const char *key, const char *value)
 {
 	long long v = strtoll(value, NULL, 10);
@@ -126,8 +138,13 @@ static void set(struct ladder_spec *l, struct tool *t, const char *key, const ch
 		t->fail_at = (uint64_t)v;
 	} else if (strcmp(key, "video") == 0) {
 		l->video_stream = (int32_t)v;
-	} else if (strcmp(key, "audio") == 0) {
-		l->audio_stream = (int32_t)v;
+	} else if (strcmp(key, "audios") == 0) {
+		set_audios(l, value);
+	} else if (strcmp(key, "subtitles") == 0) {
+		l->subtitle_count = list64(value, &list);
+		for (uint32_t i = 0; i < l->subtitle_count; i++)
+			l->subtitle_streams[i] = (int32_t)list[i];
+		free(list);
 	} else if (strcmp(key, "sequential") == 0) {
 		l->sequential = v != 0;
 	} else if (strcmp(key, "last") == 0) {
@@ -137,7 +154,6 @@ static void set(struct ladder_spec *l, struct tool *t, const char *key, const ch
 			{ "rotation", &l->rotation_degrees }, { "threads", &l->video_threads },
 			{ "frame_ticks", &l->frame_ticks },   { "gop_ticks", &l->gop_ticks },
 			{ "segment_ticks", &l->segment_ticks }, { "rate", &l->audio_rate },
-			{ "channels", &l->audio_channels },   { "bitrate", &l->audio_bitrate_bps },
 			{ "first", &l->first_segment },	      { "resume", &l->resume_segment },
 		};
 		for (size_t i = 0; i < MR_ARRAY_SIZE(fields); i++)
@@ -159,7 +175,7 @@ int main(int argc, char **argv)
 		return 2;
 	spec.inputs[0].size_bytes = t.size;
 	memcpy(spec.inputs[0].name, "source", sizeof("source"));
-	spec.ladder.video_stream = spec.ladder.audio_stream = -1;
+	spec.ladder.video_stream = -1;
 	for (int i = 3; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
 		if (!value)

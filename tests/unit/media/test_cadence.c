@@ -32,7 +32,7 @@ static char letter(const struct cadence_step *s)
 
 static struct timeline timeline_of(int64_t *boundaries, uint32_t count, bool last)
 {
-	struct ladder_spec spec = { .video_stream = 0, .audio_stream = -1, .rung_count = 1, .frame_ticks = FRAME,
+	struct ladder_spec spec = { .video_stream = 0, .rung_count = 1, .frame_ticks = FRAME,
 				    .segment_ticks = 360000, .segment_count = count, .video_ticks = boundaries, .last = last };
 	struct timeline t;
 	struct err e;

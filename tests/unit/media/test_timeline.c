@@ -7,7 +7,7 @@ static struct timeline make(bool video, bool audio, bool last)
 {
 	static int64_t ticks[] = { 0, 360000, 720000, 900000 };
 	static int64_t frames[] = { 0, 188, 375, 469 }; /* 48 kHz */
-	struct ladder_spec spec = { .video_stream = video ? 0 : -1, .audio_stream = audio ? 1 : -1, .rung_count = video ? 1 : 0,
+	struct ladder_spec spec = { .video_stream = video ? 0 : -1, .audio_count = audio ? 1 : 0, .rung_count = video ? 1 : 0,
 				    .frame_ticks = 3600, .segment_ticks = 360000, .first_segment = 7, .segment_count = 3,
 				    .audio_rate = 48000, .video_ticks = ticks, .audio_frames = frames, .last = last };
 	struct timeline t;
@@ -85,7 +85,7 @@ static void test_bad_specs(void **state)
 {
 	(void)state;
 	int64_t falling[] = { 0, 5, 5 };
-	struct ladder_spec spec = { .video_stream = 0, .audio_stream = -1, .rung_count = 1, .segment_ticks = 1, .segment_count = 2,
+	struct ladder_spec spec = { .video_stream = 0, .rung_count = 1, .segment_ticks = 1, .segment_count = 2,
 				    .video_ticks = falling };
 	struct timeline t;
 	struct err e;
@@ -94,7 +94,7 @@ static void test_bad_specs(void **state)
 	spec.segment_count = 0;
 	assert_int_equal(timeline_init(&t, &spec, &e), -ERR_INVALID);
 	spec.segment_count = 2;
-	spec.audio_stream = 1;
+	spec.audio_count = 1;
 	assert_int_equal(timeline_init(&t, &spec, &e), -ERR_INVALID);
 }
 

@@ -110,6 +110,9 @@ static void spec_round_trip(void **state)
 	assert_int_equal(got.ladder.video_ticks[2], 720000);
 	assert_int_equal(got.ladder.audio_frames[1], 188);
 	assert_int_equal(got.ladder.runs[1], 4);
+	assert_int_equal(got.ladder.audios[1].stream, 4);
+	assert_int_equal(got.ladder.audios[1].bitrate_bps, 72000);
+	assert_int_equal(got.ladder.subtitle_streams[1], 2);
 	assert_string_equal(got.ladder.rungs[1].profile, "main");
 	assert_true(got.ladder.sequential && got.ladder.last);
 	task_spec_release(&got);
@@ -161,8 +164,15 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "rungs");
 	s.ladder.video_threads = 0;
 	refuse(&s, "threads");
-	s.ladder.video_stream = s.ladder.audio_stream = -1;
+	s.ladder.video_stream = -1;
+	s.ladder.audio_count = 0;
+	refuse(&s, "no streams");
+	s.ladder.audios[1].stream = s.ladder.audios[0].stream;
+	refuse(&s, "twice");
+	s.ladder.subtitle_streams[1] = TASK_STREAMS_MAX;
 	refuse(&s, "stream numbers");
+	s.ladder.subtitle_count = TASK_SUBTITLES_MAX + 1;
+	refuse(&s, "too many");
 	s.ladder.video_stream = -1;
 	refuse(&s, "don't fit");
 	s.ladder.rotation_degrees = 45;
@@ -173,7 +183,7 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "segment numbers");
 	s.ladder.first_segment = TASK_SEGMENTS_MAX;
 	refuse(&s, "segment numbers");
-	s.ladder.audio_channels = 9;
+	s.ladder.audios[1].channels = 9;
 	refuse(&s, "audio");
 	s.input_count = 0;
 	refuse(&s, "input");
