@@ -61,10 +61,13 @@ struct job_rows {
 	struct job *items;
 	uint32_t count;
 };
-int repo_job_rows(struct db_conn *c, const char *sql, const struct db_params *params, struct job_rows *ret,
+int repo_job_rows(struct repo *repo, const char *sql, const struct db_params *params, struct job_rows *ret,
 		  struct err *e) MR_MUST_USE;
 void repo_job_rows_release(struct job_rows *rows);
 #define _cleanup_job_rows_ MR_CLEANUP(repo_job_rows_release)
+/* The same, handed out at once. */
+int repo_job_each(struct repo *repo, const char *sql, const struct db_params *params, repo_job_fn fn, void *ctx,
+		  struct err *e) MR_MUST_USE;
 
 /* ---- parts of transactions (repo.c) ---- */
 

@@ -70,14 +70,6 @@ static int list_query_init(struct list_query *q, const struct job_filter *f, uin
 	return buf_finish(&q->sql, e);
 }
 
-static int list_rows(struct repo *repo, const char *sql, const struct db_params *params, struct job_rows *ret,
-		     struct err *e)
-{
-	_cleanup_db_conn_ struct db_conn *c = NULL;
-	int r = db_acquire(repo->db, &c, e);
-	return r < 0 ? r : repo_job_rows(c, sql, params, ret, e);
-}
-
 int repo_job_list(struct repo *repo, const struct job_filter *f, uint32_t limit, const char *cursor, repo_job_fn fn,
 		  void *ctx, char ret_cursor[64], struct err *e)
 {
@@ -87,7 +79,8 @@ int repo_job_list(struct repo *repo, const struct job_filter *f, uint32_t limit,
 	_cleanup_job_rows_ struct job_rows list = { 0 };
 	int r = list_query_init(&q, f, limit + 1, cursor, e);
 	if (r >= 0)
-		r = list_rows(repo, q.sql.data, &(struct db_params){ .values = q.values, .count = q.count }, &list, e);
+		r = repo_job_rows(repo, q.sql.data, &(struct db_params){ .values = q.values, .count = q.count }, &list,
+				  e);
 	buf_release(&q.sql);
 	if (r < 0)
 		return r;
@@ -340,17 +333,11 @@ static int expire_tx(struct db_conn *c, void *ctx, struct err *e)
 
 int repo_job_doomed(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ctx, struct err *e)
 {
-	_cleanup_job_rows_ struct job_rows list = { 0 };
 	int r = repo_transact(repo, "expire jobs", expire_tx, NULL, e);
 	if (r < 0)
 		return r;
-	r = list_rows(repo, "SELECT " JOB_COLUMNS " FROM job WHERE status = 7 ORDER BY id LIMIT $1",
-		      DB_PARAMS(DB_INT(limit)), &list, e);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < list.count; i++)
-		fn(ctx, &list.items[i]);
-	return 0;
+	return repo_job_each(repo, "SELECT " JOB_COLUMNS " FROM job WHERE status = 7 ORDER BY id LIMIT $1",
+			     DB_PARAMS(DB_INT(limit)), fn, ctx, e);
 }
 
 struct purge_tx {

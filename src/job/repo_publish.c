@@ -243,24 +243,9 @@ static const char lagging_sql[] =
 	"  AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
 	" ORDER BY advanced_ms LIMIT $1";
 
-static int lagging_rows(struct repo *repo, uint32_t limit, struct job_rows *ret, struct err *e)
-{
-	_cleanup_db_conn_ struct db_conn *c = NULL;
-	int r = db_acquire(repo->db, &c, e);
-	if (r < 0)
-		return r;
-	return repo_job_rows(c, lagging_sql, DB_PARAMS(DB_INT(limit)), ret, e);
-}
-
 int repo_job_lagging(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ctx, struct err *e)
 {
-	_cleanup_job_rows_ struct job_rows list = { 0 };
-	int r = lagging_rows(repo, limit, &list, e);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < list.count; i++)
-		fn(ctx, &list.items[i]);
-	return 0;
+	return repo_job_each(repo, lagging_sql, DB_PARAMS(DB_INT(limit)), fn, ctx, e);
 }
 
 /* ---- the finish chunk ---- */
@@ -310,24 +295,37 @@ int repo_measured(struct repo *repo, const struct claim *claim, uint32_t renditi
 	return repo_transact(repo, "note bit rates", measured_tx, &t, e);
 }
 
-static int end_tx(struct db_conn *c, void *ctx, struct err *e)
+/* What a finish chunk does to its job, both locked. */
+typedef int (*finish_fn)(struct db_conn *c, const struct fence *f, const struct job *j, struct err *e);
+
+static int finish(struct db_conn *c, const struct claim *claim, finish_fn fn, struct err *e)
 {
-	const struct claim *claim = ctx;
 	struct fence f;
 	int r = repo_fence_finish(c, claim, &f, e);
 	if (r < 0)
 		return r;
 	struct job j = { 0 };
-	uint32_t prefix = 0;
 	r = repo_job_lock(c, NULL, f.chunk.job_id, &j, e);
 	if (r >= 0)
-		r = repo_committed_prefix(c, &j, &prefix, e);
-	if (r >= 0 && prefix < j.segment_count)
-		r = err_set(e, ERR_INTERNAL, "only %u of %u segments are committed", prefix, j.segment_count);
-	if (r >= 0 && !j.ended)
-		r = show(c, &j, j.segment_count, true, f.now_ms, e);
+		r = fn(c, &f, &j, e);
 	job_release(&j);
 	return r;
+}
+
+static int end(struct db_conn *c, const struct fence *f, const struct job *j, struct err *e)
+{
+	uint32_t prefix = 0;
+	int r = repo_committed_prefix(c, j, &prefix, e);
+	if (r < 0)
+		return r;
+	if (prefix < j->segment_count)
+		return err_set(e, ERR_INTERNAL, "only %u of %u segments are committed", prefix, j->segment_count);
+	return j->ended ? 0 : show(c, j, j->segment_count, true, f->now_ms, e);
+}
+
+static int end_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	return finish(c, ctx, end, e);
 }
 
 int repo_job_end(struct repo *repo, const struct claim *claim, struct err *e)
@@ -355,17 +353,7 @@ static int complete(struct db_conn *c, const struct fence *f, const struct job *
 
 static int complete_tx(struct db_conn *c, void *ctx, struct err *e)
 {
-	const struct claim *claim = ctx;
-	struct fence f;
-	int r = repo_fence_finish(c, claim, &f, e);
-	if (r < 0)
-		return r;
-	struct job j = { 0 };
-	r = repo_job_lock(c, NULL, f.chunk.job_id, &j, e);
-	if (r >= 0)
-		r = complete(c, &f, &j, e);
-	job_release(&j);
-	return r;
+	return finish(c, ctx, complete, e);
 }
 
 int repo_job_complete(struct repo *repo, const struct claim *claim, struct err *e)

@@ -114,13 +114,14 @@ void repo_job_rows_release(struct job_rows *rows)
 	*rows = (struct job_rows){ 0 };
 }
 
-int repo_job_rows(struct db_conn *c, const char *sql, const struct db_params *params, struct job_rows *ret,
+int repo_job_rows(struct repo *repo, const char *sql, const struct db_params *params, struct job_rows *ret,
 		  struct err *e)
 {
 	_cleanup_job_rows_ struct job_rows list = { 0 };
+	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_query(c, sql, params, &rows, e);
-	if (r < 0)
+	int r = db_acquire(repo->db, &c, e);
+	if (r < 0 || (r = db_query(c, sql, params, &rows, e)) < 0)
 		return r;
 	while ((r = db_next(rows, e)) > 0) {
 		if (list.count % 16 == 0)
@@ -131,5 +132,17 @@ int repo_job_rows(struct db_conn *c, const char *sql, const struct db_params *pa
 		return r;
 	*ret = list;
 	list = (struct job_rows){ 0 };
+	return 0;
+}
+
+int repo_job_each(struct repo *repo, const char *sql, const struct db_params *params, repo_job_fn fn, void *ctx,
+		  struct err *e)
+{
+	_cleanup_job_rows_ struct job_rows list = { 0 };
+	int r = repo_job_rows(repo, sql, params, &list, e);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < list.count; i++)
+		fn(ctx, &list.items[i]);
 	return 0;
 }

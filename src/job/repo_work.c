@@ -86,28 +86,13 @@ static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
 	return repo_job_load(c, NULL, k->chunk.job_id, &k->job, e);
 }
 
-static int anything_due(struct repo *repo, bool *ret, struct err *e)
-{
-	_cleanup_db_conn_ struct db_conn *c = NULL;
-	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int64_t now;
-	int r = db_acquire(repo->db, &c, e);
-	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
-		return r;
-	r = db_first(c, "SELECT 1 FROM chunk WHERE due_ms <= $1 LIMIT 1", DB_PARAMS(DB_INT(now)), &rows, e);
-	if (r < 0)
-		return r;
-	*ret = r > 0;
-	return 0;
-}
-
 int repo_claim(struct repo *repo, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e)
 {
-	bool due;
-	int r = anything_due(repo, &due, e);
+	int64_t due_ms;
+	int r = repo_next_due(repo, &due_ms, e); /* without a transaction: most asks are in vain */
 	if (r < 0)
 		return r;
-	if (!due)
+	if (due_ms != 0)
 		return nothing_to_do(e);
 	struct claim_tx t = { .worker_id = worker_id, .lease_ms = lease_ms };
 	r = repo_transact(repo, "claim", claim_tx, &t, e);
