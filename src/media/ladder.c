@@ -132,7 +132,7 @@ static int open_all(struct ladder *l, const struct task_spec *task, struct err *
 		for (uint32_t i = 0; i < l->spec.rung_count; i++)
 			rendition_init(&l->renditions[i], &l->spec, l->io, &l->timeline, i, false);
 		l->rendition_count = l->spec.rung_count;
-		r = video_pipe_new(&l->spec, &l->timeline, source_parameters(l->source, SOURCE_VIDEO), l->renditions, &l->video, e);
+		r = video_pipe_new(&l->spec, &l->timeline, source_video_stream(l->source), l->renditions, &l->video, e);
 	}
 	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
 		r = open_sound(l, i, e);
@@ -342,7 +342,9 @@ static int finish_sound(struct ladder *l, struct sound *s, struct err *e)
 
 static int finish(struct ladder *l, bool *ret_missing, struct err *e)
 {
-	int r = 0;
+	int r = video_wanted(l) ? video_pipe_end(l->video, e) : 0;
+	if (r < 0)
+		return r;
 	if (l->source_ended) {
 		if (!l->seen)
 			return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "nothing in the source could be decoded");

@@ -12,6 +12,7 @@
 #include "media/input.h"
 #include "media/probe_stream.h"
 #include "media/probe_walk.h"
+#include "media/video_look.h"
 
 #define SCAN_LIKELY_MAX (64ull << 20)	  /* counted even though the header tells */
 #define SCAN_UNCERTAIN_MAX (256ull << 20) /* counted if the header is doubtful; without any duration there is no limit */
@@ -237,7 +238,7 @@ static void fill_from_walk(struct probe *p, uint32_t i)
 	struct probe_stream *s = &p->r.streams[i];
 	const struct walked_stream *w = &p->walk.streams[i];
 	AVStream *st = p->f->streams[i];
-	s->decodable = w->decoded && !w->encrypted && complete(s);
+	s->decodable = w->decoded && !w->encrypted && complete(s) && !video_look_unsupported(st);
 	if (p->walk.scan_all)
 		take_walked_times(s, st, w, format_is(p, "ogg"));
 	if (s->kind == STREAM_VIDEO) {
@@ -402,6 +403,16 @@ static int refuse_unusable(const struct probe *p, struct err *e)
 			    why ? why->message : "");
 }
 
+/* Sound that can be decoded doesn't make up for a picture that would come out in false colours. */
+static int refuse_false_colors(const struct probe *p, struct err *e)
+{
+	for (uint32_t i = 0; p->r.best_video < 0 && i < p->r.stream_count; i++)
+		if (is_candidate(&p->r.streams[i], STREAM_VIDEO) && video_look_unsupported(p->f->streams[i]))
+			return err_set_code(e, ERR_MEDIA, "UNSUPPORTED_HDR",
+					    "stream %u is Dolby Vision profile 5, whose colours only Dolby's own decoders know", i);
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 static int walk(struct probe *p, struct err *e)
@@ -433,6 +444,9 @@ static int assess(struct probe *p, struct err *e)
 		return r;
 	p->r.best_video = best_decodable(&p->r, STREAM_VIDEO);
 	p->r.best_audio = best_decodable(&p->r, STREAM_AUDIO);
+	r = refuse_false_colors(p, e);
+	if (r < 0)
+		return r;
 	if (p->r.best_video < 0 && p->r.best_audio < 0)
 		return refuse_unusable(p, e);
 	mark_other_programs(p);

@@ -41,6 +41,11 @@ const AVCodecParameters *source_parameters(const struct source *s, int track)
 	return s->decoder[track] ? media_input_format(s->input)->streams[s->stream[track]]->codecpar : NULL;
 }
 
+const AVStream *source_video_stream(const struct source *s)
+{
+	return s->decoder[SOURCE_VIDEO] ? media_input_format(s->input)->streams[s->stream[SOURCE_VIDEO]] : NULL;
+}
+
 int source_packet_track(const struct source *s, const AVPacket *p)
 {
 	for (int t = 0; t < SOURCE_TRACKS_MAX; t++)

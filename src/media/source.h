@@ -17,6 +17,7 @@
 #pragma once
 
 #include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -65,6 +66,7 @@ int source_rewind(struct source *s, struct err *e) MR_MUST_USE;
 bool source_at_start(const struct source *s);
 /* The stream's parameters and time base; NULL if it isn't there or not decodable. */
 const AVCodecParameters *source_parameters(const struct source *s, int track);
+const AVStream *source_video_stream(const struct source *s);
 AVRational source_time_base(const struct source *s, int track);
 /* The time stamp of the track's first packet in the file, or AV_NOPTS_VALUE: an audio codec's frames lie on a grid from
  * there. */

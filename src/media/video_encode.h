@@ -12,7 +12,7 @@
 #include <libavcodec/avcodec.h>
 
 #include "base/err.h"
-#include "media/video_graph.h"
+#include "media/video_look.h"
 #include "proto/task.h"
 
 /* Opens the encoder of a rung. fMP4 gets global headers (extradata), TS repeats them in the stream. */

@@ -21,7 +21,7 @@
 
 struct video_graph {
 	const struct ladder_spec *spec;
-	struct video_color color;
+	struct video_look look;
 	AVFilterGraph *graph;
 	AVFilterContext *source, *sinks[TASK_RUNGS_MAX];
 	/* what the graph was built for */
@@ -31,57 +31,17 @@ struct video_graph {
 	enum AVColorRange range;
 };
 
-struct video_color video_color_of(const AVCodecParameters *par)
-{
-	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(par->format);
-	bool rgb = par->color_space == AVCOL_SPC_RGB || (d && (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)));
-	bool tagged = !rgb && par->color_space != AVCOL_SPC_UNSPECIFIED && par->color_space != AVCOL_SPC_RESERVED;
-	bool hd = (par->width < par->height ? par->width : par->height) >= 720;
-	struct video_color c = hd ? (struct video_color){ AVCOL_SPC_BT709, AVCOL_PRI_BT709, AVCOL_TRC_BT709 }
-				  : (struct video_color){ AVCOL_SPC_SMPTE170M, AVCOL_PRI_SMPTE170M, AVCOL_TRC_SMPTE170M };
-	if (tagged && av_color_space_name(par->color_space)) {
-		c.space = par->color_space;
-		c.primaries = av_color_primaries_name(par->color_primaries) ? par->color_primaries : AVCOL_PRI_UNSPECIFIED;
-		c.transfer = av_color_transfer_name(par->color_trc) ? par->color_trc : AVCOL_TRC_UNSPECIFIED;
-	}
-	return c;
-}
-
-static const char *rotation(uint32_t degrees)
-{
-	switch (degrees) {
-	case 90:
-		return "transpose=clock,";
-	case 180:
-		return "hflip,vflip,";
-	case 270:
-		return "transpose=cclock,";
-	default:
-		return "";
-	}
-}
-
-/* Only RGB needs to be told its way into YUV; YUV keeps the matrix it came with. */
-static const char *matrix_option(const struct video_graph *g)
-{
-	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(g->format);
-	bool rgb = d && (d->flags & AV_PIX_FMT_FLAG_RGB);
-	if (!rgb)
-		return "";
-	return g->color.space == AVCOL_SPC_BT709 ? ":out_color_matrix=bt709" : ":out_color_matrix=smpte170m";
-}
-
-static void describe(const struct video_graph *g, struct buf *b)
+static void describe(const struct video_graph *g, const AVFrame *in, struct buf *b)
 {
 	const struct ladder_spec *s = g->spec;
-	buf_printf(b, "[in]%s", rotation(s->rotation_degrees));
+	buf_printf(b, "[in]");
+	video_look_upright(&g->look, s->rotation_degrees, b);
 	for (uint32_t r = 0; r < s->rung_count; r++) {
-		if (r > 0)
-			buf_printf(b, ";[s%u]", r - 1);
-		buf_printf(b, "scale=%u:%u:" SCALER "%s", s->rungs[r].width, s->rungs[r].height,
-			   r == 0 ? ":out_range=tv" : "");
+		const struct ladder_rung *rung = &s->rungs[r];
 		if (r == 0)
-			buf_printf(b, "%s,format=yuv420p,setsar=1", matrix_option(g));
+			video_look_scale(&g->look, in, rung->width, rung->height, SCALER, b);
+		else
+			buf_printf(b, ";[s%u]scale=%u:%u:" SCALER, r - 1, rung->width, rung->height);
 		if (r + 1 < s->rung_count)
 			buf_printf(b, ",split[out%u][s%u]", r, r);
 		else
@@ -145,7 +105,7 @@ static int build(struct video_graph *g, const AVFrame *in)
 		return r;
 	struct buf text __attribute__((cleanup(buf_release)));
 	buf_init(&text, 4096);
-	describe(g, &text);
+	describe(g, in, &text);
 	AVFilterInOut *inputs = NULL, *outputs = NULL;
 	r = text.failed ? AVERROR(ENOMEM) : open_source(g, in);
 	if (r >= 0)
@@ -159,13 +119,13 @@ static int build(struct video_graph *g, const AVFrame *in)
 	return r;
 }
 
-int video_graph_new(const struct ladder_spec *spec, const struct video_color *color, struct video_graph **ret, struct err *e)
+int video_graph_new(const struct ladder_spec *spec, const struct video_look *look, struct video_graph **ret, struct err *e)
 {
 	if (spec->rung_count == 0 || spec->rung_count > TASK_RUNGS_MAX)
 		return err_set(e, ERR_INVALID, "%u rungs", spec->rung_count);
 	struct video_graph *g = mr_calloc(1, sizeof(*g));
 	g->spec = spec;
-	g->color = *color;
+	g->look = *look;
 	*ret = g;
 	return 0;
 }

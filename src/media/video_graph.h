@@ -1,9 +1,9 @@
 /* One decoded frame in, one picture for every rung out: turned upright, scaled in a cascade (each rung from the one
- * above), square pixels, 8-bit 4:2:0, video range. Wraps libavfilter, single-threaded, with exact scalers, so the
+ * above), square pixels, 8-bit 4:2:0, video range, standard light. Wraps libavfilter, single-threaded, with exact scalers, so the
  * pictures are the same on every machine. Runs in the task; one thread.
  *
  *   struct video_graph *g;
- *   if (video_graph_new(spec, &color, &g, e) < 0) ...
+ *   if (video_graph_new(spec, &look, &g, e) < 0) ...
  *   if (video_graph_run(g, decoded, rung_frames, e) < 0) ...   // rung_frames[0 … rung_count - 1]
  *   video_graph_free(&g);
  */
@@ -13,20 +13,12 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "media/video_look.h"
 #include "proto/task.h"
-
-/* How the output's colours are to be read: the source's own tags, or a guess by its size where it has none. The same
- * for every rung, or a player would guess by each rung's size and the colours would jump when it switches. */
-struct video_color {
-	enum AVColorSpace space;
-	enum AVColorPrimaries primaries;
-	enum AVColorTransferCharacteristic transfer;
-};
-struct video_color video_color_of(const AVCodecParameters *par);
 
 struct video_graph;
 /* `spec` is borrowed. */
-int video_graph_new(const struct ladder_spec *spec, const struct video_color *color, struct video_graph **ret,
+int video_graph_new(const struct ladder_spec *spec, const struct video_look *look, struct video_graph **ret,
 		    struct err *e) MR_MUST_USE;
 /* Fills out[r] for each rung (allocated, empty frames of the caller, who unrefs them). Frames may change in size and
  * format from one call to the next. pts and picture types aren't carried over. */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "media/averror.h"
 #include "media/cadence.h"
+#include "media/deinterlace.h"
 #include "media/video_encode.h"
 #include "media/video_graph.h"
 
@@ -14,7 +15,8 @@ struct video_pipe {
 	const struct ladder_spec *spec;
 	struct timeline *timeline;
 	struct rendition *renditions;
-	struct video_color color;
+	struct video_look look;
+	struct deinterlacer *deinterlacer;
 	struct cadence cadence;
 	struct video_graph *graph;
 	AVCodecContext *encoders[TASK_RUNGS_MAX];
@@ -26,7 +28,7 @@ struct video_pipe {
 	uint64_t frames_in, frames_out;
 };
 
-int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, const AVCodecParameters *parameters,
+int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, const AVStream *stream,
 		   struct rendition *renditions, struct video_pipe **ret, struct err *e)
 {
 	struct video_pipe *v = mr_calloc(1, sizeof(*v));
@@ -34,12 +36,10 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 	v->timeline = timeline;
 	v->renditions = renditions;
 	v->last_ticks = v->end_ticks = INT64_MIN;
-	if (parameters)
-		v->color = video_color_of(parameters);
-	else
-		v->color = (struct video_color){ AVCOL_SPC_BT709, AVCOL_PRI_BT709, AVCOL_TRC_BT709 };
+	v->look = video_look_of(stream);
 	cadence_init(&v->cadence, timeline, spec->frame_ticks, spec->gop_ticks);
-	int r = video_graph_new(spec, &v->color, &v->graph, e);
+	int r = video_graph_new(spec, &v->look, &v->graph, e);
+	v->deinterlacer = deinterlacer_new();
 	v->held = av_frame_alloc();
 	bool memory = v->held != NULL;
 	for (uint32_t i = 0; r == 0 && i < spec->rung_count; i++) {
@@ -66,6 +66,7 @@ void video_pipe_free(struct video_pipe **pv)
 		av_frame_free(&v->rung_frames[i]);
 	}
 	av_frame_free(&v->held);
+	deinterlacer_free(&v->deinterlacer);
 	video_graph_free(&v->graph);
 	free(v);
 	*pv = NULL;
@@ -92,7 +93,7 @@ static int begin_run(struct video_pipe *v, struct err *e)
 	v->next_run++;
 	int r = drain(v, e);
 	for (uint32_t i = 0; r == 0 && i < v->spec->rung_count; i++) {
-		r = video_encoder_open(v->spec, i, &v->color, &v->encoders[i], e);
+		r = video_encoder_open(v->spec, i, &v->look.out, &v->encoders[i], e);
 		if (r == 0)
 			r = rendition_encoder(&v->renditions[i], v->encoders[i], e);
 	}
@@ -164,6 +165,21 @@ static int show(struct video_pipe *v, AVFrame *take_frame, int64_t ticks, struct
 	}
 }
 
+/* What has come out of the deinterlacer; `scratch` carries it. */
+static int show_ready(struct video_pipe *v, AVFrame *scratch, struct err *e)
+{
+	int64_t ticks;
+	int r;
+	while (!v->done && (r = deinterlacer_pull(v->deinterlacer, scratch, &ticks, e)) != 0) {
+		if (r > 0)
+			r = show(v, scratch, ticks, e);
+		av_frame_unref(scratch);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int video_pipe_push(struct video_pipe *v, AVFrame *take_frame, int64_t ticks, int64_t duration_ticks, struct err *e)
 {
 	int64_t nominal = v->spec->frame_ticks > 0 ? v->spec->frame_ticks : 3600;
@@ -176,8 +192,19 @@ int video_pipe_push(struct video_pipe *v, AVFrame *take_frame, int64_t ticks, in
 	if (ticks + duration_ticks > v->end_ticks)
 		v->end_ticks = ticks + duration_ticks;
 	v->frames_in++;
-	int r = show(v, take_frame, ticks, e);
-	av_frame_unref(take_frame);
+	int r = deinterlacer_push(v->deinterlacer, take_frame, ticks, e);
+	return r < 0 ? r : show_ready(v, take_frame, e);
+}
+
+int video_pipe_end(struct video_pipe *v, struct err *e)
+{
+	AVFrame *scratch = av_frame_alloc();
+	if (!scratch)
+		return averror_internal(e, AVERROR(ENOMEM), "end the video");
+	int r = v->done ? 0 : deinterlacer_finish(v->deinterlacer, e);
+	if (r == 0)
+		r = show_ready(v, scratch, e);
+	av_frame_free(&scratch);
 	return r;
 }
 

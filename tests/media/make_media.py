@@ -88,6 +88,22 @@ def subtitles():
     return ''.join(f'{i + 1}\n00:00:{2 * i:02d},000 --> 00:00:{2 * i + 1:02d},500\nline {i + 1}\n\n' for i in range(4)).encode()
 
 
+def hdr(transfer, name):
+    """Ordinary light (white at 100 cd/m²) as BT.2020 in another transfer, 10 bits, with the tags that say so."""
+    zscale = (f'zscale=min=709:tin=709:pin=709:rin=limited:p=2020:t={transfer}:m=2020_ncl:r=limited:npl=100,'
+              'format=yuv420p10')
+    tags = f'-color_primaries bt2020 -color_trc {name} -colorspace bt2020nc -color_range tv'
+    return ['-vf', zscale] + (f'-c:v libx265 -preset ultrafast -pix_fmt yuv420p10le {tags} -x265-params '
+                              f'log-level=error:colorprim=bt2020:transfer={name}:colormatrix=bt2020nc:'
+                              'range=limited').split()
+
+
+def fields(order):
+    """50 pictures a second woven into 25 frames of two fields each."""
+    mode = {'tff': 'interleave_top', 'bff': 'interleave_bottom'}[order]
+    return ['-vf', f'tinterlace=mode={mode},setfield={order}']
+
+
 MP3 = '-c:a libmp3lame -b:a 128k -id3v2_version 3'
 RECIPES = {
     'sample.mp4': ffmpeg(video(30), audio(30), X264, AAC, '-movflags +faststart'),
@@ -125,6 +141,13 @@ RECIPES = {
     'sound.ogg': of('sound.wav', '-c:a libvorbis'),
     'sound.opus': of('sound.wav', '-c:a libopus'),
     'sound.webm': of('sound.wav', '-c:a libopus'),
+    'hdr-pq.mkv': ffmpeg(video(3, '640x360'), hdr('smpte2084', 'smpte2084')),
+    'hdr-hlg.mp4': ffmpeg(video(3, '640x360'), hdr('arib-std-b67', 'arib-std-b67')),
+    'wide-gamut.mkv': ffmpeg(video(3, '640x360'), hdr('2020_10', 'bt2020-10')),
+    'interlaced-tff.ts': ffmpeg(video(5, '720x576', '50'), audio(5), fields('tff'),
+                                '-c:v mpeg2video -flags +ildct+ilme -top 1 -b:v 5M -g 12 -bf 2 -c:a mp2'),
+    'interlaced-bff.mp4': ffmpeg(video(5, '640x480', '60000/1001'), audio(5), fields('bff'),
+                                 X264, ['-x264-params', 'bff=1:interlaced=1'], AAC),
     'cover.png': ffmpeg('-f lavfi -i testsrc2=size=300x300:rate=1:duration=1 -frames:v 1'),
     'cover-art.mp3': of('sound.mp3', ['-i', '{cover.png}'],
                         '-map 0:a -map 1:v -c copy -id3v2_version 3 -disposition:v attached_pic'),

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from ladder_case import Source, bytes_of, ffmpeg, ffprobe, join
+from ladder_case import Source, bytes_of, ffmpeg, ffprobe, join, run
 from ladder_check import align, check, decode_audio, lag, packets, snr_db
 
 V25 = ('-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=25:d={d}')
@@ -182,6 +182,42 @@ def test_variable_frame_rate_is_kept(media, tmp_path):
     s.video_ticks = starts + s.video_ticks[-1:]  # as the rows tell when a chunk is done again
     chunks(s, tmp_path / 'again', [0, 1, 2])
     assert bytes_of(tmp_path / 'again') == bytes_of(tmp_path / 'one')
+
+
+@pytest.mark.parametrize('name,mode,codec', [
+    ('tff.mkv', 'interleave_top,setfield=tff', ('-c:v', 'mpeg2video', '-flags', '+ildct+ilme', '-top', '1', '-g', '12', '-bf', '2')),
+    ('bff.mp4', 'interleave_bottom,setfield=bff', (*X264, '-x264-params', 'bff=1:interlaced=1')),
+])
+def test_interlaced_frames_become_progressive_one_for_one(media, tmp_path, name, mode, codec):
+    path = media(name, '-f', 'lavfi', '-i', f'testsrc2=s=720x480:r=50:d=7,tinterlace=mode={mode}', *codec, '-b:v', '4M')
+    s = Source(path, rungs=1)
+    one = s.chunk(tmp_path / 'one', runs=[0, 1, 2], sequential=1)
+    assert len(check(s, tmp_path / 'one', one, tmp_path)) == 175
+    chunks(s, tmp_path / 'apart', [0, 1, 2], order=[1, 2, 0])
+    assert bytes_of(tmp_path / 'apart') == bytes_of(tmp_path / 'one')
+    assert combed(path) == 175 and combed(join(tmp_path / 'one', 0, tmp_path / 'o.mp4')) <= 9
+
+
+def combed(path):
+    """Frames whose lines are of two instants, by ffmpeg's measure."""
+    p = run('ffmpeg', '-nostdin', '-v', 'info', '-i', path, '-map', '0:v', '-vf', 'idet', '-f', 'null', '-')
+    multi = p.stderr.decode().split('Multi frame detection:')[1].split('\n')[0]
+    return sum(int(multi.split(kind)[1].split()[0]) for kind in ('TFF:', 'BFF:'))
+
+
+def test_interlaced_from_the_middle_on(media, tmp_path):
+    """What becomes of a frame doesn't depend on when interlacing was first seen."""
+    parts = [media(n, '-f', 'lavfi', '-i', f'testsrc2=s=320x240:r=50:d=4,{f}', '-c:v', 'mpeg2video', '-b:v', '4M', '-g', '12',
+                   *flags)
+             for n, f, flags in (('even.ts', 'fps=25', ()),
+                                 ('woven.ts', 'tinterlace=mode=interleave_top,setfield=tff', ('-flags', '+ildct+ilme')))]
+    path = media('mixed.mkv', '-f', 'mpegts', '-i', f'concat:{parts[0]}|{parts[1]}|{parts[0]}', '-c', 'copy', '-fflags', '+genpts',
+                 '-bsf:v', 'setts=ts=N*40')
+    s = Source(path, rungs=1)
+    one = s.chunk(tmp_path / 'one', runs=[0, 1, 2, 4], sequential=1)
+    assert len(check(s, tmp_path / 'one', one, tmp_path)) >= len(packets(path)) - 2, 'the decoder may want a picture at a splice'
+    chunks(s, tmp_path / 'apart', [0, 1, 2, 4], order=[4, 1, 2, 0])
+    assert bytes_of(tmp_path / 'apart') == bytes_of(tmp_path / 'one')
 
 
 def test_rotation_and_odd_sizes(media, tmp_path):
