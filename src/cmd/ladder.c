@@ -198,8 +198,9 @@ int cmd_ladder(int argc, char **argv)
 		if (r == 0)
 			r = watch(o, &e);
 		if (r == 0) {
+			const char *dir = o->options.arguments[1];
 			code = 0;
-			printf("%s/master.m3u8\n", o->options.arguments[1]);
+			printf("%s%smaster.m3u8\n", dir, dir[strlen(dir) - 1] == '/' ? "" : "/");
 		}
 	} else {
 		code = EXIT_USAGE;

@@ -17,7 +17,7 @@ from server import MILLRACE, children, clean_environment, limit, run, wait_for
 
 def test_folder_plays(tmp_path):
     out = tmp_path / 'out'
-    done = run('ladder', media('moov-at-end.mp4'), out, '--rungs', '480p,360p', check=0, timeout=120)
+    done = run('ladder', media('moov-at-end.mp4'), f'{out}/', '--rungs', '480p,360p', check=0, timeout=120)
     assert done.stdout.strip() == f'{out}/master.m3u8'
     assert {p.name for p in out.iterdir() if not p.name.startswith('.')} == {'master.m3u8', '480p', '360p', 'audio'}
     assert complaints(out, '--ended')[0] == []
