@@ -144,11 +144,15 @@ static int start_locked(struct zygote *z, struct err *e)
 		return r;
 	fd_close(&theirs);
 	r = await_ready(ours, z->sandbox, sizeof(z->sandbox), e);
-	if (r < 0) {
+	if (r < 0)
 		kill_and_reap(pid);
+	if (r == -ERR_UNAVAILABLE) { /* it would have gone on for ever */
+		(void)err_wrap(e, "start %s", z->path);
+		return r;
+	}
+	if (r < 0)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "%s did not start: it is not a task executable of this build, or says why on stderr", z->path);
-	}
 	z->pid = pid;
 	z->control = fd_steal(ours);
 	return 0;
