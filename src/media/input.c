@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <libavutil/avstring.h>
 #include <libavutil/opt.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ struct media_input {
 	uint64_t size, position, bytes_read;
 	bool failed;
 	struct err failure; /* why io->read failed */
+	struct mp4_window *window; /* laid over the file, or NULL */
 	AVIOContext *avio;
 	AVFormatContext *format;
 };
@@ -88,6 +90,10 @@ static int read_packet(void *opaque, uint8_t *buf, int len)
 	if (in->position >= in->size || len <= 0)
 		return AVERROR_EOF;
 	uint32_t want = (uint32_t)len < TASK_READ_MAX_BYTES ? (uint32_t)len : TASK_READ_MAX_BYTES, got = 0;
+	if (in->window && mp4_window_overlay(in->window, in->position, buf, &want)) {
+		in->position += want;
+		return (int)want;
+	}
 	if (in->io->read(in->io->ctx, in->number, in->position, buf, want, &got, &in->failure) < 0) {
 		in->failed = true;
 		return AVERROR_EXTERNAL;
@@ -204,6 +210,28 @@ static int find_streams(AVFormatContext *f)
 	return r;
 }
 
+/* What libav derives from the whole of an index and the overlay doesn't have. ERR_UNSUPPORTED if the streams aren't the tracks. */
+static int restore_streams(struct media_input *in, struct err *e)
+{
+	const struct mp4_window_stream *s;
+	for (uint32_t i = 0; (s = mp4_window_stream(in->window, i)); i++) {
+		AVStream *st = i < in->format->nb_streams ? in->format->streams[i] : NULL;
+		if (!st || st->id != (int)s->id)
+			return err_set(e, ERR_UNSUPPORTED, "stream %u isn't track %u", i, s->id);
+		if (!s->cut)
+			continue;
+		st->nb_frames = s->frames;
+		if (st->codecpar->codec_type != AVMEDIA_TYPE_VIDEO)
+			continue;
+		if (s->duration > 0)
+			(void)av_reduce(&st->avg_frame_rate.num, &st->avg_frame_rate.den, (int64_t)s->timescale * s->frames,
+					s->duration, INT_MAX);
+		if (s->constant_step)
+			(void)av_reduce(&st->r_frame_rate.num, &st->r_frame_rate.den, s->timescale, s->constant_step, INT_MAX);
+	}
+	return 0;
+}
+
 static int open_format(struct media_input *in, struct err *e)
 {
 	const AVInputFormat *found = NULL;
@@ -235,21 +263,17 @@ static int open_format(struct media_input *in, struct err *e)
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "%s: the file ends before any media", what);
 	if (r < 0)
 		return media_input_error(in, r, e, what);
+	r = in->window ? restore_streams(in, e) : 0;
+	if (r < 0)
+		return r;
 	r = find_streams(in->format);
 	if (r < 0 || in->failed)
 		return media_input_error(in, r, e, "find the streams");
 	return 0;
 }
 
-int media_input_open(const struct task_spec *spec, uint32_t input, const struct media_io *io, struct media_input **ret,
-		     struct err *e)
+static int open_file(struct media_input *in, struct err *e)
 {
-	if (input >= spec->input_count)
-		return err_set(e, ERR_INTERNAL, "input %u of %u", input, spec->input_count);
-	if (spec->inputs[input].size_bytes == 0)
-		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the file is empty");
-	_cleanup_media_input_ struct media_input *in = mr_calloc(1, sizeof(*in));
-	*in = (struct media_input){ .spec = spec, .io = io, .number = input, .size = spec->inputs[input].size_bytes };
 	uint8_t *buffer = av_malloc(BUFFER_BYTES);
 	if (buffer)
 		in->avio = avio_alloc_context(buffer, BUFFER_BYTES, 0, in, read_packet, NULL, seek);
@@ -257,22 +281,72 @@ int media_input_open(const struct task_spec *spec, uint32_t input, const struct 
 		av_free(buffer);
 		return media_averror(e, AVERROR(ENOMEM), "open the input");
 	}
-	int r = open_format(in, e);
+	return open_format(in, e);
+}
+
+static void close_file(struct media_input *in)
+{
+	avformat_close_input(&in->format);
+	if (in->avio) {
+		av_freep(&in->avio->buffer); /* probing may have replaced the one that we gave */
+		avio_context_free(&in->avio);
+	}
+	mp4_window_free(&in->window);
+	in->position = 0;
+}
+
+int media_input_open_range(const struct task_spec *spec, uint32_t input, const struct media_io *io,
+			   const struct mp4_window_opts *range, struct media_input **ret, struct err *e)
+{
+	if (input >= spec->input_count)
+		return err_set(e, ERR_INTERNAL, "input %u of %u", input, spec->input_count);
+	if (spec->inputs[input].size_bytes == 0)
+		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the file is empty");
+	_cleanup_media_input_ struct media_input *in = mr_calloc(1, sizeof(*in));
+	*in = (struct media_input){ .spec = spec, .io = io, .number = input, .size = spec->inputs[input].size_bytes };
+	int r = range ? mp4_window_new(io, input, in->size, range, &in->window, e) : 0;
+	if (r < 0 && r != -(int)ERR_UNSUPPORTED)
+		return err_wrap(e, "read the index");
+	if (in->window) {
+		in->bytes_read = mp4_window_bytes_read(in->window);
+		r = open_file(in, e);
+		if (r < 0 && !in->failed)
+			close_file(in); /* what is wrong is for the plain way to say */
+	}
+	if (!in->avio)
+		r = open_file(in, e);
 	if (r < 0)
 		return r;
 	*ret = mr_steal(in);
 	return 0;
 }
 
+int media_input_open(const struct task_spec *spec, uint32_t input, const struct media_io *io, struct media_input **ret,
+		     struct err *e)
+{
+	return media_input_open_range(spec, input, io, NULL, ret, e);
+}
+
+bool media_input_holds(const struct media_input *in, const AVPacket *p, bool at_start)
+{
+	return !in->window || mp4_window_holds(in->window, p->stream_index, p->pos, at_start);
+}
+
+bool media_input_ranged(const struct media_input *in)
+{
+	return in->window;
+}
+
+bool media_input_complete(const struct media_input *in)
+{
+	return !in->window || mp4_window_complete(in->window);
+}
+
 void media_input_close(struct media_input **in)
 {
 	if (!*in)
 		return;
-	avformat_close_input(&(*in)->format);
-	if ((*in)->avio) {
-		av_freep(&(*in)->avio->buffer); /* probing may have replaced the one that we gave */
-		avio_context_free(&(*in)->avio);
-	}
+	close_file(*in);
 	free(*in);
 	*in = NULL;
 }

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "media/media_io.h"
+#include "media/mp4_window.h"
 
 struct media_input;
 
@@ -28,6 +29,14 @@ struct media_input;
  * the header is broken, ERR_MEDIA/TASK_MEMORY for want of memory, and whatever io->read failed with. */
 int media_input_open(const struct task_spec *spec, uint32_t input, const struct media_io *io, struct media_input **ret,
 		     struct err *e) MR_MUST_USE;
+/* The same for a range of time: of a long MP4's index only what the range needs is held (mp4_window.h); every other file is opened
+ * whole. Then each packet, and the end of the file, has to be asked for whether it is what the whole index would have given. */
+int media_input_open_range(const struct task_spec *spec, uint32_t input, const struct media_io *io,
+			   const struct mp4_window_opts *range, struct media_input **ret, struct err *e) MR_MUST_USE;
+bool media_input_holds(const struct media_input *in, const AVPacket *p, bool at_start);
+bool media_input_complete(const struct media_input *in);
+/* False for a file that is opened whole. */
+bool media_input_ranged(const struct media_input *in);
 /* Borrowed. Streams that are not wanted should be set to AVDISCARD_ALL by the caller. */
 AVFormatContext *media_input_format(struct media_input *in);
 /* Bytes that were asked of io->read so far. */

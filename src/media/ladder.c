@@ -9,6 +9,7 @@
  * resumed chunk gives the bytes that the interrupted one would have given.
  */
 #include <libavutil/mathematics.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "media/audio_encode.h"
@@ -33,6 +34,7 @@ struct sound {
 struct ladder {
 	struct ladder_spec spec; /* from the run on that is to be made; borrows its arrays */
 	const struct media_io *io;
+	bool whole;	     /* the source is opened with all of its index */
 	int64_t range_start; /* of the whole chunk */
 	struct timeline timeline;
 	struct source *source;
@@ -84,6 +86,7 @@ static struct source_start where_to_begin(const struct ladder *l)
 	int64_t context = (int64_t)l->spec.frame_ticks * 3 / 2;
 	return (struct source_start){
 		.from_start = l->spec.sequential || l->spec.first_segment == 0,
+		.whole = l->whole,
 		.video_ticks = timeline_start(&l->timeline) - (context < CONTEXT_MAX_TICKS ? context : CONTEXT_MAX_TICKS),
 		.audio_ticks = has_audio ? timeline_frames_to_ticks(&l->timeline, l->timeline.audio[0]) - lead : 0,
 	};
@@ -375,11 +378,9 @@ static struct ladder_result result_of(const struct ladder *l, bool missing)
 	return res;
 }
 
-int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret, struct err *e)
+static int make_chunk(const struct task_spec *task, const struct media_io *io, bool whole, struct ladder_result *ret, struct err *e)
 {
-	if (task->kind != TASK_LADDER || task->input_count == 0 || !runs_valid(&task->ladder))
-		return err_set(e, ERR_INVALID, "not a ladder chunk, or its runs don't fit its segments");
-	struct ladder l = { .spec = task->ladder, .io = io };
+	struct ladder l = { .spec = task->ladder, .io = io, .whole = whole };
 	int r = timeline_init(&l.timeline, &l.spec, e);
 	if (r < 0)
 		return r;
@@ -399,4 +400,59 @@ int media_ladder(const struct task_spec *task, const struct media_io *io, struct
 		*ret = result_of(&l, missing);
 	close_all(&l);
 	return r;
+}
+
+/* ---- Once more, if need be ---- */
+
+/* Passes on what is made, but not a second time. */
+struct once {
+	const struct media_io *io;
+	uint32_t handed_over, to_skip;
+	int64_t done_ticks;
+	uint64_t bytes_read, bytes_before;
+};
+
+static int once_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
+{
+	const struct once *o = ctx;
+	return o->io->read(o->io->ctx, input, offset, buf, len, ret_len, e);
+}
+
+static int once_object(void *ctx, const struct task_object *head, const void *data, struct err *e)
+{
+	struct once *o = ctx;
+	if (o->to_skip) {
+		o->to_skip--;
+		return 0;
+	}
+	int r = o->io->object(o->io->ctx, head, data, e);
+	o->handed_over += r == 0;
+	return r;
+}
+
+static int once_progress(void *ctx, const struct task_progress *p, struct err *e)
+{
+	struct once *o = ctx;
+	o->done_ticks = p->done_ticks > o->done_ticks ? p->done_ticks : o->done_ticks;
+	o->bytes_read = o->bytes_before + p->bytes_read;
+	const struct task_progress passed = { .done_ticks = o->done_ticks, .bytes_read = o->bytes_read };
+	return o->io->progress(o->io->ctx, &passed, e);
+}
+
+/* The part of a long source's index that is read first is enough but for damaged files. Where it isn't, the chunk is made
+ * again with the whole: the same bytes in the same order. */
+int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret, struct err *e)
+{
+	if (task->kind != TASK_LADDER || task->input_count == 0 || !runs_valid(&task->ladder))
+		return err_set(e, ERR_INVALID, "not a ladder chunk, or its runs don't fit its segments");
+	struct once once = { .io = io };
+	const struct media_io passing = { &once, once_read, once_object, once_progress };
+	struct err why = { 0 };
+	int r = make_chunk(task, &passing, false, ret, &why);
+	if (r == -(int)ERR_RANGE && strcmp(err_code(&why), SOURCE_LEFT_RANGE) == 0) {
+		once.to_skip = once.handed_over;
+		once.bytes_before = once.bytes_read;
+		r = make_chunk(task, &passing, true, ret, &why);
+	}
+	return r < 0 ? err_copy(e, &why) : r;
 }

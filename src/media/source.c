@@ -15,6 +15,9 @@
 /* So much before the place that is needed every picture is decoded: for filters that look at neighbours, and for places
  * that are rounded. */
 #define CONTEXT_TICKS (2 * VIDEO_TIMESCALE / 5)
+/* An opened range begins this much before what is needed (a seek's first five margins), and goes on this much behind. */
+#define RANGE_BACK_TICKS (8 * (int64_t)VIDEO_TIMESCALE)
+#define RANGE_BEYOND_TICKS (15 * (int64_t)VIDEO_TIMESCALE)
 
 int64_t source_rescale(int64_t pts, AVRational time_base, int64_t origin_ns, int rate)
 {
@@ -87,6 +90,11 @@ static bool wanted(const struct source *s, const AVPacket *p)
 	return track >= 0 && s->decoder[track];
 }
 
+static int left_range(struct err *e)
+{
+	return err_set_code(e, ERR_RANGE, SOURCE_LEFT_RANGE, "the source has to be read beyond the range that was opened");
+}
+
 int source_read(struct source *s, AVPacket **ret, struct err *e)
 {
 	*ret = NULL;
@@ -98,6 +106,10 @@ int source_read(struct source *s, AVPacket **ret, struct err *e)
 		if (r >= 0) {
 			s->read_errors = 0;
 			if (wanted(s, p)) {
+				if (!media_input_holds(s->input, p, s->at_start)) {
+					av_packet_free(&p);
+					return left_range(e);
+				}
 				note_latest(s, p, s->latest_read);
 				*ret = p;
 				return 0;
@@ -110,6 +122,10 @@ int source_read(struct source *s, AVPacket **ret, struct err *e)
 			return media_input_error(s->input, r, e, "read the source");
 		}
 		s->end_of_file = r == AVERROR_EOF || ++s->read_errors >= READ_ERRORS_MAX;
+		if (s->end_of_file && !media_input_complete(s->input)) {
+			av_packet_free(&p);
+			return left_range(e);
+		}
 	}
 	av_packet_free(&p);
 	return 0;
@@ -165,7 +181,36 @@ static int open_decoders(struct source *s, struct err *e)
 	return 0;
 }
 
-static int open_input(struct source *s, struct err *e)
+static int64_t ticks_to_ns(const struct source *s, int64_t ticks)
+{
+	return s->task->ladder.origin_ns + av_rescale(ticks, 1000000000, VIDEO_TIMESCALE);
+}
+
+/* What reading a chunk comes to touch: see source_seek.c for where it begins, and SOURCE_APART_TICKS for where it ends. */
+static struct mp4_window_opts range_of(const struct source *s)
+{
+	const struct ladder_spec *l = &s->task->ladder;
+	const bool video = l->rung_count > 0 && l->video_stream >= 0;
+	int64_t from = video ? s->from.video_ticks : INT64_MAX;
+	if (l->audio_count > 0 && s->from.audio_ticks - SOURCE_PREROLL_TICKS < from)
+		from = s->from.audio_ticks - SOURCE_PREROLL_TICKS;
+	const int64_t end = video ? l->video_ticks[l->segment_count]
+				  : av_rescale(l->audio_frames[l->segment_count], (int64_t)AAC_FRAME_SAMPLES * VIDEO_TIMESCALE,
+					       l->audio_rate);
+	uint32_t audios = 0;
+	for (uint32_t i = 0; i < l->audio_count; i++)
+		audios |= l->audios[i].stream >= 0 && l->audios[i].stream < TASK_STREAMS_MAX ? 1u << l->audios[i].stream : 0;
+	return (struct mp4_window_opts){
+		.video = video ? l->video_stream : -1,
+		.audios = audios,
+		.from_ns = s->from.from_start ? INT64_MIN : ticks_to_ns(s, from - RANGE_BACK_TICKS),
+		.end_ns = l->last ? INT64_MAX : ticks_to_ns(s, end),
+		.to_ns = l->last ? INT64_MAX : ticks_to_ns(s, end + SOURCE_APART_TICKS + RANGE_BEYOND_TICKS),
+		.index_min_bytes = MP4_WINDOW_INDEX_MIN_BYTES,
+	};
+}
+
+static int open_input(struct source *s, bool whole, struct err *e)
 {
 	if (s->input)
 		s->bytes_before += media_input_bytes_read(s->input);
@@ -174,7 +219,8 @@ static int open_input(struct source *s, struct err *e)
 		avcodec_free_context(&s->decoder[t]);
 		s->stream[t] = -1;
 	}
-	int r = media_input_open(s->task, 0, s->io, &s->input, e);
+	const struct mp4_window_opts range = range_of(s);
+	int r = media_input_open_range(s->task, 0, s->io, whole ? NULL : &range, &s->input, e);
 	if (r == 0)
 		r = open_decoders(s, e);
 	source_forget(s);
@@ -214,7 +260,7 @@ int source_open(const struct task_spec *task, const struct media_io *io, const s
 	s->task = task;
 	s->io = io;
 	s->from = *from;
-	int r = open_input(s, e);
+	int r = open_input(s, from->whole || task->ladder.sequential, e);
 	if (r == 0)
 		r = find_first_sounds(s, e);
 	if (r == 0 && !from->from_start)
@@ -241,7 +287,7 @@ void source_close(struct source **s)
 
 int source_rewind(struct source *s, struct err *e)
 {
-	return open_input(s, e);
+	return open_input(s, true, e);
 }
 
 /* Sound long before the place that is needed isn't worth decoding, where a seek has made its positions absolute
