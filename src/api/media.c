@@ -26,11 +26,7 @@ int media_get(void *ctx, struct http_request *req, struct err *e)
 {
 	struct api *a = ctx;
 	const char *key = "";
-	struct store_reader *reader;
-	struct store_info info;
 	int r = reachable_key(a, req, false, &key, e);
-	if (r == 0)
-		r = store_reader_open(a->o.store, key, &reader, &info, e);
 	if (r < 0)
 		return r;
 	size_t n = strlen(key);
@@ -39,7 +35,7 @@ int media_get(void *ctx, struct http_request *req, struct err *e)
 								  ? CACHE_OBJECT
 								  : CACHE_REVALIDATE,
 					 .s3_overrides = true };
-	return http_respond_object(req, reader, &info, &opts, e);
+	return http_respond_object(req, a->o.store, key, &opts, e);
 }
 
 static int put_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state, struct err *e)

@@ -31,7 +31,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/events", events_all, .access = HTTP_ACCESS_USER },
 
 	{ "GET", "/hls/{job}/{path...}", playlists_get, .access = HTTP_ACCESS_SIGNED },
-	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED },
+	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },
 	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW,
 	  .sink = &media_sink },
 

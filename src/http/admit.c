@@ -182,7 +182,7 @@ static int check_access(struct http_request *req, struct err *e)
 		return rc < 0 || r->body == HTTP_BODY_JSON ? rc : load(req, e);
 	}
 	case HTTP_ACCESS_SIGNED:
-		return signature_check(req, e);
+		return req->has_signature ? 0 : signature_check(req, e);
 	case HTTP_ACCESS_UNSET:
 		break;
 	}
@@ -205,15 +205,28 @@ static int parse_json(struct http_request *req, struct err *e)
 	return identity_from_body(req, e);
 }
 
-void admit_run_handler(struct http_request *req)
+static int run_handler(struct http_request *req)
 {
 	struct err e = { 0 };
 	int r = req->match.route->handler(req->server->opts.ctx, req, &e);
 	if (r >= 0)
-		return;
+		return r;
 	if (e.kind == ERR_OK) /* the handler passed the kind on alone */
 		(void)err_set(&e, (enum err_kind) - r, "%s", err_kind_name((enum err_kind) - r));
-	(void)http_respond_error(req, &e);
+	return http_respond_error(req, &e);
+}
+
+void admit_run_handler(struct http_request *req)
+{
+	(void)run_handler(req);
+}
+
+bool admit_run_first(struct http_request *req)
+{
+	struct err e;
+	if (signature_check(req, &e) < 0)
+		return http_respond_error(req, &e) == 0;
+	return run_handler(req) != HTTP_LATER;
 }
 
 static void handle(struct http_request *req)

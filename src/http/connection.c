@@ -354,6 +354,8 @@ enum MHD_Result conn_on_request(void *cls, struct MHD_Connection *mhd, const cha
 			admit_run_handler(req);
 			return reply_queue(req);
 		}
+		if (req->match.route->where == HTTP_INLINE_FIRST && admit_run_first(req))
+			return reply_queue(req);
 		return work_start(req, admit_job) ? MHD_YES : reply_queue(req);
 	case PHASE_ADMITTED:
 		req->phase = PHASE_BODY;

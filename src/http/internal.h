@@ -4,7 +4,7 @@
  * suspended, never by both at once:
  *
  *   NEW ── first call, head fine, no body ──► READY ── second call ──► JOB (admit, handle) ──► RESPOND
- *    │                                          └─ INLINE route: handled at once, answered
+ *    │                                          └─ INLINE route: handled at once, answered; INLINE_FIRST: or JOB
  *    ├──── first call, head fine, a body ───► JOB (admit) ──► ADMITTED ──► BODY ── last call ──► JOB (handle) ──► RESPOND
  *    │                                          └─ refused ──► RESPOND
  *    └──── first call, refused ──► DISCARD (a small body is read away, then answered), or RESPOND
@@ -13,7 +13,7 @@
  * libmicrohttpd 0.9.75 takes an answer in the first call (and then closes the connection, body or not) or in the last
  * one. So an answer in the middle of a large body is written to the socket by us, and the connection lingers (timer.c).
  *
- * Locks, in the order in which they may nest: upload.lock → server.lock; sse_stream.lock alone. libmicrohttpd's own
+ * Locks, in the order in which they may nest: upload.lock → server.lock → open_objects.lock; sse_stream.lock alone. libmicrohttpd's own
  * (suspend, resume) are innermost. Nothing calls out with server.lock held.
  */
 #pragma once
@@ -38,6 +38,7 @@
 #define HTTP_DISCARD_BYTES (64u << 10)
 #define HTTP_LOG_FIELDS 3
 
+struct open_objects;
 struct sse_stream;
 struct upload;
 
@@ -59,6 +60,7 @@ struct http_server {
 	const struct http_route *routes;
 	struct router *router;
 	struct MHD_Daemon *daemon;
+	struct open_objects *objects;
 	char *url;
 	uint16_t port;
 	bool loopback;
@@ -170,6 +172,8 @@ void admit_job(void *arg);
 void admit_handle_job(void *arg);
 /* The handler alone, for INLINE routes; the answer is set afterwards. */
 void admit_run_handler(struct http_request *req);
+/* Access and handler of an INLINE_FIRST route. False: the handler wants the pool; access has been granted. */
+bool admit_run_first(struct http_request *req);
 /* Gives the loaded resource back, once. */
 void admit_unload(struct http_request *req);
 

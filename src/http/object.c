@@ -1,9 +1,10 @@
 /* Objects of the store and embedded assets as answers: validators, ranges, sendfile. The front process; runs on the
- * pool (assets: any thread).
+ * pool (assets, and objects that are kept open: any thread).
  *
  * No HTTP thread may wait for the store, and sendfile(2) waits for the disk where the bytes are not in the page cache. So
- * what is small enough to stay there (segments are) is read once on the pool and then sent by sendfile; anything larger,
- * or without a descriptor, is read on the pool, 256 KiB at a time, with the connection suspended meanwhile. */
+ * what is small enough to stay there (segments are) is read once on the pool and then sent by sendfile, for a second
+ * also to others who ask for it (open_objects.h); anything larger, or without a descriptor, is read on the pool, 256 KiB
+ * at a time, with the connection suspended meanwhile. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "http/fields.h"
 #include "http/internal.h"
+#include "http/open_objects.h"
 #include "http/response.h"
 #include "os/fd.h"
 #include "os/pool.h"
@@ -117,10 +119,9 @@ static bool warm(struct store_reader *reader, uint64_t offset, uint64_t len)
 	return block != NULL;
 }
 
-static struct MHD_Response *response_from_fd(struct store_reader *take_reader, uint64_t offset, uint64_t len)
+static struct MHD_Response *response_from_fd(int object_fd, uint64_t offset, uint64_t len)
 {
-	_cleanup_fd_ int fd = fcntl(store_reader_fd(take_reader), F_DUPFD_CLOEXEC, 3);
-	store_reader_close(take_reader);
+	_cleanup_fd_ int fd = fcntl(object_fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return NULL;
 	struct MHD_Response *r = MHD_create_response_from_fd_at_offset64(len, fd, offset);
@@ -216,15 +217,22 @@ static ssize_t never_read(void *cls, uint64_t pos, char *out, size_t max)
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* Without content, but libmicrohttpd writes the Content-Length that a 200 would have had (RFC 9110, 15.4.5). */
-static void respond_not_modified(struct http_request *req, uint64_t size)
+/* Without content, but libmicrohttpd writes the Content-Length that a 200 has or would have had (RFC 9110, 9.3.2 and
+ * 15.4.5). */
+static void respond_length_alone(struct http_request *req, unsigned status, uint64_t size)
 {
-	reply_set(req, 304, MHD_create_response_from_callback(size, 1024, never_read, NULL, NULL), 0);
+	reply_set(req, status, MHD_create_response_from_callback(size, 1024, never_read, NULL, NULL), 0);
 	req->reply.cacheable = true;
 }
 
-static int respond_slice(struct http_request *req, struct store_reader *take_reader, const struct store_info *info,
-			 struct err *e)
+/* ---- an object ---- */
+
+struct slice {
+	uint64_t first, len;
+	unsigned status;
+};
+
+static int find_slice(struct http_request *req, const struct store_info *info, struct slice *ret, struct err *e)
 {
 	uint64_t size = info->size, first = 0, last = size ? size - 1 : 0;
 	unsigned status = 200;
@@ -233,7 +241,6 @@ static int respond_slice(struct http_request *req, struct store_reader *take_rea
 	const char *range = ranged ? http_request_header(req, "Range") : NULL;
 	switch (field_range_parse(range, size, &first, &last)) {
 	case RANGE_UNSATISFIABLE:
-		store_reader_close(take_reader);
 		http_response_header(req, "Content-Range", http_request_printf(req, "bytes */%" PRIu64, size));
 		return err_set(e, ERR_RANGE, "the range lies outside of the object's %" PRIu64 " bytes", size);
 	case RANGE_ONE:
@@ -245,38 +252,89 @@ static int respond_slice(struct http_request *req, struct store_reader *take_rea
 	case RANGE_NONE:
 		break;
 	}
-	uint64_t len = size ? last - first + 1 : 0;
-	if (!len) {
-		store_reader_close(take_reader);
-		return http_respond_empty(req, status);
-	}
-	bool sendfile = len <= SENDFILE_MAX_BYTES && store_reader_fd(take_reader) >= 0 &&
-			(strcmp(req->method, "HEAD") == 0 || warm(take_reader, first, len));
-	struct MHD_Response *mhd = sendfile ? response_from_fd(take_reader, first, len)
-					    : response_from_reader(req, take_reader, first, len);
-	if (!mhd)
-		return err_set(e, ERR_UNAVAILABLE, "no memory or descriptor for the answer");
-	reply_set(req, status, mhd, len);
+	*ret = (struct slice){ .first = first, .len = size ? last - first + 1 : 0, .status = status };
 	return 0;
 }
 
-int http_respond_object(struct http_request *req, struct store_reader *take_reader, const struct store_info *info,
+/* Everything but the content. ret->len is 0 when that is the whole answer. */
+static int respond_head(struct http_request *req, const struct store_info *info, const struct http_object_opts *o,
+			struct slice *ret, struct err *e)
+{
+	struct slice s = { 0 };
+	enum verdict v = check_conditions(req, info->etag, info->modified_ms);
+	if (v == VERDICT_FAILED)
+		return err_set_code(e, ERR_CONFLICT, "PRECONDITION_FAILED", "the object is another one by now");
+	add_object_headers(req, info, o);
+	int r = v == VERDICT_SEND ? find_slice(req, info, &s, e) : 0;
+	if (r < 0)
+		return r;
+	bool head = strcmp(req->method, "HEAD") == 0;
+	if (v == VERDICT_NOT_MODIFIED)
+		respond_length_alone(req, 304, info->size);
+	else if (head)
+		respond_length_alone(req, s.status, s.len);
+	else if (!s.len)
+		(void)http_respond_empty(req, s.status);
+	if (head)
+		s.len = 0;
+	*ret = s;
+	return 0;
+}
+
+static int respond_content(struct http_request *req, const struct slice *s, struct MHD_Response *take, struct err *e)
+{
+	if (!take)
+		return err_set(e, ERR_UNAVAILABLE, "no memory or descriptor for the answer");
+	reply_set(req, s->status, take, s->len);
+	return 0;
+}
+
+static int respond_open(struct http_request *req, const struct open_object *o, const struct http_object_opts *opts,
+			struct err *e)
+{
+	struct slice s;
+	int r = respond_head(req, &o->info, opts, &s, e);
+	return r < 0 || !s.len ? r : respond_content(req, &s, response_from_fd(o->fd, s.first, s.len), e);
+}
+
+static int respond_opened(struct http_request *req, const struct store *store, const char *key,
+			  struct store_reader *take_reader, const struct store_info *info,
+			  const struct http_object_opts *opts, struct err *e)
+{
+	struct slice s;
+	int r = respond_head(req, info, opts, &s, e);
+	if (r < 0 || !s.len) {
+		store_reader_close(take_reader);
+		return r;
+	}
+	int fd = s.len <= SENDFILE_MAX_BYTES ? store_reader_fd(take_reader) : -1;
+	if (fd < 0 || !warm(take_reader, s.first, s.len))
+		return respond_content(req, &s, response_from_reader(req, take_reader, s.first, s.len), e);
+	struct MHD_Response *mhd = response_from_fd(fd, s.first, s.len);
+	if (s.len == info->size)
+		open_objects_put(req->server->objects, store, key, take_reader, info);
+	else
+		store_reader_close(take_reader);
+	return respond_content(req, &s, mhd, e);
+}
+
+int http_respond_object(struct http_request *req, struct store *store, const char *key,
 			const struct http_object_opts *opts, struct err *e)
 {
 	static const struct http_object_opts none;
 	const struct http_object_opts *o = opts ? opts : &none;
-	enum verdict v = check_conditions(req, info->etag, info->modified_ms);
-	if (v == VERDICT_FAILED) {
-		store_reader_close(take_reader);
-		return err_set_code(e, ERR_CONFLICT, "PRECONDITION_FAILED", "the object is another one by now");
+	struct open_object *open = open_objects_find(req->server->objects, store, key);
+	if (open) {
+		int r = respond_open(req, open, o, e);
+		open_object_release(open);
+		return r;
 	}
-	add_object_headers(req, info, o);
-	if (v == VERDICT_NOT_MODIFIED) {
-		store_reader_close(take_reader);
-		respond_not_modified(req, info->size);
-		return 0;
-	}
-	return respond_slice(req, take_reader, info, e);
+	if (!http_request_may_block(req))
+		return HTTP_LATER;
+	struct store_reader *reader;
+	struct store_info info;
+	int r = store_reader_open(store, key, &reader, &info, e);
+	return r < 0 ? r : respond_opened(req, store, key, reader, &info, o, e);
 }
 
 int http_respond_asset(struct http_request *req, const struct http_asset *asset)
@@ -291,7 +349,7 @@ int http_respond_asset(struct http_request *req, const struct http_asset *asset)
 	if (asset->gzip)
 		http_response_header(req, "Vary", "Accept-Encoding");
 	if (check_conditions(req, etag, 0) == VERDICT_NOT_MODIFIED) {
-		respond_not_modified(req, len);
+		respond_length_alone(req, 304, len);
 		return 0;
 	}
 	if (gzip)

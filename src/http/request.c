@@ -114,6 +114,11 @@ const char *http_request_id(const struct http_request *req)
 	return req->id;
 }
 
+bool http_request_may_block(const struct http_request *req)
+{
+	return req->phase == PHASE_JOB;
+}
+
 const char *http_request_remote(const struct http_request *req)
 {
 	return req->remote;

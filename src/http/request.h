@@ -64,6 +64,8 @@ void *http_request_resource(const struct http_request *req);
 
 /* The X-Request-Id of the response: the client's own if it is 1–64 of A–Z a–z 0–9 . _ -, else a new UUID. */
 const char *http_request_id(const struct http_request *req);
+/* False on an HTTP thread. */
+bool http_request_may_block(const struct http_request *req);
 /* Numeric address of the client; with trust_proxy, the last of X-Forwarded-For. */
 const char *http_request_remote(const struct http_request *req);
 /* "https" or "http"; "media.example:8443"; "https://media.example:8443": as the client sees the server. Links and

@@ -5,9 +5,7 @@
  *
  *   return err_set_code(e, ERR_CONFLICT, "WRONG_STATE", "the job has been canceled");      // → 409, JSON error
  *
- *   struct store_reader *r; struct store_info info;
- *   if (store_reader_open(store, key, &r, &info, e) < 0) return -e->kind;
- *   return http_respond_object(req, r, &info, &(struct http_object_opts){ .filename = "film.mp4" }, e);
+ *   return http_respond_object(req, store, key, &(struct http_object_opts){ .filename = "film.mp4" }, e);
  *
  * Nothing is sent before the handler has returned, so none of these block; a later call replaces the earlier answer.
  * The layer adds X-Request-Id, X-Content-Type-Options: nosniff, CORS headers, Date, Content-Length, and
@@ -72,7 +70,8 @@ struct http_object_opts {
 /* An object of the store: 200, 206 (one range: first-last, first-, -suffix), 304, 412 or 416 by the request's Range,
  * If-Range, If-Match, If-None-Match, If-(Un)Modified-Since; several ranges get the whole (RFC 9110, 14.2 allows it).
  * Sent by sendfile when the reader has a descriptor, else read on the pool into a bounded buffer while the connection
- * is suspended. Takes the reader, whatever happens. `active content` (HTML, SVG, XML, JavaScript) is sent as attachment
+ * is suspended. On an HTTP thread (HTTP_INLINE_FIRST) it returns HTTP_LATER unless the object was sent to somebody less
+ * than a second ago. `active content` (HTML, SVG, XML, JavaScript) is sent as attachment
  * with a sandboxing CSP, so that an upload can't act in our origin. */
-int http_respond_object(struct http_request *req, struct store_reader *take_reader, const struct store_info *info,
+int http_respond_object(struct http_request *req, struct store *store, const char *key,
 			const struct http_object_opts *opts, struct err *e) MR_MUST_USE;

@@ -16,7 +16,7 @@
  *           { "POST", "/api/jobs", job_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
  *           { "GET", "/api/jobs/{id}", job_get, .access = HTTP_ACCESS_OWNER, .load = job_load, .unload = job_unload },
  *           { "POST", "/api/files", NULL, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_STREAM, .sink = &file_sink },
- *           { "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED },
+ *           { "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },
  *   };
  *
  * Patterns: segments separated by '/', each either literal or "{name}" (one non-empty segment); the last may be
@@ -58,6 +58,9 @@ enum http_access {
 enum http_where {
 	HTTP_ON_POOL = 0, /* the handler may block on database and store */
 	HTTP_INLINE,	  /* on the HTTP thread: must not block. Only PUBLIC without a body */
+	/* Tried on the HTTP thread, where it must not block (http_request_may_block is false): it answers, fails, or
+	 * returns HTTP_LATER and is called again on the pool. Only SIGNED without a body. */
+	HTTP_INLINE_FIRST,
 };
 
 enum http_body {
@@ -69,6 +72,7 @@ enum http_body {
 };
 
 /* Answers by one call of http_respond_…() and returns its 0, or fails with *e set, which becomes the JSON error. */
+#define HTTP_LATER 1
 typedef int (*http_handler_fn)(void *ctx, struct http_request *req, struct err *e);
 /* Finds the resource that the request names and that belongs to `who`: 0 and *ret_resource (may be NULL if there is
  * nothing to hand over), or -ERR_NOT_FOUND for what is not there and for what is another's alike. Runs on the pool; may
@@ -95,6 +99,7 @@ struct http_route {
 	const void *arg;	      /* for the handler: http_request_route(req)->arg */
 };
 
-/* What http_server_start checks: access given and complete, INLINE only for PUBLIC without body, patterns well-formed,
+/* What http_server_start checks: access given and complete, INLINE only for PUBLIC without body,
+ * INLINE_FIRST only for SIGNED without body, patterns well-formed,
  * no two routes alike. -ERR_INVALID naming the route. Pure. */
 int http_routes_check(const struct http_route *routes, size_t count, struct err *e) MR_MUST_USE;

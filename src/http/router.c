@@ -108,6 +108,8 @@ static const char *check_body(const struct http_route *r)
 		return "has a sink but doesn't stream its body";
 	if (r->where == HTTP_INLINE && (r->access != HTTP_ACCESS_PUBLIC || r->body != HTTP_BODY_NONE))
 		return "runs on the HTTP thread, which only public routes without a body may";
+	if (r->where == HTTP_INLINE_FIRST && (r->access != HTTP_ACCESS_SIGNED || r->body != HTTP_BODY_NONE))
+		return "begins on the HTTP thread, which only signed routes without a body may";
 	return NULL;
 }
 

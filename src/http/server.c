@@ -17,6 +17,7 @@
 #include "http/fields.h"
 #include "http/internal.h"
 #include "http/listen.h"
+#include "http/open_objects.h"
 #include "os/fd.h"
 
 /* ---- options ---- */
@@ -115,6 +116,7 @@ static void init_sync(struct http_server *s)
 
 static void server_free(struct http_server *s)
 {
+	open_objects_free(s->objects);
 	router_free(s->router);
 	(void)pthread_mutex_destroy(&s->lock);
 	(void)pthread_cond_destroy(&s->idle);
@@ -140,6 +142,7 @@ int http_server_start(const struct http_server_opts *opts, const struct http_rou
 	fill_defaults(&s->opts);
 	s->routes = routes;
 	s->router = router_new(routes, count);
+	s->objects = open_objects_new();
 	s->loopback = address.loopback;
 	init_sync(s);
 	/* A client that goes away must be an error of write, not the end of the process. */

@@ -64,7 +64,7 @@ struct http_server_opts {
 	 * 503, so let it be about twice max_connections. */
 	struct pool *pool;
 	struct http_auth *auth;	 /* borrowed; NULL only if all routes are PUBLIC or SIGNED */
-	sigv4_lookup_fn key_lookup; /* for SIGNED routes; runs on the pool, may block */
+	sigv4_lookup_fn key_lookup; /* for SIGNED routes; on HTTP threads too: must not block */
 	void *key_lookup_ctx;
 	void *ctx;		 /* handed to every handler, load, unload and sink */
 };

@@ -1,5 +1,5 @@
-/* The timer thread of the front process: heads and bodies that take too long, heartbeats, connections that linger.
- * Sleeps while there is no connection at all.
+/* The timer thread of the front process: heads and bodies that take too long, heartbeats, connections that linger,
+ * objects that were kept open. Sleeps while there is no connection at all.
  *
  * Lingering (RFC 9112, 9.6): a connection that is closed with unread bytes in its socket is reset, and the reset may
  * overtake the answer. So after an early refusal a copy of the descriptor is kept, and what still comes is read away
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "http/internal.h"
+#include "http/open_objects.h"
 #include "os/fd.h"
 
 #define LINGER_MS 2000
@@ -139,7 +140,7 @@ static int64_t tick_ms(const struct http_server *s)
 
 static void wait_locked(struct http_server *s)
 {
-	if (!s->conn_count && !s->lingering) {
+	if (!s->conn_count && !s->lingering && !open_objects_count(s->objects)) {
 		(void)pthread_cond_wait(&s->tick, &s->lock);
 		return;
 	}
@@ -163,6 +164,7 @@ static void *timer_main(void *arg)
 		check_lingering_locked(s, now, false);
 		bool streams = s->stream_count > 0;
 		(void)pthread_mutex_unlock(&s->lock);
+		open_objects_expire(s->objects);
 		if (streams)
 			sse_heartbeat_all(s, now);
 		(void)pthread_mutex_lock(&s->lock);

@@ -29,6 +29,8 @@ struct store_backend {
 	int (*reader_read)(struct store_reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,
 			   struct err *e);
 	int (*reader_fd)(const struct store_reader *r);
+	/* NULL: the backend can't tell without I/O. */
+	bool (*reader_is_current)(const struct store_reader *r);
 	void (*reader_close)(struct store_reader *r);
 
 	int (*delete_key)(struct store *s, const char *key, struct err *e);

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -25,6 +27,7 @@ struct local_put {
 
 struct local_reader {
 	struct store_reader base;
+	const struct store_local *store;
 	int fd;
 };
 
@@ -142,6 +145,7 @@ static int reader_open(struct store *store, const char *key, struct store_reader
 		return fd;
 	struct local_reader *r = mr_calloc(1, sizeof(*r));
 	r->base.ops = store->ops;
+	r->store = local_of(store);
 	r->fd = fd;
 	*ret = &r->base;
 	if (ret_info)
@@ -175,6 +179,15 @@ static int reader_read(struct store_reader *reader, uint64_t offset, void *buf, 
 static int reader_fd(const struct store_reader *reader)
 {
 	return ((const struct local_reader *)reader)->fd;
+}
+
+/* Replacing (by rename) and deleting take the inode's only name away, whichever process does it. Somebody who moves a
+ * folder of the store by hand does not: nothing here would notice that. */
+static bool reader_is_current(const struct store_reader *reader)
+{
+	const struct local_reader *r = (const struct local_reader *)reader;
+	struct stat st;
+	return r->store->on_local_fs && fstat(r->fd, &st) == 0 && st.st_nlink > 0;
 }
 
 static void reader_close(struct store_reader *reader)
@@ -286,6 +299,7 @@ static const struct store_backend local_backend = {
 	.reader_open = reader_open,
 	.reader_read = reader_read,
 	.reader_fd = reader_fd,
+	.reader_is_current = reader_is_current,
 	.reader_close = reader_close,
 	.delete_key = delete_key,
 	.delete_prefix = delete_prefix,
@@ -326,6 +340,19 @@ static int open_folders(struct store_local *s, const char *root, struct err *e)
 	return r;
 }
 
+/* File systems whose inodes in use are in memory; a network's ask their server. */
+static bool is_local_fs(int fd)
+{
+	static const long local[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC };
+	struct statfs fs;
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(local); i++)
+		if (fs.f_type == local[i])
+			return true;
+	return false;
+}
+
 int store_open_local(const struct store_local_opts *opts, struct store **ret, struct err *e)
 {
 	struct store_local *s = mr_calloc(1, sizeof(*s));
@@ -338,6 +365,7 @@ int store_open_local(const struct store_local_opts *opts, struct store **ret, st
 	}
 	long name_max = fpathconf(s->root_fd, _PC_NAME_MAX);
 	s->name_max = name_max > 0 ? (size_t)name_max : NAME_MAX;
+	s->on_local_fs = is_local_fs(s->root_fd);
 	s->has_openat2 = true;
 	int fd = local_open(s, STORE_RESERVED_PART, O_RDONLY | O_DIRECTORY);
 	s->has_openat2 = fd >= 0;

@@ -39,6 +39,7 @@ struct store_local {
 	int uploads_fd;
 	size_t name_max;  /* bytes in one part of a key */
 	bool has_openat2; /* since Linux 5.6; sandboxes may refuse it */
+	bool on_local_fs; /* where fstat(2) of an open file never waits */
 };
 
 static inline struct store_local *local_of(struct store *s)

@@ -152,6 +152,11 @@ int store_reader_fd(const struct store_reader *r)
 	return r->ops->reader_fd(r);
 }
 
+bool store_reader_is_current(const struct store_reader *r)
+{
+	return r->ops->reader_is_current && r->ops->reader_is_current(r);
+}
+
 void store_reader_close(struct store_reader *r)
 {
 	if (r)

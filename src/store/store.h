@@ -14,7 +14,7 @@
  * 255 bytes, else ERR_INVALID with code KEY_TOO_LONG), and "a" and "a/b" cannot both be objects: the later put is
  * ERR_CONFLICT with code KEY_CONFLICT. On S3 they can; portable code does without.
  *
- * Every call may block on I/O: never call it on an HTTP thread. All calls may be used from any thread at once; a
+ * Every call may block on I/O (but for store_reader_is_current): never call it on an HTTP thread. All calls may be used from any thread at once; a
  * put/reader/multipart handle belongs to one thread at a time. Memory per call is bounded and does not depend on sizes.
  */
 #pragma once
@@ -76,6 +76,9 @@ int store_reader_read(struct store_reader *r, uint64_t offset, void *buf, size_t
 		      struct err *e) MR_MUST_USE;
 /* A descriptor for sendfile(2), owned by the reader (dup it to keep it), or -1 where the backend has none. */
 int store_reader_fd(const struct store_reader *r);
+/* True if what the reader has open is the object that its key has at this moment. The one call that an HTTP thread may
+ * make: it never blocks. False where the object was replaced or deleted, and wherever only I/O could tell. */
+bool store_reader_is_current(const struct store_reader *r);
 void store_reader_close(struct store_reader *r);
 
 /* Deleting what is not there is no error. */

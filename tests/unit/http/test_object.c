@@ -37,16 +37,11 @@ int __wrap_store_reader_fd(const struct store_reader *r)
 static int get(void *ctx, struct http_request *req, struct err *e)
 {
 	(void)ctx;
-	struct store_reader *r;
-	struct store_info info;
-	const char *key = http_request_param(req, "key");
-	if (store_reader_open(store, key, &r, &info, e) < 0)
-		return -(int)e->kind;
 	const struct http_object_opts o = {
 		.filename = http_request_query(req, "name"),
 		.s3_overrides = http_request_signature(req) != NULL,
 	};
-	return http_respond_object(req, r, &info, &o, e);
+	return http_respond_object(req, store, http_request_param(req, "key"), &o, e);
 }
 
 static bool lookup(void *ctx, const char *id, struct sigv4_key *ret)
@@ -60,7 +55,7 @@ static bool lookup(void *ctx, const char *id, struct sigv4_key *ret)
 
 static const struct http_route routes[] = {
 	{ "GET", "/o/{key...}", get, .access = HTTP_ACCESS_PUBLIC, .public_param = true },
-	{ "GET", "/media/{key...}", get, .access = HTTP_ACCESS_SIGNED },
+	{ "GET", "/media/{key...}", get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },
 };
 
 static int setup(void **state)
