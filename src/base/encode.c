@@ -111,35 +111,39 @@ static bool unreserved(char c)
 bool uri_encode(struct buf *out, const char *s, size_t len, bool keep_slash)
 {
 	static const char upper[] = "0123456789ABCDEF";
-	for (size_t i = 0; i < len; i++) {
-		uint8_t c = (uint8_t)s[i];
-		bool ok;
-		if (unreserved(s[i]) || (keep_slash && s[i] == '/'))
-			ok = buf_append(out, &s[i], 1);
-		else
-			ok = buf_append(out, (char[]) { '%', upper[c >> 4], upper[c & 15] }, 3);
-		if (!ok)
+	for (size_t i = 0; i < len;) {
+		size_t run = i;
+		while (run < len && (unreserved(s[run]) || (keep_slash && s[run] == '/')))
+			run++;
+		if (run > i && !buf_append(out, s + i, run - i))
 			return false;
+		if (run == len)
+			break;
+		uint8_t c = (uint8_t)s[run];
+		if (!buf_append(out, (char[]) { '%', upper[c >> 4], upper[c & 15] }, 3))
+			return false;
+		i = run + 1;
 	}
 	return true;
 }
 
 bool uri_decode(struct buf *out, const char *s, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		char c = s[i];
-		if (c == '%') {
-			if (len - i < 3)
-				return false;
-			int hi = hex_value(s[i + 1]);
-			int lo = hex_value(s[i + 2]);
-			if (hi < 0 || lo < 0 || (hi | lo) == 0)
-				return false;
-			c = (char)(hi << 4 | lo);
-			i += 2;
-		}
-		if (!buf_append(out, &c, 1))
+	while (len) {
+		const char *escape = memchr(s, '%', len);
+		size_t run = escape ? (size_t)(escape - s) : len;
+		if (run && !buf_append(out, s, run))
 			return false;
+		s += run;
+		len -= run;
+		if (!len)
+			break;
+		int hi = len < 3 ? -1 : hex_value(s[1]);
+		int lo = hi < 0 ? -1 : hex_value(s[2]);
+		if (lo < 0 || (hi | lo) == 0 || !buf_append(out, &(char) { (char)(hi << 4 | lo) }, 1))
+			return false;
+		s += 3;
+		len -= 3;
 	}
 	return true;
 }
@@ -166,7 +170,7 @@ size_t utf8_sequence(const char *s, size_t len)
 bool utf8_valid(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_sequence(s + i, len - i);
+		size_t n = (uint8_t)s[i] < 0x80 ? 1 : utf8_sequence(s + i, len - i);
 		if (!n)
 			return false;
 		i += n;

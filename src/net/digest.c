@@ -6,11 +6,14 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/encode.h"
 #include "base/mem.h"
+
+#define HMAC_BLOCK 64
 
 struct sha256_stream {
 	EVP_MD_CTX *ctx;
@@ -22,9 +25,26 @@ static void must(int ok)
 		abort();
 }
 
+/* EVP_sha256() makes OpenSSL look its implementation up, under locks, whenever a digest begins; this one is looked up
+ * once and lives as long as the process. */
+static EVP_MD *implementation;
+
+static void find_implementation(void)
+{
+	implementation = EVP_MD_fetch(NULL, "SHA256", NULL);
+	must(implementation != NULL);
+}
+
+static const EVP_MD *sha256_md(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	(void)pthread_once(&once, find_implementation);
+	return implementation;
+}
+
 void sha256(const void *data, size_t len, uint8_t out[SHA256_BYTES])
 {
-	must(EVP_Digest(len ? data : "", len, out, NULL, EVP_sha256(), NULL));
+	must(EVP_Digest(len ? data : "", len, out, NULL, sha256_md(), NULL));
 }
 
 void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_SIZE])
@@ -34,20 +54,36 @@ void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_SIZE])
 	hex_encode(sum, sizeof(sum), out);
 }
 
+/* H(key XOR pad, data). */
+static void keyed_digest(EVP_MD_CTX *ctx, const uint8_t key[HMAC_BLOCK], uint8_t pad, const void *data, size_t len,
+			 uint8_t out[SHA256_BYTES])
+{
+	uint8_t block[HMAC_BLOCK];
+	for (size_t i = 0; i < HMAC_BLOCK; i++)
+		block[i] = key[i] ^ pad;
+	must(EVP_DigestInit_ex2(ctx, sha256_md(), NULL));
+	must(EVP_DigestUpdate(ctx, block, sizeof(block)));
+	must(EVP_DigestUpdate(ctx, len ? data : "", len));
+	must(EVP_DigestFinal_ex(ctx, out, NULL));
+	OPENSSL_cleanse(block, sizeof(block));
+}
+
+/* RFC 2104, section 2, by hand: OpenSSL's HMAC() looks two implementations up each time, which takes longer than the
+ * digests of a short text. */
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[SHA256_BYTES])
 {
-	/* HMAC() takes the key's length as int; a longer key is hashed first by definition (RFC 2104, section 2). */
-	uint8_t hashed[SHA256_BYTES];
-	if (key_len > 64) {
-		sha256(key, key_len, hashed);
-		key = hashed;
-		key_len = sizeof(hashed);
-	}
-	unsigned out_len = SHA256_BYTES;
-	const uint8_t *mac =
-		HMAC(EVP_sha256(), key_len ? key : "", (int)key_len, len ? data : (const void *)"", len, out, &out_len);
-	must(mac != NULL);
-	OPENSSL_cleanse(hashed, sizeof(hashed));
+	uint8_t padded[HMAC_BLOCK] = { 0 }, inner[SHA256_BYTES];
+	if (key_len > sizeof(padded))
+		sha256(key, key_len, padded);
+	else if (key_len)
+		memcpy(padded, key, key_len);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	must(ctx != NULL);
+	keyed_digest(ctx, padded, 0x36, data, len, inner);
+	keyed_digest(ctx, padded, 0x5C, inner, sizeof(inner), out);
+	EVP_MD_CTX_free(ctx);
+	OPENSSL_cleanse(padded, sizeof(padded));
+	OPENSSL_cleanse(inner, sizeof(inner));
 }
 
 int digest_equal(const void *a, const void *b, size_t len)
@@ -59,7 +95,7 @@ struct sha256_stream *sha256_stream_new(void)
 {
 	struct sha256_stream *s = mr_calloc(1, sizeof(*s));
 	s->ctx = EVP_MD_CTX_new();
-	must(s->ctx && EVP_DigestInit_ex(s->ctx, EVP_sha256(), NULL) == 1);
+	must(s->ctx && EVP_DigestInit_ex2(s->ctx, sha256_md(), NULL) == 1);
 	return s;
 }
 

@@ -15,6 +15,9 @@
 #include "base/encode.h"
 #include "base/mem.h"
 
+#define CANONICAL_USUAL 1024
+#define DERIVED_KEPT 4
+#define BLANKS " \t"
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static char lower(char c)
@@ -24,8 +27,11 @@ static char lower(char c)
 
 static void append_lower(struct buf *out, const char *s, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		buf_append(out, &(char) { lower(s[i]) }, 1);
+	char *to = buf_reserve(out, len);
+	for (size_t i = 0; to && i < len; i++)
+		to[i] = lower(s[i]);
+	if (to)
+		buf_commit(out, len);
 }
 
 const char *sigv4_header(const struct sigv4_request *req, const char *name)
@@ -146,29 +152,26 @@ int sigv4_canonical_query(const struct sigv4_request *req, struct buf *out, stru
 		pairs[i].value = text.data + pairs[i].value_at;
 	}
 	qsort(pairs, count, sizeof(*pairs), compare_pairs);
-	for (size_t i = 0; i < count; i++)
-		buf_printf(out, "%s%s=%s", i ? "&" : "", pairs[i].name, pairs[i].value);
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			buf_append(out, "&", 1);
+		buf_puts(out, pairs[i].name);
+		buf_append(out, "=", 1);
+		buf_puts(out, pairs[i].value);
+	}
 	return buf_finish(out, e);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 /* Trimmed at both ends, each run of blanks inside as one space. */
 static void append_trimmed(struct buf *out, const char *value)
 {
-	bool gap = false, any = false;
-	for (const char *p = value; *p; p++) {
-		if (is_blank(*p)) {
-			gap = any;
-			continue;
-		}
-		if (gap)
+	bool any = false;
+	for (const char *p = value + strspn(value, BLANKS); *p; p += strspn(p, BLANKS)) {
+		size_t len = strcspn(p, BLANKS);
+		if (any)
 			buf_append(out, " ", 1);
-		buf_append(out, p, 1);
-		gap = false;
+		buf_append(out, p, len);
+		p += len;
 		any = true;
 	}
 }
@@ -194,7 +197,9 @@ static void append_header(const struct sigv4_request *req, const char *name, siz
 int sigv4_canonical_request(const struct sigv4_request *req, const char *service, const char *signed_headers,
 			    const char *payload_hash, struct buf *out, struct err *e)
 {
-	buf_printf(out, "%s\n", req->method);
+	(void)buf_reserve(out, CANONICAL_USUAL);
+	buf_puts(out, req->method);
+	buf_append(out, "\n", 1);
 	if (append_path(req->path, service, out, e) < 0)
 		return err_wrap(e, "canonical request");
 	buf_append(out, "\n", 1);
@@ -206,10 +211,68 @@ int sigv4_canonical_request(const struct sigv4_request *req, const char *service
 		append_header(req, p, len, out);
 		p += len + (p[len] ? 1 : 0);
 	}
-	buf_printf(out, "\n%s\n%s", signed_headers, payload_hash);
+	buf_append(out, "\n", 1);
+	buf_puts(out, signed_headers);
+	buf_append(out, "\n", 1);
+	buf_puts(out, payload_hash);
 	if (buf_finish(out, e) < 0)
 		return err_wrap(e, "canonical request");
 	return 0;
+}
+
+static void derive_key(const struct sigv4_key *key, const char *day, uint8_t out[SHA256_BYTES])
+{
+	_cleanup_free_ char *seed = mr_asprintf("AWS4%s", key->secret);
+	uint8_t next[SHA256_BYTES];
+	hmac_sha256(seed, strlen(seed), day, SIGV4_DATE_LEN, out);
+	hmac_sha256(out, SHA256_BYTES, key->region, strlen(key->region), next);
+	hmac_sha256(next, sizeof(next), key->service, strlen(key->service), out);
+	hmac_sha256(out, SHA256_BYTES, SIGV4_TERMINATOR, strlen(SIGV4_TERMINATOR), next);
+	memcpy(out, next, sizeof(next));
+	OPENSSL_cleanse(seed, strlen(seed));
+	OPENSSL_cleanse(next, sizeof(next));
+}
+
+/* What signing keys are derived from: the same for a day and all requests of one access key. */
+struct derived {
+	char day[SIGV4_DATE_LEN + 1], region[32], service[32], secret[96];
+	uint8_t key[SHA256_BYTES];
+};
+
+static bool copy_if_fits(char *to, size_t size, const char *from)
+{
+	size_t len = strlen(from);
+	if (len < size)
+		memcpy(to, from, len + 1);
+	return len < size;
+}
+
+static bool same_origin(const struct derived *d, const struct sigv4_key *key, const char *day)
+{
+	return memcmp(d->day, day, SIGV4_DATE_LEN) == 0 && strcmp(d->region, key->region) == 0 &&
+	       strcmp(d->service, key->service) == 0 && strcmp(d->secret, key->secret) == 0;
+}
+
+/* Each thread remembers the keys it derived last, four of five HMACs of a signature. */
+static void signing_key(const struct sigv4_key *key, const char *day, uint8_t out[SHA256_BYTES])
+{
+	static _Thread_local struct derived last[DERIVED_KEPT];
+	static _Thread_local unsigned next;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(last); i++)
+		if (same_origin(&last[i], key, day)) {
+			memcpy(out, last[i].key, SHA256_BYTES);
+			return;
+		}
+	derive_key(key, day, out);
+	struct derived *d = &last[next % DERIVED_KEPT];
+	d->day[0] = '\0';
+	if (!copy_if_fits(d->region, sizeof(d->region), key->region) ||
+	    !copy_if_fits(d->service, sizeof(d->service), key->service) ||
+	    !copy_if_fits(d->secret, sizeof(d->secret), key->secret))
+		return;
+	memcpy(d->day, day, SIGV4_DATE_LEN);
+	memcpy(d->key, out, SHA256_BYTES);
+	next++;
 }
 
 void sigv4_signature(const struct sigv4_key *key, const char *amz_date, const struct buf *canonical,
@@ -217,19 +280,21 @@ void sigv4_signature(const struct sigv4_key *key, const char *amz_date, const st
 {
 	char canonical_hash[SHA256_HEX_SIZE];
 	sha256_hex(canonical->data, canonical->len, canonical_hash);
-
-	_cleanup_free_ char *to_sign =
-		mr_asprintf(SIGV4_ALGORITHM "\n%s\n%.*s/%s/%s/" SIGV4_TERMINATOR "\n%s", amz_date, SIGV4_DATE_LEN,
-			    amz_date, key->region, key->service, canonical_hash);
-	_cleanup_free_ char *seed = mr_asprintf("AWS4%s", key->secret);
-
-	uint8_t k[SHA256_BYTES], next[SHA256_BYTES];
-	hmac_sha256(seed, strlen(seed), amz_date, SIGV4_DATE_LEN, k);
-	hmac_sha256(k, sizeof(k), key->region, strlen(key->region), next);
-	hmac_sha256(next, sizeof(next), key->service, strlen(key->service), k);
-	hmac_sha256(k, sizeof(k), SIGV4_TERMINATOR, strlen(SIGV4_TERMINATOR), next);
-	hmac_sha256(next, sizeof(next), to_sign, strlen(to_sign), k);
-	hex_encode(k, sizeof(k), out);
-	OPENSSL_cleanse(seed, strlen(seed));
-	OPENSSL_cleanse(next, sizeof(next));
+	_cleanup_buf_ struct buf to_sign;
+	buf_init(&to_sign, SIGV4_CANONICAL_MAX);
+	buf_puts(&to_sign, SIGV4_ALGORITHM "\n");
+	buf_puts(&to_sign, amz_date);
+	buf_append(&to_sign, "\n", 1);
+	buf_append(&to_sign, amz_date, SIGV4_DATE_LEN);
+	buf_append(&to_sign, "/", 1);
+	buf_puts(&to_sign, key->region);
+	buf_append(&to_sign, "/", 1);
+	buf_puts(&to_sign, key->service);
+	buf_puts(&to_sign, "/" SIGV4_TERMINATOR "\n");
+	buf_append(&to_sign, canonical_hash, SHA256_HEX_SIZE - 1);
+	uint8_t k[SHA256_BYTES], mac[SHA256_BYTES];
+	signing_key(key, amz_date, k);
+	hmac_sha256(k, sizeof(k), to_sign.data, to_sign.len, mac);
+	hex_encode(mac, sizeof(mac), out);
+	OPENSSL_cleanse(k, sizeof(k));
 }
