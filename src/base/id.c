@@ -2,7 +2,6 @@
 #include "base/id.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,16 +20,38 @@ void random_bytes(void *out, size_t len)
 	}
 }
 
-/* Milliseconds and a 12-bit counter (RFC 9562, 6.2, method 1); protected by lock. */
+#define RANDOM_BYTES 10 /* of an id: 8, and 2 for the counter's start */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Protected by lock. Milliseconds and a 12-bit counter (RFC 9562, 6.2, method 1), and random bytes for the next ids. */
 static int64_t last_ms;
 static uint32_t counter;
+static uint8_t stock[24][RANDOM_BYTES];
+static size_t stock_left;
+
+/* One system call for many ids. Each is used once; the millisecond keeps the ids of a forked process apart. */
+static const uint8_t *next_random_locked(void)
+{
+	if (!stock_left) {
+		random_bytes(stock, sizeof(stock));
+		stock_left = sizeof(stock) / sizeof(stock[0]);
+	}
+	return stock[--stock_left];
+}
+
+static void put_hex(char *out, uint64_t value, size_t digits)
+{
+	while (digits--) {
+		out[digits] = "0123456789abcdef"[value & 15];
+		value >>= 4;
+	}
+}
 
 void uuid7_new(char out[UUID_SIZE])
 {
-	uint8_t r[10];
-	random_bytes(r, sizeof(r));
+	uint8_t r[RANDOM_BYTES];
 	(void)pthread_mutex_lock(&lock);
+	memcpy(r, next_random_locked(), sizeof(r));
 	int64_t ms = clock_wall_ms();
 	if (ms > last_ms) {
 		last_ms = ms;
@@ -44,9 +65,15 @@ void uuid7_new(char out[UUID_SIZE])
 	(void)pthread_mutex_unlock(&lock);
 
 	uint64_t t = (uint64_t)ms;
-	(void)snprintf(out, UUID_SIZE, "%08x-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", (uint32_t)(t >> 16),
-		       (uint32_t)(t & 0xFFFF), 0x7000U | c, 0x80U | (r[0] & 0x3FU), (unsigned)r[1], (unsigned)r[2],
-		       (unsigned)r[3], (unsigned)r[4], (unsigned)r[5], (unsigned)r[6], (unsigned)r[7]);
+	r[0] = (uint8_t)(0x80U | (r[0] & 0x3FU));
+	put_hex(out, t >> 16, 8);
+	put_hex(out + 9, t & 0xFFFF, 4);
+	put_hex(out + 14, 0x7000U | c, 4);
+	put_hex(out + 19, (uint64_t)r[0] << 8 | r[1], 4);
+	for (size_t i = 2; i < 8; i++)
+		put_hex(out + 20 + 2 * i, r[i], 2);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	out[36] = '\0';
 }
 
 bool uuid_valid(const char *s)

@@ -24,6 +24,11 @@ void log_setup(enum log_level level, bool json)
 	atomic_store(&as_json, json);
 }
 
+bool log_is_on(enum log_level level)
+{
+	return (int)level >= atomic_load(&min_level);
+}
+
 bool log_level_parse(const char *name, enum log_level *ret_level)
 {
 	for (size_t i = 0; i < MR_ARRAY_SIZE(level_names); i++)
@@ -73,7 +78,7 @@ static void put_field(struct buf *b, const struct log_field *f, bool json)
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields)
 {
-	if ((int)level < atomic_load(&min_level))
+	if (!log_is_on(level))
 		return;
 	bool json = atomic_load(&as_json);
 	char ts[ISO8601_SIZE];

@@ -34,6 +34,8 @@ void log_setup(enum log_level level, bool json);
 /* "debug" | "info" | "warn" | "error". */
 bool log_level_parse(const char *name, enum log_level *ret_level);
 
+/* False if a line of that level is dropped: for who would put much together for nothing. */
+bool log_is_on(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
 #define log_at(level, event, ...)                                                                                      \
 	log_event(level, event, (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ) { .type = LOG_END } })

@@ -69,14 +69,30 @@ static struct http_conn *conn_of(struct MHD_Connection *mhd)
 	return info ? info->socket_context : NULL;
 }
 
+static void wait_locked(struct http_request *req, enum conn_wait wait, int64_t deadline_ms)
+{
+	req->conn->wait = wait;
+	req->conn->deadline_ms = deadline_ms;
+	req->conn->upload = wait == WAIT_BODY ? req->upload : NULL;
+}
+
 void conn_wait(struct http_request *req, enum conn_wait wait, uint32_t timeout_ms)
 {
 	struct http_server *s = req->server;
+	int64_t deadline_ms = clock_mono_ms() + timeout_ms;
 	(void)pthread_mutex_lock(&s->lock);
-	req->conn->wait = wait;
-	req->conn->deadline_ms = clock_mono_ms() + timeout_ms;
-	req->conn->upload = wait == WAIT_BODY ? req->upload : NULL;
+	wait_locked(req, wait, deadline_ms);
 	(void)pthread_mutex_unlock(&s->lock);
+}
+
+bool conn_answers(struct http_request *req)
+{
+	struct http_server *s = req->server;
+	(void)pthread_mutex_lock(&s->lock);
+	wait_locked(req, WAIT_NOTHING, 0);
+	bool draining = s->draining;
+	(void)pthread_mutex_unlock(&s->lock);
+	return draining;
 }
 
 void conn_send_raw(struct http_conn *c, const struct buf *message)
@@ -100,8 +116,8 @@ void *conn_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 	req->started_ns = clock_mono_ns();
 	req->target = arena_strdup(&req->arena, uri);
 	buf_init(&req->body, 0);
-	conn_wait(req, WAIT_HEAD, s->opts.header_timeout_ms);
 	(void)pthread_mutex_lock(&s->lock);
+	wait_locked(req, WAIT_HEAD, req->started_ns / 1000000 + s->opts.header_timeout_ms);
 	req->conn->first_byte_seen = true;
 	(void)pthread_mutex_unlock(&s->lock);
 	return req;
@@ -119,7 +135,7 @@ static void write_access_line(const struct http_request *req, bool whole)
 		LOG_I("received", req->received),
 		LOG_F("ms", (double)(clock_mono_ns() - req->started_ns) / 1e6),
 		LOG_S("user", req->has_identity ? req->identity.user : ""),
-		LOG_S("remote", req->remote),
+		LOG_S("remote", http_request_remote(req)),
 	};
 	size_t n = 9;
 	for (unsigned i = 0; i < req->log_count && i < HTTP_LOG_FIELDS; i++)
@@ -147,18 +163,18 @@ void conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls, en
 	if (!req)
 		return;
 	*req_cls = NULL;
-	conn_wait(req, WAIT_NOTHING, 0);
-	if (req->upload)
+	if (req->upload) {
+		conn_wait(req, WAIT_NOTHING, 0);
 		upload_detach(req);
+	}
 	admit_unload(req);
-	if (req->active && s->opts.access_log)
+	if (req->active && s->opts.access_log && log_is_on(LOG_INFO))
 		write_access_line(req, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-	(void)pthread_mutex_lock(&s->lock);
-	struct http_conn *c = req->conn;
-	c->wait = WAIT_HEAD;
-	c->first_byte_seen = false;
 	/* Between two requests libmicrohttpd's idle timeout counts; this one stops a first line that never ends. */
-	c->deadline_ms = clock_mono_ms() + s->opts.idle_timeout_ms + s->opts.header_timeout_ms;
+	int64_t deadline_ms = clock_mono_ms() + s->opts.idle_timeout_ms + s->opts.header_timeout_ms;
+	(void)pthread_mutex_lock(&s->lock);
+	wait_locked(req, WAIT_HEAD, deadline_ms);
+	req->conn->first_byte_seen = false;
 	if (req->active) {
 		s->active--;
 		s->requests++;
@@ -211,7 +227,7 @@ static void collect_headers(struct http_request *req)
 	(void)MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, take_header, &c);
 }
 
-static void find_remote(struct http_request *req)
+void conn_find_remote(struct http_request *req)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *sa = info ? info->client_addr : NULL;
@@ -263,12 +279,11 @@ static enum MHD_Result on_head(struct http_request *req, const char *method, con
 	req->needs_host = strcmp(version, MHD_HTTP_VERSION_1_0) != 0;
 	(void)pthread_mutex_lock(&s->lock);
 	s->active++;
+	wait_locked(req, WAIT_NOTHING, 0);
 	(void)pthread_mutex_unlock(&s->lock);
 	req->active = true;
-	conn_wait(req, WAIT_NOTHING, 0);
 	collect_headers(req);
 	find_id(req);
-	find_remote(req);
 	struct err e;
 	if (admit_head(req, &e) < 0)
 		(void)http_respond_error(req, &e);

@@ -100,14 +100,27 @@ static const char *const months[] = {
 };
 
 /* Not strftime: its names follow the locale. */
+static void put_two_digits(char *out, int value)
+{
+	out[0] = (char)('0' + value / 10 % 10);
+	out[1] = (char)('0' + value % 10);
+}
+
 void field_date_format(int64_t wall_ms, char out[HTTP_DATE_SIZE])
 {
 	time_t t = (time_t)(wall_ms / 1000);
 	struct tm tm;
 	if (!gmtime_r(&t, &tm))
 		memset(&tm, 0, sizeof(tm));
-	(void)snprintf(out, HTTP_DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7], tm.tm_mday,
-		       months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	memcpy(out, "Day, DD Mon YYYY hh:mm:ss GMT", HTTP_DATE_SIZE);
+	memcpy(out, days[tm.tm_wday % 7], 3);
+	memcpy(out + 8, months[tm.tm_mon % 12], 3);
+	put_two_digits(out + 5, tm.tm_mday);
+	put_two_digits(out + 12, (tm.tm_year + 1900) / 100);
+	put_two_digits(out + 14, tm.tm_year % 100);
+	put_two_digits(out + 17, tm.tm_hour);
+	put_two_digits(out + 20, tm.tm_min);
+	put_two_digits(out + 23, tm.tm_sec);
 }
 
 bool field_date_parse(const char *value, int64_t *ret_seconds)

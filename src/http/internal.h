@@ -86,6 +86,7 @@ enum phase { PHASE_NEW, PHASE_READY, PHASE_JOB, PHASE_ADMITTED, PHASE_BODY, PHAS
 struct header {
 	struct header *next;
 	const char *name, *value;
+	size_t name_len;
 };
 
 struct reply {
@@ -112,7 +113,7 @@ struct http_request {
 	size_t header_count;
 	struct router_match match;
 	char id[65];
-	char remote[64];
+	char remote[64]; /* http_request_remote finds it; "" until somebody asks */
 	const char *scheme, *host, *base_url;
 	int64_t content_length; /* -1: unknown */
 	bool bad_header;        /* a name that is no token */
@@ -143,12 +144,15 @@ struct http_request {
 };
 
 /* connection.c: libmicrohttpd's callbacks. */
+void conn_find_remote(struct http_request *req);
 enum MHD_Result conn_on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
 				const char *version, const char *data, size_t *size, void **req_cls);
 void *conn_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd);
 void conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls, enum MHD_RequestTerminationCode why);
 void conn_on_connection(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
 			enum MHD_ConnectionNotificationCode what);
+/* Nothing is waited for any more. True if the server is draining: the answer should close the connection. */
+bool conn_answers(struct http_request *req);
 /* What is waited for from now on, and for how long. */
 void conn_wait(struct http_request *req, enum conn_wait wait, uint32_t timeout_ms);
 

@@ -121,6 +121,9 @@ bool http_request_may_block(const struct http_request *req)
 
 const char *http_request_remote(const struct http_request *req)
 {
+	/* A memory of what does not change; the request belongs to one thread at a time. */
+	if (!req->remote[0])
+		conn_find_remote((struct http_request *)(uintptr_t)req);
 	return req->remote;
 }
 

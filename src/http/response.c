@@ -63,12 +63,18 @@ static bool may_repeat(const char *name)
 	return strcasecmp(name, "Set-Cookie") == 0 || strcasecmp(name, "Vary") == 0 || strcasecmp(name, "Link") == 0;
 }
 
+static struct header *find_header(const struct http_request *req, const char *name, size_t name_len)
+{
+	for (struct header *h = req->reply.headers; h; h = h->next)
+		if (h->name_len == name_len && strcasecmp(h->name, name) == 0)
+			return h;
+	return NULL;
+}
+
 static const char *reply_header(const struct http_request *req, const char *name)
 {
-	for (const struct header *h = req->reply.headers; h; h = h->next)
-		if (strcasecmp(h->name, name) == 0)
-			return h->value;
-	return NULL;
+	const struct header *h = find_header(req, name, strlen(name));
+	return h ? h->value : NULL;
 }
 
 void http_response_header(struct http_request *req, const char *name, const char *value)
@@ -78,13 +84,15 @@ void http_response_header(struct http_request *req, const char *name, const char
 		if ((unsigned char)*s >= 0x20 && *s != 0x7F)
 			*to++ = *s;
 	*to = '\0';
-	for (struct header *h = req->reply.headers; h && !may_repeat(name); h = h->next)
-		if (strcasecmp(h->name, name) == 0) {
-			h->value = clean;
-			return;
-		}
-	struct header *h = arena_alloc(&req->arena, sizeof(*h));
-	h->name = arena_strdup(&req->arena, name);
+	size_t name_len = strlen(name);
+	struct header *h = find_header(req, name, name_len);
+	if (h && !may_repeat(name)) {
+		h->value = clean;
+		return;
+	}
+	h = arena_alloc(&req->arena, sizeof(*h));
+	h->name = arena_strndup(&req->arena, name, name_len);
+	h->name_len = name_len;
 	h->value = clean;
 	if (!req->reply.headers)
 		req->reply.tail = &req->reply.headers;
@@ -240,7 +248,6 @@ static void add_page_headers(struct http_request *req)
 
 enum MHD_Result reply_queue(struct http_request *req)
 {
-	struct http_server *s = req->server;
 	if (!req->reply.set || !req->reply.mhd) {
 		struct err e;
 		(void)err_set(&e, ERR_INTERNAL, "no answer was given");
@@ -251,15 +258,11 @@ enum MHD_Result reply_queue(struct http_request *req)
 	http_response_header(req, "X-Request-Id", req->id);
 	add_page_headers(req);
 	cors_add(req);
-	(void)pthread_mutex_lock(&s->lock);
-	bool close = s->draining;
-	(void)pthread_mutex_unlock(&s->lock);
-	if (close)
+	if (conn_answers(req))
 		http_response_header(req, "Connection", "close");
 	for (const struct header *h = req->reply.headers; h; h = h->next)
 		if (*h->value)
 			(void)MHD_add_response_header(req->reply.mhd, h->name, h->value);
-	conn_wait(req, WAIT_NOTHING, 0);
 	enum MHD_Result r = MHD_queue_response(req->mhd, req->reply.status, req->reply.mhd);
 	MHD_destroy_response(req->reply.mhd);
 	req->reply.mhd = NULL;

@@ -27,18 +27,17 @@ static bool has_control(const char *s)
 /* Decoded into the arena; NULL for what no client of good will sends. */
 static const char *decode(struct arena *a, const char *s, size_t len, bool plus_is_space)
 {
+	char *text = arena_strndup(a, s, len);
+	for (char *p = text; plus_is_space && (p = memchr(p, '+', len - (size_t)(p - text))); p++)
+		*p = ' ';
+	if (!memchr(text, '%', len))
+		return utf8_valid(text, len) ? text : NULL;
 	_cleanup_buf_ struct buf b;
 	buf_init(&b, TARGET_MAX);
-	char *text = arena_strndup(a, s, len);
-	for (char *p = text; plus_is_space && *p; p++)
-		if (*p == '+')
-			*p = ' ';
-	if (!uri_decode(&b, text, len))
+	if (!uri_decode(&b, text, len) || !utf8_valid(b.data, b.len))
 		return NULL;
-	const char *out = b.data ? b.data : "";
-	if (!utf8_valid(out, b.len))
-		return NULL;
-	return arena_strndup(a, out, b.len);
+	memcpy(text, b.data, b.len + 1); /* never longer than it was */
+	return text;
 }
 
 static int check_segments(const char *path, struct err *e)
