@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -103,6 +105,12 @@ void conn_send_raw(struct http_conn *c, const struct buf *message)
 		return;
 }
 
+void conn_cork(const struct http_conn *c, bool on)
+{
+	/* Where it fails (a socket that is closed) nothing is lost but packets. */
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &(int) { on }, sizeof(int));
+}
+
 /* ---- one request's begin and end ---- */
 
 void *conn_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -163,6 +171,8 @@ void conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls, en
 	if (!req)
 		return;
 	*req_cls = NULL;
+	if (req->corked)
+		conn_cork(req->conn, false);
 	if (req->upload) {
 		conn_wait(req, WAIT_NOTHING, 0);
 		upload_detach(req);

@@ -95,6 +95,7 @@ struct reply {
 	struct MHD_Response *mhd;
 	uint64_t length; /* of the body; UINT64_MAX: unknown */
 	bool cacheable;  /* has its own Cache-Control rules: no default no-store */
+	bool from_fd;    /* by sendfile, behind headers sent before */
 	struct header *headers, **tail;
 };
 
@@ -135,6 +136,7 @@ struct http_request {
 	uint64_t received; /* bytes of the body so far */
 
 	struct reply reply;
+	bool corked;     /* the connection is, until the answer has been sent */
 	bool body_begun; /* libmicrohttpd has begun to hand out the body: no early answer any more */
 	int64_t started_ns;
 	struct {
@@ -191,6 +193,8 @@ enum MHD_Result reply_queue(struct http_request *req);
 bool reply_format_raw(struct http_request *req, const struct err *why, struct buf *out);
 /* {"error":{…}} */
 bool error_format(const struct err *why, const char *request_id, struct buf *out);
+/* Holds back (on), or sends (off), what does not fill a packet (tcp(7), TCP_CORK). */
+void conn_cork(const struct http_conn *c, bool on);
 /* Writes to the socket without waiting. */
 void conn_send_raw(struct http_conn *c, const struct buf *message);
 

@@ -281,11 +281,13 @@ static int respond_head(struct http_request *req, const struct store_info *info,
 	return 0;
 }
 
-static int respond_content(struct http_request *req, const struct slice *s, struct MHD_Response *take, struct err *e)
+static int respond_content(struct http_request *req, const struct slice *s, struct MHD_Response *take, bool from_fd,
+			   struct err *e)
 {
 	if (!take)
 		return err_set(e, ERR_UNAVAILABLE, "no memory or descriptor for the answer");
 	reply_set(req, s->status, take, s->len);
+	req->reply.from_fd = from_fd;
 	return 0;
 }
 
@@ -294,7 +296,7 @@ static int respond_open(struct http_request *req, const struct open_object *o, c
 {
 	struct slice s;
 	int r = respond_head(req, &o->info, opts, &s, e);
-	return r < 0 || !s.len ? r : respond_content(req, &s, response_from_fd(o->fd, s.first, s.len), e);
+	return r < 0 || !s.len ? r : respond_content(req, &s, response_from_fd(o->fd, s.first, s.len), true, e);
 }
 
 static int respond_opened(struct http_request *req, const struct store *store, const char *key,
@@ -309,13 +311,13 @@ static int respond_opened(struct http_request *req, const struct store *store, c
 	}
 	int fd = s.len <= SENDFILE_MAX_BYTES ? store_reader_fd(take_reader) : -1;
 	if (fd < 0 || !warm(take_reader, s.first, s.len))
-		return respond_content(req, &s, response_from_reader(req, take_reader, s.first, s.len), e);
+		return respond_content(req, &s, response_from_reader(req, take_reader, s.first, s.len), false, e);
 	struct MHD_Response *mhd = response_from_fd(fd, s.first, s.len);
 	if (s.len == info->size)
 		open_objects_put(req->server->objects, store, key, take_reader, info);
 	else
 		store_reader_close(take_reader);
-	return respond_content(req, &s, mhd, e);
+	return respond_content(req, &s, mhd, true, e);
 }
 
 int http_respond_object(struct http_request *req, struct store *store, const char *key,

@@ -107,6 +107,7 @@ void reply_clear(struct http_request *req)
 	req->reply.mhd = NULL;
 	req->reply.set = false;
 	req->reply.cacheable = false;
+	req->reply.from_fd = false;
 }
 
 void reply_set(struct http_request *req, unsigned status, struct MHD_Response *take, uint64_t length)
@@ -263,6 +264,10 @@ enum MHD_Result reply_queue(struct http_request *req)
 	for (const struct header *h = req->reply.headers; h; h = h->next)
 		if (*h->value)
 			(void)MHD_add_response_header(req->reply.mhd, h->name, h->value);
+	/* libmicrohttpd sends the headers by themselves before a file, and nothing else in that packet. */
+	req->corked = req->reply.from_fd;
+	if (req->corked)
+		conn_cork(req->conn, true);
 	enum MHD_Result r = MHD_queue_response(req->mhd, req->reply.status, req->reply.mhd);
 	MHD_destroy_response(req->reply.mhd);
 	req->reply.mhd = NULL;
