@@ -13,8 +13,8 @@
  * libmicrohttpd 0.9.75 takes an answer in the first call (and then closes the connection, body or not) or in the last
  * one. So an answer in the middle of a large body is written to the socket by us, and the connection lingers (timer.c).
  *
- * Locks, in the order in which they may nest: upload.lock → server.lock → open_objects.lock; sse_stream.lock alone. libmicrohttpd's own
- * (suspend, resume) are innermost. Nothing calls out with server.lock held.
+ * Locks, in the order in which they may nest: upload.lock → server.lock → open_objects.lock; sse_stream.lock alone.
+ * libmicrohttpd's own (suspend, resume) are innermost. Nothing calls out with server.lock held.
  */
 #pragma once
 

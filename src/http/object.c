@@ -2,9 +2,9 @@
  * pool (assets, and objects that are kept open: any thread).
  *
  * No HTTP thread may wait for the store, and sendfile(2) waits for the disk where the bytes are not in the page cache. So
- * what is small enough to stay there (segments are) is read once on the pool and then sent by sendfile, for a second
- * also to others who ask for it (open_objects.h); anything larger, or without a descriptor, is read on the pool, 256 KiB
- * at a time, with the connection suspended meanwhile. */
+ * what is small enough to stay there (segments are) is read once on the pool and then sent from memory or by sendfile,
+ * for a second also to others who ask for it (open_objects.h); anything larger, or without a descriptor, is read on the
+ * pool, 256 KiB at a time, with the connection suspended meanwhile. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,17 +106,22 @@ static struct MHD_Response *response_from_reader(struct http_request *req, struc
 	return r;
 }
 
-/* Reads a range into the page cache. False: it can't be read. */
-static bool warm(struct store_reader *reader, uint64_t offset, uint64_t len)
+/* Reads a range into the page cache. */
+static int warm(struct store_reader *reader, uint64_t offset, uint64_t len, struct err *e)
 {
 	_cleanup_free_ char *block = malloc(READ_BYTES);
+	if (!block)
+		return err_set(e, ERR_UNAVAILABLE, "no memory to read the object");
 	size_t got = 0;
-	for (uint64_t done = 0; block && done < len; done += got) {
+	for (uint64_t done = 0; done < len; done += got) {
 		size_t want = len - done < READ_BYTES ? (size_t)(len - done) : READ_BYTES;
-		if (store_reader_read(reader, offset + done, block, want, &got, NULL) < 0 || got == 0)
-			return false;
+		int r = store_reader_read(reader, offset + done, block, want, &got, e);
+		if (r < 0)
+			return r;
+		if (got == 0)
+			return err_set(e, ERR_IO, "the object is shorter than it was");
 	}
-	return block != NULL;
+	return 0;
 }
 
 static struct MHD_Response *response_from_fd(int object_fd, uint64_t offset, uint64_t len)
@@ -127,6 +132,20 @@ static struct MHD_Response *response_from_fd(int object_fd, uint64_t offset, uin
 	struct MHD_Response *r = MHD_create_response_from_fd_at_offset64(len, fd, offset);
 	if (r)
 		(void)fd_steal(fd); /* libmicrohttpd closes it */
+	return r;
+}
+
+static void release_object(void *cls)
+{
+	open_object_release(cls);
+}
+
+static struct MHD_Response *response_from_memory(struct open_object *o, uint64_t offset, uint64_t len)
+{
+	struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback_cls(
+		(size_t)len, o->data + offset, release_object, open_object_hold(o));
+	if (!r)
+		open_object_release(o);
 	return r;
 }
 
@@ -291,12 +310,19 @@ static int respond_content(struct http_request *req, const struct slice *s, stru
 	return 0;
 }
 
-static int respond_open(struct http_request *req, const struct open_object *o, const struct http_object_opts *opts,
+static int respond_slice(struct http_request *req, const struct slice *s, struct open_object *o, struct err *e)
+{
+	if (o->data)
+		return respond_content(req, s, response_from_memory(o, s->first, s->len), false, e);
+	return respond_content(req, s, response_from_fd(o->fd, s->first, s->len), true, e);
+}
+
+static int respond_open(struct http_request *req, struct open_object *o, const struct http_object_opts *opts,
 			struct err *e)
 {
 	struct slice s;
 	int r = respond_head(req, &o->info, opts, &s, e);
-	return r < 0 || !s.len ? r : respond_content(req, &s, response_from_fd(o->fd, s.first, s.len), true, e);
+	return r < 0 || !s.len ? r : respond_slice(req, &s, o, e);
 }
 
 static int respond_opened(struct http_request *req, const struct store *store, const char *key,
@@ -309,15 +335,17 @@ static int respond_opened(struct http_request *req, const struct store *store, c
 		store_reader_close(take_reader);
 		return r;
 	}
-	int fd = s.len <= SENDFILE_MAX_BYTES ? store_reader_fd(take_reader) : -1;
-	if (fd < 0 || !warm(take_reader, s.first, s.len))
+	if (s.len > SENDFILE_MAX_BYTES || store_reader_fd(take_reader) < 0)
 		return respond_content(req, &s, response_from_reader(req, take_reader, s.first, s.len), false, e);
-	struct MHD_Response *mhd = response_from_fd(fd, s.first, s.len);
-	if (s.len == info->size)
-		open_objects_put(req->server->objects, store, key, take_reader, info);
-	else
-		store_reader_close(take_reader);
-	return respond_content(req, &s, mhd, true, e);
+	struct open_objects *all = req->server->objects;
+	struct open_object *o = open_object_new(all, take_reader, info);
+	r = o->data ? 0 : warm(take_reader, s.first, s.len, e);
+	if (r == 0 && (o->data || s.len == info->size))
+		open_objects_put(all, store, key, o);
+	if (r == 0)
+		r = respond_slice(req, &s, o, e);
+	open_object_release(o);
+	return r;
 }
 
 int http_respond_object(struct http_request *req, struct store *store, const char *key,

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -18,6 +19,7 @@ struct slot {
 };
 
 struct open_objects {
+	atomic_size_t bytes; /* mapped */
 	pthread_mutex_t lock;
 	/* protected by lock */
 	struct slot slots[OPEN_OBJECTS_MAX];
@@ -41,10 +43,62 @@ struct open_objects *open_objects_new(void)
 	return all;
 }
 
+/* Whole pages of their own: they go back to the kernel when the object does. */
+static char *map_bytes(struct open_objects *all, size_t len)
+{
+	if (atomic_fetch_add(&all->bytes, len) + len <= OPEN_OBJECTS_BYTES) {
+		char *data = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (data != MAP_FAILED)
+			return data;
+	}
+	atomic_fetch_sub(&all->bytes, len);
+	return NULL;
+}
+
+static void unmap_bytes(struct open_objects *all, char *data, size_t len)
+{
+	if (!data)
+		return;
+	(void)munmap(data, len);
+	atomic_fetch_sub(&all->bytes, len);
+}
+
+static char *read_all(struct open_objects *all, struct store_reader *reader, size_t size)
+{
+	char *data = map_bytes(all, size);
+	size_t got = 0;
+	if (data && (store_reader_read(reader, 0, data, size, &got, NULL) < 0 || got < size)) {
+		unmap_bytes(all, data, size);
+		data = NULL;
+	}
+	return data;
+}
+
+struct open_object *open_object_new(struct open_objects *all, struct store_reader *take_reader,
+				    const struct store_info *info)
+{
+	struct open_object *o = mr_calloc(1, sizeof(*o));
+	atomic_init(&o->references, 1);
+	o->all = all;
+	o->reader = take_reader;
+	o->fd = store_reader_fd(take_reader);
+	o->info = *info;
+	if (info->size > 0 && info->size <= OPEN_OBJECT_DATA_BYTES)
+		o->data = read_all(all, take_reader, (size_t)info->size);
+	return o;
+}
+
+struct open_object *open_object_hold(struct open_object *o)
+{
+	atomic_fetch_add(&o->references, 1);
+	return o;
+}
+
 void open_object_release(struct open_object *o)
 {
 	if (atomic_fetch_sub(&o->references, 1) > 1)
 		return;
+	unmap_bytes(o->all, o->data, (size_t)o->info.size);
 	store_reader_close(o->reader);
 	free(o);
 }
@@ -75,10 +129,8 @@ struct open_object *open_objects_find(struct open_objects *all, const struct sto
 	struct open_object *o = NULL;
 	(void)pthread_mutex_lock(&all->lock);
 	const struct slot *s = find_locked(all, hash, store, key);
-	if (s && now < s->until_ms) {
-		o = s->object;
-		atomic_fetch_add(&o->references, 1);
-	}
+	if (s && now < s->until_ms)
+		o = open_object_hold(s->object);
 	(void)pthread_mutex_unlock(&all->lock);
 	if (!o || store_reader_is_current(o->reader))
 		return o;
@@ -99,18 +151,10 @@ static struct slot *choose_locked(struct open_objects *all)
 	return all->used < OPEN_OBJECTS_MAX ? &all->slots[all->used++] : oldest;
 }
 
-void open_objects_put(struct open_objects *all, const struct store *store, const char *key,
-		      struct store_reader *take_reader, const struct store_info *info)
+void open_objects_put(struct open_objects *all, const struct store *store, const char *key, struct open_object *o)
 {
-	if (!store_reader_is_current(take_reader)) {
-		store_reader_close(take_reader);
+	if (!store_reader_is_current(o->reader))
 		return;
-	}
-	struct open_object *o = mr_calloc(1, sizeof(*o));
-	atomic_init(&o->references, 1);
-	o->reader = take_reader;
-	o->fd = store_reader_fd(take_reader);
-	o->info = *info;
 	uint64_t hash = hash_of(key);
 	char *own_key = mr_strdup(key);
 	(void)pthread_mutex_lock(&all->lock);
@@ -122,7 +166,7 @@ void open_objects_put(struct open_objects *all, const struct store *store, const
 			    .until_ms = clock_mono_ms() + OPEN_OBJECT_FRESH_MS,
 			    .store = store,
 			    .key = own_key,
-			    .object = o };
+			    .object = open_object_hold(o) };
 	all->count++;
 	(void)pthread_mutex_unlock(&all->lock);
 	if (old)

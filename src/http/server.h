@@ -11,12 +11,13 @@
  *   pool_free(io_pool);                    // the pool must outlive the server
  *
  * Threads: `threads` HTTP threads (256 KiB stacks) parse and move bytes and never block; handlers run on the pool while
- * their connection is suspended; one timer thread watches deadlines and sends heartbeats. All functions here belong to
+ * their connection is suspended (INLINE ones on the HTTP threads); one timer thread watches deadlines and sends heartbeats. All functions here belong to
  * the thread that started the server.
  *
  * Guarantees: every response carries X-Request-Id; every refusal is a JSON error of API.md's shape, except for what
  * libmicrohttpd refuses before a request exists (a malformed request line, heads beyond 32 KiB: its own short HTML).
- * Memory per connection is bounded: 32 KiB, the buffered body's limit, or 512 KiB for an upload under way.
+ * Memory per connection is bounded: 32 KiB, the buffered body's limit, or 512 KiB for an upload under way; what is kept
+ * of objects sent lately is 16 MiB in all (open_objects.h).
  * SIGPIPE is ignored for the whole process from the start on.
  * Does not do: TLS, HTTP/2, compression on the fly (assets bring theirs).
  */

@@ -340,10 +340,12 @@ static int open_folders(struct store_local *s, const char *root, struct err *e)
 	return r;
 }
 
-/* File systems whose inodes in use are in memory; a network's ask their server. */
+/* File systems whose inodes in use are in memory; a network's ask their server. An overlay's lower files keep their link
+ * when they are deleted, so it is none of these. */
 static bool is_local_fs(int fd)
 {
-	static const long local[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC };
+	static const long local[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC,
+				      TMPFS_MAGIC };
 	struct statfs fs;
 	if (fstatfs(fd, &fs) < 0)
 		return false;

@@ -14,8 +14,9 @@
  * 255 bytes, else ERR_INVALID with code KEY_TOO_LONG), and "a" and "a/b" cannot both be objects: the later put is
  * ERR_CONFLICT with code KEY_CONFLICT. On S3 they can; portable code does without.
  *
- * Every call may block on I/O (but for store_reader_is_current): never call it on an HTTP thread. All calls may be used from any thread at once; a
- * put/reader/multipart handle belongs to one thread at a time. Memory per call is bounded and does not depend on sizes.
+ * Every call but store_reader_is_current may block on I/O: never call it on an HTTP thread. All calls may be used from
+ * any thread at once; a put/reader/multipart handle belongs to one thread at a time. Memory per call is bounded and does
+ * not depend on sizes.
  */
 #pragma once
 
