@@ -11,8 +11,8 @@
  *   pool_free(io_pool);                    // the pool must outlive the server
  *
  * Threads: `threads` HTTP threads (256 KiB stacks) parse and move bytes and never block; handlers run on the pool while
- * their connection is suspended (INLINE ones on the HTTP threads); one timer thread watches deadlines and sends heartbeats. All functions here belong to
- * the thread that started the server.
+ * their connection is suspended (INLINE ones on the HTTP threads); one timer thread watches deadlines and sends
+ * heartbeats. All functions here belong to the thread that started the server.
  *
  * Guarantees: every response carries X-Request-Id; every refusal is a JSON error of API.md's shape, except for what
  * libmicrohttpd refuses before a request exists (a malformed request line, heads beyond 32 KiB: its own short HTML).
