@@ -23,6 +23,8 @@ static const struct option_def defs[] = {
 	{ "rungs", "LIST", NULL, "shorter sides, such as 720p,480p (default: chosen by the source)" },
 	{ "container", "fmp4|ts", "fmp4", "segment format" },
 	{ "segment-seconds", "N", "4", "length of a segment, 2 to 10" },
+	{ "audio-tracks", "LIST", NULL, "streams of the source, such as 1,2; the first plays by default (default: all)" },
+	{ "subtitle-tracks", "LIST", NULL, "streams of the source, such as 3; \"\" for none (default: all)" },
 	{ "workers", "N", NULL, "chunks that run at once (default: the number of cores)" },
 	{ "quiet", NULL, NULL, "no progress bar" },
 	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
@@ -65,6 +67,10 @@ static int read_options(struct one_shot *o, struct err *e)
 		r = options_number(&o->options, "workers", 1, 256, &o->threads, e);
 	if (r == 0 && rungs)
 		r = ladder_params_parse_rungs(rungs, &o->params, e);
+	if (r == 0 && options_get(&o->options, "audio-tracks"))
+		r = ladder_params_parse_tracks(options_get(&o->options, "audio-tracks"), "audio_tracks", &o->params, e);
+	if (r == 0 && options_get(&o->options, "subtitle-tracks"))
+		r = ladder_params_parse_tracks(options_get(&o->options, "subtitle-tracks"), "subtitle_tracks", &o->params, e);
 	if (r == 0)
 		o->params.segment_seconds = (uint32_t)seconds;
 	return r;

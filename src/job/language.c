@@ -109,7 +109,7 @@ static const char *rest_of(const char *tag)
 
 static bool is_code(const char *tag, size_t len, const char *code)
 {
-	return strlen(code) == len && strncasecmp(tag, code, len) == 0;
+	return len > 0 && strlen(code) == len && strncasecmp(tag, code, len) == 0;
 }
 
 static const char *find_two(const char *tag, const char **ret_name)

@@ -17,6 +17,7 @@
 #include "media/media_io.h"
 #include "media/rendition.h"
 #include "media/source.h"
+#include "media/subtitle_pipe.h"
 #include "media/timeline.h"
 #include "media/video_pipe.h"
 
@@ -42,6 +43,7 @@ struct ladder {
 	uint32_t rendition_count;
 	struct video_pipe *video;
 	struct sound sounds[TASK_AUDIOS_MAX]; /* of the spec's audios */
+	struct subtitle_pipe *subtitles;      /* NULL: none */
 	AVFrame *frame;
 	bool seen; /* any frame */
 	bool source_ended;
@@ -139,6 +141,8 @@ static int open_all(struct ladder *l, const struct task_spec *task, struct err *
 	}
 	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
 		r = open_sound(l, i, e);
+	if (r == 0 && l->spec.subtitle_count)
+		r = subtitle_pipe_new(task, &l->spec, l->io, &l->timeline, &l->subtitles, e);
 	return r;
 }
 
@@ -152,6 +156,7 @@ static void close_all(struct ladder *l)
 	}
 	for (uint32_t i = 0; i < l->rendition_count; i++)
 		rendition_release(&l->renditions[i]);
+	subtitle_pipe_free(&l->subtitles);
 	source_close(&l->source);
 	timeline_release(&l->timeline);
 }
@@ -176,6 +181,9 @@ static int64_t done_ticks(const struct ladder *l)
 static int report(struct ladder *l, int64_t media_ticks, struct err *e)
 {
 	int64_t done = done_ticks(l);
+	int r = l->subtitles ? subtitle_pipe_advance(l->subtitles, l->range_start + done, e) : 0;
+	if (r < 0)
+		return r;
 	if (media_ticks == INT64_MIN)
 		media_ticks = l->media_ticks;
 	bool due = done - l->reported_ticks >= PROGRESS_TICKS || media_ticks - l->media_ticks >= PROGRESS_TICKS;
@@ -358,6 +366,8 @@ static int finish(struct ladder *l, bool *ret_missing, struct err *e)
 	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
 		if (audio_wanted(l, i))
 			r = finish_sound(l, &l->sounds[i], e);
+	if (r == 0 && l->subtitles)
+		r = subtitle_pipe_finish(l->subtitles, e);
 	return r < 0 ? r : report(l, l->media_ticks + PROGRESS_TICKS, e);
 }
 

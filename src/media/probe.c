@@ -12,6 +12,7 @@
 #include "media/input.h"
 #include "media/probe_stream.h"
 #include "media/probe_walk.h"
+#include "media/subtitle_reader.h"
 #include "media/video_look.h"
 
 #define SCAN_LIKELY_MAX (64ull << 20)	  /* counted even though the header tells */
@@ -238,7 +239,8 @@ static void fill_from_walk(struct probe *p, uint32_t i)
 	struct probe_stream *s = &p->r.streams[i];
 	const struct walked_stream *w = &p->walk.streams[i];
 	AVStream *st = p->f->streams[i];
-	s->decodable = w->decoded && !w->encrypted && complete(s) && !video_look_unsupported(st);
+	s->decodable = s->kind == STREAM_SUBTITLE ? subtitle_is_text(st->codecpar->codec_id)
+						  : w->decoded && !w->encrypted && complete(s) && !video_look_unsupported(st);
 	if (p->walk.scan_all)
 		take_walked_times(s, st, w, format_is(p, "ogg"));
 	if (s->kind == STREAM_VIDEO) {

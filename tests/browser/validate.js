@@ -180,6 +180,26 @@ function readTs(bytes, state, segment, where) {
 	return start;
 }
 
+const seconds = (text) => text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+
+/** A WebVTT segment: its header, the map to the media's clock (RFC 8216, 3.5), and cues that are shown within the segment. */
+function readVtt(bytes, state, segment, where) {
+	const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+	const [head, ...blocks] = text.trimEnd().split('\n\n');
+	const map = /^WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:(\d+),LOCAL:00:00:00\.000$/.exec(head.trimEnd());
+	if (!map) complain(where, `no WebVTT header with a time stamp map: ${JSON.stringify(head)}`);
+	state.map ??= map?.[1];
+	if (map && map[1] !== state.map) complain(where, 'another time stamp map than before');
+	for (const block of blocks) {
+		const cue = /^(\d{2,}:\d\d:\d\d\.\d{3}) --> (\d{2,}:\d\d:\d\d\.\d{3})\n(.+)/.exec(block);
+		if (!cue) complain(where, `no cue: ${JSON.stringify(block)}`);
+		else if (!(seconds(cue[1]) < seconds(cue[2]))) complain(where, `it ends before it begins: ${cue[0]}`);
+		else if (seconds(cue[2]) <= state.sum || seconds(cue[1]) >= state.sum + segment.duration) complain(where, `a cue of another segment: ${cue[0]}`);
+	}
+	state.sum += segment.duration;
+	return 0;
+}
+
 async function checkMedia(url, playlist, options) {
 	const row = { uri: short(url), segments: playlist.segments.length, ended: playlist.endlist, type: playlist.playlistType ?? null };
 	row.duration = Number(playlist.segments.reduce((sum, segment) => sum + segment.duration, 0).toFixed(6));
@@ -203,8 +223,8 @@ async function checkMedia(url, playlist, options) {
 			}
 			const bytes = await load(segmentUrl, null);
 			row.bytes += bytes.length;
-			if (!init) row.container = 'ts';
-			const start = init ? readFragment(bytes, init, segment, where) : readTs(bytes, ts, segment, where);
+			if (!init) row.container = segmentUrl.pathname.endsWith('.vtt') ? 'vtt' : 'ts';
+			const start = row.container === 'vtt' ? readVtt(bytes, ts, segment, where) : init ? readFragment(bytes, init, segment, where) : readTs(bytes, ts, segment, where);
 			row.start ??= start;
 		} catch (error) {
 			complain(where, error.message);
@@ -259,7 +279,7 @@ async function checkAll(root, options) {
 	}
 	for (const variant of variants) {
 		if (!variant.codecs) complain(summary.root, `variant ${variant.uri} has no CODECS`);
-		for (const rendition of variant.audio ?? []) if (rendition.uri) uris.add(rendition.uri);
+		for (const rendition of [...(variant.audio ?? []), ...(variant.subtitles ?? [])]) if (rendition.uri) uris.add(rendition.uri);
 	}
 	for (const uri of uris) {
 		const url = new URL(uri, root);

@@ -52,6 +52,10 @@ def ffmpeg(*parts):
     return ('ffmpeg', words)
 
 
+def tone(hertz, rate=48000, seconds=24):
+    return f'-f lavfi -i sine=frequency={hertz}:sample_rate={rate}:duration={seconds}'
+
+
 def of(source, *parts, before=''):
     """A recipe that reads another of the files."""
     return ('ffmpeg-of', source, before.split(), ffmpeg(*parts)[1])
@@ -104,6 +108,20 @@ def fields(order):
     return ['-vf', f'tinterlace=mode={mode},setfield={order}']
 
 
+def track_srt():
+    cues = [('00:00:01,000', '00:00:02,500', 'Bonjour <i>à tous</i> & <b>merci</b>'), ('00:00:03,500', '00:00:17,250', 'longtemps'),
+            ('00:00:07,900', '00:00:08,700', 'deux\nlignes --> <ici>'), ('00:00:23,100', '00:00:23,900', 'fin')]
+    return ''.join(f'{i + 1}\n{start} --> {end}\n{text}\n\n' for i, (start, end, text) in enumerate(cues)).encode()
+
+
+def track_ass():
+    head = ('[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\nStyle: Default,Arial,20\n\n'
+            '[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n')
+    events = ['0:00:05.12,0:00:06.34,Default,,0,0,0,,{\\an8\\i1\\fs30}Exit{\\i0}, a & b\\N{\\b1}5 < 6{\\b0}',
+              '0:00:05.12,0:00:06.34,Default,,0,0,0,,{\\p1}m 0 0 l 100 0 100 100{\\p0}']
+    return (head + ''.join(f'Dialogue: 0,{e}\n' for e in events)).encode()
+
+
 MP3 = '-c:a libmp3lame -b:a 128k -id3v2_version 3'
 RECIPES = {
     'sample.mp4': ffmpeg(video(30), audio(30), X264, AAC, '-movflags +faststart'),
@@ -128,6 +146,17 @@ RECIPES = {
                              '-c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le', AAC),
     'subtitles.mkv': of('moov-at-end.mp4', ['-i', '{subtitles.srt}'], '-map 0 -map 1 -c copy -c:s srt'),
     'subtitles.srt': data(subtitles),
+    'tracks.mkv': ffmpeg(video(24, '320x240'), tone(440), tone(880, 44100), tone(1320, 48000), ['-i', '{tracks.srt}'],
+                         ['-i', '{tracks.ass}'], '-map 0 -map 1 -map 2 -map 3 -map 4 -map 5', X264, '-c:a aac -b:a 64k -c:s copy',
+                         '-disposition:a:0 0 -disposition:a:1 default -disposition:a:2 comment -disposition:s:0 default'
+                         ' -disposition:s:1 forced+hearing_impaired',
+                         '-metadata:s:a:0 language=ger -metadata:s:a:1 language=eng -metadata:s:a:2 language=eng'
+                         ' -metadata:s:s:0 language=fre -metadata:s:s:1 language=en',
+                         ['-metadata:s:a:2', 'title=The "Maker"', '-metadata:s:s:1', 'title=Schilder für alle']),
+    'tracks.mp4': of('tracks.mkv', '-map 0 -c copy -c:s mov_text'),
+    'tracks-sound.mka': of('tracks.mkv', '-map 0:a -map 0:s -c copy'),
+    'tracks.srt': data(track_srt),
+    'tracks.ass': data(track_ass),
     'rotated-90.mp4': of('portrait.mp4', '-c copy -metadata:s:v rotate=90'),
     'late-audio.mp4': ffmpeg(video(6, '640x360'), '-itsoffset 1.5', audio(4), X264, AAC),
     'short-1-frame.mp4': ffmpeg(video('0.04', '640x360'), X264),

@@ -118,7 +118,8 @@ class Media:
 class Master:
     text: str
     variants: list = dataclasses.field(default_factory=list)     # (attributes, uri)
-    sounds: list = dataclasses.field(default_factory=list)       # attributes of EXT-X-MEDIA
+    sounds: list = dataclasses.field(default_factory=list)       # attributes of EXT-X-MEDIA with TYPE=AUDIO
+    subtitles: list = dataclasses.field(default_factory=list)    # and with TYPE=SUBTITLES
     iframes: list = dataclasses.field(default_factory=list)      # attributes of EXT-X-I-FRAME-STREAM-INF
 
     def __post_init__(self):
@@ -134,7 +135,8 @@ class Master:
             elif tag == '#EXT-X-STREAM-INF':
                 pending = attributes(value)
             elif tag == '#EXT-X-MEDIA':
-                self.sounds.append(attributes(value))
+                media = attributes(value)
+                {'AUDIO': self.sounds, 'SUBTITLES': self.subtitles}[media['TYPE']].append(media)
             elif tag == '#EXT-X-I-FRAME-STREAM-INF':
                 self.iframes.append(attributes(value))
             else:
@@ -142,7 +144,7 @@ class Master:
         assert pending is None and self.variants
 
     def uris(self):
-        return [uri for _, uri in self.variants] + [s['URI'] for s in self.sounds]
+        return [uri for _, uri in self.variants] + [m['URI'] for m in self.sounds + self.subtitles if 'URI' in m]
 
 
 def fetch_text(session, url):
@@ -186,7 +188,7 @@ class Presentation:
         return {name_of(url).split('/')[0]: media for url, media in self.playlists.items()}
 
     def rungs(self):
-        return [name for name in self.named() if name != 'audio']
+        return [name for name in self.named() if not name.startswith(('audio', 'subs'))]
 
     def load(self):
         for url, media in self.playlists.items():
@@ -236,7 +238,9 @@ def ffmpeg_says(source, *options, data=None):
     command = ['ffmpeg', '-v', 'warning', '-nostdin' if data is None else '-y', '-xerror', '-i', str(source),
                '-map', '0:v?', '-map', '0:a?', *options, '-enc_time_base', '-1', '-f', 'null', '-']
     done = subprocess.run(command, capture_output=True, input=data, timeout=limit(120), check=False)
-    text = done.stderr.decode(errors='replace')
+    # Its HLS reader knows no subtitles, and says so of each.
+    lines = done.stderr.decode(errors='replace').splitlines(keepends=True)
+    text = ''.join(line for line in lines if "Can't support the subtitle(uri: " not in line)
     return text if text or done.returncode == 0 else f'exit {done.returncode}'
 
 
