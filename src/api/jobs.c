@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "job/keys.h"
 #include "job/plan.h"
+#include "job/presentation.h"
 #include "job/probe_json.h"
 #include "net/digest.h"
 
@@ -26,13 +27,15 @@ static uint32_t url_expires_s(const struct job *j)
 	return s < URL_EXPIRES_MIN_S ? URL_EXPIRES_MIN_S : s > URL_EXPIRES_MAX_S ? URL_EXPIRES_MAX_S : (uint32_t)s;
 }
 
-static json_t *playlist_url(const struct api *a, const struct job *j, const char *base_url, const char *host)
+/* A fresh signed address of one of the job's playlists; null where there is none. */
+static json_t *hls_url(const struct api *a, const struct job *j, bool exists, const char *name, const char *base_url,
+		       const char *host)
 {
-	if (!j->published_segments || j->status == JOB_CANCELED)
+	if (!exists)
 		return json_null();
 	_cleanup_buf_ struct buf url;
 	buf_init(&url, 4096);
-	_cleanup_free_ char *path = mr_asprintf("/hls/%s/" KEY_MASTER, j->id);
+	_cleanup_free_ char *path = mr_asprintf("/hls/%s/%s", j->id, name);
 	if (!buf_puts(&url, base_url) ||
 	    signer_presign(a->o.signer, "GET", host, path, clock_wall_ms(), url_expires_s(j), &url, NULL) < 0)
 		return json_null();
@@ -59,10 +62,12 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 	json_t *progress = json_pack("{sf ss so so}", "percent", tenths(j->percent), "stage", j->stage, "speed",
 				     j->speed > 0 ? json_real(tenths(j->speed)) : json_null(), "eta_seconds",
 				     j->eta_seconds >= 0 ? json_real(tenths(j->eta_seconds)) : json_null());
-	json_t *streaming =
-		json_pack("{sb so sI so so}", "enabled", 1, "playlist_url", playlist_url(a, j, base_url, host),
-			  "segments_completed", (json_int_t)j->published_segments, "segments_total",
-			  json_integer(j->segment_count), "started_at", json_time(j->streaming_ms));
+	bool plays = j->published_segments && j->status != JOB_CANCELED;
+	json_t *streaming = json_pack(
+		"{sb so so sI so so}", "enabled", 1, "playlist_url", hls_url(a, j, plays, KEY_MASTER, base_url, host), "dash_url",
+		hls_url(a, j, presentation_has_manifest(j), KEY_MANIFEST, base_url, host), "segments_completed",
+		(json_int_t)j->published_segments, "segments_total", json_integer(j->segment_count), "started_at",
+		json_time(j->streaming_ms));
 	json_t *params = json_loads(j->params_json, 0, NULL);
 	return json_pack(
 		"{ss ss ss ss ss? ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",

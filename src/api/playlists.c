@@ -1,4 +1,5 @@
-/* GET /hls/{job}/master.m3u8, /hls/{job}/{rendition}/playlist.m3u8 and …/iframes.m3u8, rendered from rows.
+/* GET /hls/{job}/master.m3u8, /hls/{job}/{rendition}/playlist.m3u8 and …/iframes.m3u8,
+ * and of complete jobs /hls/{job}/manifest.mpd, rendered from rows.
  *
  * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry,
  * so that lines never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh
@@ -9,6 +10,7 @@
 #include "api/internal.h"
 #include "base/id.h"
 #include "base/mem.h"
+#include "hls/dash.h"
 #include "job/keys.h"
 #include "job/presentation.h"
 
@@ -42,6 +44,10 @@ static int render(struct api *a, struct http_request *req, const struct job *j, 
 		line.folder = http_request_printf(req, "/hls/%s", j->id);
 		return presentation_multivariant(a->o.repo, j, &view, out, e);
 	}
+	if (strcmp(path, KEY_MANIFEST) == 0) {
+		line.folder = http_request_printf(req, "/media/%s", j->prefix);
+		return presentation_manifest(a->o.repo, j, &view, out, e);
+	}
 	const char *slash = strchr(path, '/');
 	bool media = slash && strcmp(slash, "/playlist.m3u8") == 0, iframes = slash && strcmp(slash, "/iframes.m3u8") == 0;
 	if (!media && !iframes)
@@ -63,11 +69,12 @@ int playlists_get(void *ctx, struct http_request *req, struct err *e)
 	if (r < 0)
 		return r;
 	_cleanup_buf_ struct buf text;
-	buf_init(&text, HLS_PLAYLIST_MAX_BYTES);
+	buf_init(&text, DASH_MANIFEST_MAX_BYTES);
 	if (!signer_may_reach(a->o.signer, http_request_signature(req)->access_key_id, j.prefix))
 		r = err_set(e, ERR_DENIED, "this key does not reach the job");
 	else
 		r = render(a, req, &j, &text, e);
 	job_release(&j);
-	return r < 0 ? r : http_respond_bytes(req, 200, HLS_CONTENT_TYPE, text.data, text.len);
+	const char *type = store_content_type(http_request_param(req, "path"));
+	return r < 0 ? r : http_respond_bytes(req, 200, type, text.data, text.len);
 }

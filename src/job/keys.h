@@ -20,3 +20,4 @@ char *key_segment(const struct rendition *r, enum segment_container c, uint32_t 
 char *key_playlist(const struct rendition *r);				       /* 720p/playlist.m3u8 */
 char *key_iframes(const struct rendition *r);				       /* 720p/iframes.m3u8 */
 #define KEY_MASTER "master.m3u8"
+#define KEY_MANIFEST "manifest.mpd"

@@ -11,6 +11,8 @@
 #include "job/plan.h"
 #include "job/presentation_tracks.h"
 
+#define CELLULAR_BPS 192000 /* Apple's Authoring Specification: a variant of at most so much for cellular networks */
+
 struct presentation presentation_of(const struct job *j)
 {
 	return (struct presentation){
@@ -67,11 +69,37 @@ struct multivariant {
 	struct rendition renditions[RENDITIONS_MAX];
 	uint32_t count;
 	struct track_groups groups;
-	struct hls_variant variants[TASK_RUNGS_MAX];
+	struct hls_variant variants[TASK_RUNGS_MAX + 1]; /* the sound alone is the last */
 	struct hls_iframe_variant iframes[TASK_RUNGS_MAX];
 	char codecs[TASK_RUNGS_MAX][140];
-	char *uris[TASK_RUNGS_MAX], *iframe_uris[TASK_RUNGS_MAX];
+	char *uris[TASK_RUNGS_MAX + 1], *iframe_uris[TASK_RUNGS_MAX];
 };
+
+/* A connection that carries no picture can still carry the sound: where no rung is as thin as Apple's rules want, the film's
+ * sound is a variant of its own. By the caps, so that the variants stay what they are when the job is complete. */
+static void add_sound(struct multivariant *all, bool measured, struct hls_multivariant *m)
+{
+	const struct rendition *sound = NULL;
+	uint64_t thinnest_bps = UINT64_MAX;
+	for (uint32_t i = 0; i < all->count; i++) {
+		const struct rendition *x = &all->renditions[i];
+		if (x->kind == RENDITION_VIDEO && x->declared_bps < thinnest_bps)
+			thinnest_bps = x->declared_bps;
+		if (x->kind == RENDITION_AUDIO && !sound)
+			sound = x;
+	}
+	if (!sound || thinnest_bps == UINT64_MAX || sound->declared_bps > CELLULAR_BPS ||
+	    thinnest_bps + sound->declared_bps <= CELLULAR_BPS)
+		return;
+	size_t n = m->variant_count++;
+	all->uris[n] = key_playlist(sound);
+	all->variants[n] = (struct hls_variant){ .bandwidth_bps = all->groups.peak_bps,
+						  .average_bandwidth_bps = measured ? all->groups.average_bps : 0,
+						  .codecs = sound->codecs,
+						  .audio_group = all->groups.audio_group,
+						  .subtitle_group = all->groups.subtitle_group,
+						  .uri = all->uris[n] };
+}
 
 /* The variants are the rungs, or the first sound where there are none. */
 static void describe_all(struct multivariant *all, bool ended, struct hls_multivariant *m)
@@ -94,6 +122,7 @@ static void describe_all(struct multivariant *all, bool ended, struct hls_multiv
 		all->iframe_uris[i] = key_iframes(x);
 		describe_iframes(&all->iframes[m->iframe_count++], x, measured, all->iframe_uris[i]);
 	}
+	add_sound(all, measured, m);
 }
 
 int presentation_multivariant(struct repo *repo, const struct job *j, const struct presentation *p, struct buf *out,
@@ -109,10 +138,10 @@ int presentation_multivariant(struct repo *repo, const struct job *j, const stru
 	describe_all(all, p->ended, &m);
 	r = hls_render_multivariant(&m, out, e);
 	track_groups_release(&all->groups);
-	for (uint32_t i = 0; i < TASK_RUNGS_MAX; i++) {
-		free(all->uris[i]);
+	for (uint32_t i = 0; i < TASK_RUNGS_MAX; i++)
 		free(all->iframe_uris[i]);
-	}
+	for (uint32_t i = 0; i <= TASK_RUNGS_MAX; i++)
+		free(all->uris[i]);
 	return r < 0 ? err_wrap(e, "playlist of job %s", j->id) : 0;
 }
 

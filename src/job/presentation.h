@@ -36,3 +36,10 @@ int presentation_media(struct repo *repo, const struct job *j, const char *rendi
 /* The rendition's I-frames. ERR_NOT_FOUND also for one that has none. */
 int presentation_iframes(struct repo *repo, const struct job *j, const char *rendition_name, const struct presentation *p,
 			 struct buf *out, struct err *e) MR_MUST_USE;
+
+/* Whether the job has a DASH manifest now: it is complete, and its segments are fMP4. */
+bool presentation_has_manifest(const struct job *j);
+/* The DASH manifest of a job whose playlists have ended. ERR_NOT_FOUND (code NOT_READY) before that, and for TS. URIs as
+ * uri_fn sees them are relative to the job's folder ("720p/segment_000.m4s"). */
+int presentation_manifest(struct repo *repo, const struct job *j, const struct presentation *p, struct buf *out,
+			  struct err *e) MR_MUST_USE;

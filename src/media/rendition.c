@@ -94,7 +94,7 @@ static int write_segment(struct rendition *r, struct err *e)
 		.count = r->count,
 		.start = boundary(r, r->segment),
 		.end = boundary(r, r->segment + 1),
-		.lead_ticks = segment_lead_ticks(r->spec),
+		.lead_ticks = ladder_lead_ticks(r->spec),
 	};
 	struct task_object head = { .kind = TASK_OBJECT_SEGMENT,
 				    .rendition = r->number,

@@ -5,17 +5,6 @@
 
 #include "base/mem.h"
 
-/* Frames that are shown for long (a slideshow's) don't move decoding further ahead than this a frame. */
-#define STEP_MAX_TICKS 3750
-
-int64_t segment_lead_ticks(const struct ladder_spec *spec)
-{
-	if (spec->rung_count == 0 || spec->video_stream < 0)
-		return 0;
-	uint32_t frame = spec->frame_ticks;
-	return VIDEO_REORDER_FRAMES * (int64_t)(frame > 0 && frame < STEP_MAX_TICKS ? frame : STEP_MAX_TICKS);
-}
-
 static int compare_times(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;

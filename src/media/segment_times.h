@@ -17,9 +17,6 @@
 
 #include "proto/task.h"
 
-/* Frames by which decoding order may differ from presentation order: x264's three B-frames with one as reference. */
-#define VIDEO_REORDER_FRAMES 2
-
 /* The packets of one segment of one rendition, in decoding order, with pts in time_base on the presentation's
  * timeline; the writer sets their final times. */
 struct segment_input {
@@ -29,10 +26,8 @@ struct segment_input {
 	AVPacket **packets;
 	size_t count;
 	int64_t start, end; /* start is the first packet's pts; end is the next segment's start */
-	int64_t lead_ticks; /* segment_lead_ticks of the presentation, for sound too */
+	int64_t lead_ticks; /* ladder_lead_ticks of the presentation, for sound too */
 };
 
-/* 1/90000 s; 0 for a presentation without video. Depends on the plan alone. */
-int64_t segment_lead_ticks(const struct ladder_spec *spec);
 /* Sets pts, dts and duration of video packets; all times are moved by `shift` (1/90000 s). */
 void segment_video_times(struct segment_input *in, int64_t shift);

@@ -92,6 +92,21 @@ struct ladder_spec {
 	uint32_t resume_segment;
 };
 
+/* Frames by which decoding order may differ from presentation order: three B-frames with one as reference. */
+#define VIDEO_REORDER_FRAMES 2
+/* Frames that are shown for long (a slideshow's) don't move decoding further ahead than this a frame. */
+#define VIDEO_STEP_MAX_TICKS 3750
+
+/* How much decoding leads presentation, 1/90000 s; 0 for a presentation without video. In fMP4 the media's times, sound's
+ * too, are later by that than the presentation's (media/segment_times.h). Depends on the plan alone. */
+static inline int64_t ladder_lead_ticks(const struct ladder_spec *s)
+{
+	bool step = s->frame_ticks > 0 && s->frame_ticks < VIDEO_STEP_MAX_TICKS;
+	return s->rung_count && s->video_stream >= 0
+		       ? VIDEO_REORDER_FRAMES * (int64_t)(step ? s->frame_ticks : VIDEO_STEP_MAX_TICKS)
+		       : 0;
+}
+
 struct task_spec {
 	enum task_kind kind;
 	uint32_t input_count;

@@ -5,13 +5,14 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-/* m3u8: RFC 8216, section 4. m4s: ISO/IEC 23000-19 (CMAF) names the type of a bare segment. The others: IANA's
- * registry. */
+/* m3u8: RFC 8216, section 4. mpd: ISO/IEC 23009-1, annex C. m4s: ISO/IEC 23000-19 (CMAF) names the type of a bare
+ * segment. The others: IANA's registry. */
 static const struct {
 	const char *extension;
 	const char *type;
 } types[] = {
 	{ "m3u8", "application/vnd.apple.mpegurl" },
+	{ "mpd", "application/dash+xml" },
 	{ "m4s", "video/iso.segment" },
 	{ "ts", "video/mp2t" },
 	{ "mp4", "video/mp4" },

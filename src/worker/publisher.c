@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "hls/check.h"
+#include "hls/dash.h"
 #include "hls/playlist.h"
 #include "job/keys.h"
 #include "job/presentation.h"
@@ -37,11 +38,10 @@ struct publisher {
 	bool stopping;
 };
 
-static int put_playlist(struct publisher *p, const struct job *j, const char *relative, const struct buf *text,
-			struct err *e)
+static int put_text(struct publisher *p, const struct job *j, const char *relative, const struct buf *text, struct err *e)
 {
 	_cleanup_free_ char *key = key_in_job(j->prefix, relative);
-	if (store_put(p->opts.store, key, text->data, text->len, HLS_CONTENT_TYPE, NULL, e) < 0)
+	if (store_put(p->opts.store, key, text->data, text->len, store_content_type(key), NULL, e) < 0)
 		return err_wrap(e, "publish %s", key);
 	return 0;
 }
@@ -84,7 +84,7 @@ static int publish_growing(struct publisher *p, const struct job *j, const char 
 		if (r < 0)
 			return r;
 	}
-	return put_playlist(p, j, relative, text, e);
+	return put_text(p, j, relative, text, e);
 }
 
 static int publish_media(struct publisher *p, const struct job *j, const struct rendition *rendition,
@@ -114,6 +114,17 @@ static int publish_iframes(struct publisher *p, const struct job *j, const struc
 	return r < 0 ? r : publish_growing(p, j, relative, &text, e);
 }
 
+/* Another view of the same rows, for players of DASH; nothing in it grows. */
+static int publish_manifest(struct publisher *p, const struct job *j, const struct presentation *view, struct err *e)
+{
+	_cleanup_buf_ struct buf text;
+	buf_init(&text, DASH_MANIFEST_MAX_BYTES);
+	int r = presentation_manifest(p->opts.repo, j, view, &text, e);
+	if (r == -ERR_NOT_FOUND)
+		return 0; /* it has none */
+	return r < 0 ? r : put_text(p, j, KEY_MANIFEST, &text, e);
+}
+
 static int publish_version(struct publisher *p, const struct job *j, const struct presentation *view, struct err *e)
 {
 	struct rendition renditions[RENDITIONS_MAX];
@@ -137,7 +148,9 @@ static int publish_version(struct publisher *p, const struct job *j, const struc
 	if (r == 0)
 		r = hls_check_multivariant(master.data, master.len, e);
 	if (r == 0)
-		r = put_playlist(p, j, KEY_MASTER, &master, e);
+		r = put_text(p, j, KEY_MASTER, &master, e);
+	if (r == 0 && view->ended)
+		r = publish_manifest(p, j, view, e);
 	return r < 0 ? r : repo_published(p->opts.repo, j->id, view->segments, e);
 }
 

@@ -118,6 +118,7 @@ class Media:
 class Master:
     text: str
     variants: list = dataclasses.field(default_factory=list)     # (attributes, uri)
+    sound_only: list = dataclasses.field(default_factory=list)   # of a film, for thin connections: (attributes, uri)
     sounds: list = dataclasses.field(default_factory=list)       # attributes of EXT-X-MEDIA with TYPE=AUDIO
     subtitles: list = dataclasses.field(default_factory=list)    # and with TYPE=SUBTITLES
     iframes: list = dataclasses.field(default_factory=list)      # attributes of EXT-X-I-FRAME-STREAM-INF
@@ -142,6 +143,9 @@ class Master:
             else:
                 assert tag == '#EXT-X-VERSION' or line == '#EXT-X-INDEPENDENT-SEGMENTS', f'unexpected line {line!r}'
         assert pending is None and self.variants
+        if any('RESOLUTION' in variant for variant, _ in self.variants):
+            self.sound_only = [v for v in self.variants if 'RESOLUTION' not in v[0]]
+            self.variants = [v for v in self.variants if 'RESOLUTION' in v[0]]
 
     def uris(self):
         return [uri for _, uri in self.variants] + [m['URI'] for m in self.sounds + self.subtitles if 'URI' in m]

@@ -107,7 +107,7 @@ def test_a_job_record(client, file):
     assert job['generation_attempt'] == 1 and job['error'] is None
     assert job['params'] == {'container': 'ts', 'segment_seconds': 6, 'rungs': []}
     assert set(job['progress']) == {'percent', 'stage', 'speed', 'eta_seconds'} and job['progress']['percent'] == 0
-    assert set(job['streaming']) == {'enabled', 'playlist_url', 'segments_completed', 'segments_total', 'started_at'}
+    assert set(job['streaming']) == {'enabled', 'playlist_url', 'dash_url', 'segments_completed', 'segments_total', 'started_at'}
     assert job['streaming']['playlist_url'] is None and job['streaming']['segments_completed'] == 0
     assert job['download'] == {'available': False, 'url': None, 'downloaded': False}
     assert uuid.UUID(job['job_id']).version == 7 and ISO8601.fullmatch(job['created_at'])

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -112,7 +113,7 @@ def test_declared_caps_hold_while_it_grows(film, whole):
 def test_other_parsers_have_no_complaint(film, server):
     found, summary = complaints(film[2]['streaming']['playlist_url'], '--ended')
     assert found == []
-    assert summary['variants'] == 4 and len(summary['playlists']) == 5
+    assert summary['variants'] == 5 and len(summary['playlists']) == 5 and len(summary['iframes']) == 4
 
 
 def test_ffmpeg_decodes_without_a_word(film, whole, server):
@@ -166,6 +167,38 @@ def test_master_tells_what_is_there(film, whole):
         assert int(attributes['AVERAGE-BANDWIDTH']) == pytest.approx(average, rel=0.01)
         bandwidths.append(int(attributes['BANDWIDTH']))
     assert bandwidths == sorted(bandwidths, reverse=True)
+
+
+def test_a_thin_connection_has_the_sound(whole):
+    (attributes, uri), = whole.master.sound_only
+    assert attributes['CODECS'] == 'mp4a.40.2' and attributes['AUDIO'] == whole.master.sounds[0]['GROUP-ID']
+    assert uri == whole.master.sounds[0]['URI']
+    assert int(attributes['BANDWIDTH']) <= 192000
+    assert int(attributes['BANDWIDTH']) == pytest.approx(peak_bps(whole.sizes('audio'), whole.named()['audio'].target), rel=0.01)
+
+
+def test_dash_manifest_is_the_same_stream(film, whole, server, client):
+    """Signed from the front and relative in the store: the same film, as ffmpeg's reader of DASH sees it."""
+    url = film[0].job(film[2]['job_id'])['streaming']['dash_url']
+    answer = whole.session.get(url)
+    assert answer.status_code == 200 and answer.headers['Content-Type'] == 'application/dash+xml'
+    stored = server.store / 'hls' / 'local' / film[2]['job_id'] / 'manifest.mpd'
+    names, space = [], '{urn:mpeg:dash:schema:mpd:2011}'
+    for text in (answer.content, stored.read_bytes()):
+        root = ElementTree.fromstring(text)
+        names.append([name_of(e.get('media') or e.get('sourceURL')) for tag in ('SegmentURL', 'Initialization')
+                      for e in root.iter(space + tag)])
+        for one in root.iter(space + 'Representation'):
+            rendition = whole.named()[one.get('id')]
+            times = [s for s in one.iter(space + 'S')]
+            ticks = sum(int(s.get('d')) * (1 + int(s.get('r', 0))) for s in times)
+            scale = int(one.find(space + 'SegmentList').get('timescale'))
+            assert ticks / scale == pytest.approx(rendition.duration, abs=1e-3)
+            start = ffprobe(whole.stream(one.get('id'), count=1), '-show_entries', 'packet=pts')['packets'][0]['pts']
+            assert int(times[0].get('t')) == start == int(one.find(space + 'SegmentList').get('presentationTimeOffset'))
+    assert names[0] == names[1] and sorted(names[0]) == sorted(whole.objects)
+    for source in (url, stored):
+        assert ffmpeg_says(source) == ''
 
 
 def test_iframes_are_single_pictures(film, whole):
@@ -413,7 +446,7 @@ def test_objects_carry_no_foreign_files(film, whole, server):
     folder = server.store / 'hls' / 'local' / film[2]['job_id']
     there = {os.path.relpath(p, folder) for p in folder.rglob('*') if p.is_file()}
     playlists = {f'{name}/playlist.m3u8' for name in whole.named()} | {'master.m3u8'}
-    playlists |= {f'{name}/iframes.m3u8' for name in whole.rungs()}
+    playlists |= {f'{name}/iframes.m3u8' for name in whole.rungs()} | {'manifest.mpd'}
     assert there == set(whole.objects) | playlists
 
 

@@ -19,7 +19,7 @@ def test_folder_plays(tmp_path):
     out = tmp_path / 'out'
     done = run('ladder', media('moov-at-end.mp4'), f'{out}/', '--rungs', '480p,360p', check=0, timeout=120)
     assert done.stdout.strip() == f'{out}/master.m3u8'
-    assert {p.name for p in out.iterdir() if not p.name.startswith('.')} == {'master.m3u8', '480p', '360p', 'audio'}
+    assert {p.name for p in out.iterdir() if not p.name.startswith('.')} == {'master.m3u8', 'manifest.mpd', '480p', '360p', 'audio'}
     assert complaints(out, '--ended')[0] == []
     assert ffmpeg_says(out / 'master.m3u8') == ''
     playlist = Media((out / '480p' / 'playlist.m3u8').read_text())
