@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "bus/bus.h"
@@ -27,6 +28,7 @@ struct api_opts {
 	struct bus *bus;
 	struct http_auth *auth;
 	struct signer *signer;
+	uint64_t max_upload_bytes;
 };
 int api_new(const struct api_opts *opts, struct api **ret, struct err *e) MR_MUST_USE;
 /* After the server has stopped. NULL is fine. */

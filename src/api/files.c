@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "job/keys.h"
 #include "job/probe_json.h"
+#include "worker/upload_join.h"
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 500
@@ -38,22 +39,12 @@ static void upload_free(struct upload *u)
 	free(u);
 }
 
-/* Row first: nobody sees it from then on, and the row's removal remembers the key until the object is gone too. */
-static int remove_file(struct api *a, const char *user_id, const char *id, struct err *e)
-{
-	_cleanup_free_ char *key = NULL;
-	int r = repo_file_delete(a->o.repo, user_id, id, &key, e);
-	if (r == 0)
-		r = store_delete(a->o.store, key, e);
-	return r < 0 ? r : repo_object_gone(a->o.repo, key, e);
-}
-
 /* Removes what an upload that failed has left. What cannot be removed now is the janitor's. Where its row was deleted while it
  * arrived, nobody else knows of the object any more. */
 static void discard(struct upload *u)
 {
 	struct err e = { 0 };
-	int r = remove_file(u->api, NULL, u->file.id, &e);
+	int r = file_remove(u->api->o.repo, u->api->o.store, NULL, u->file.id, &e);
 	if (r == -ERR_NOT_FOUND)
 		r = store_delete(u->api->o.store, u->file.key, &e);
 	if (r < 0)
@@ -172,7 +163,8 @@ int files_get(void *ctx, struct http_request *req, struct err *e)
 
 int files_delete(void *ctx, struct http_request *req, struct err *e)
 {
+	struct api *a = ctx;
 	const struct file *f = http_request_resource(req);
-	int r = remove_file(ctx, f->user_id, f->id, e);
+	int r = file_remove(a->o.repo, a->o.store, f->user_id, f->id, e);
 	return r < 0 ? r : http_respond_empty(req, 204);
 }

@@ -33,6 +33,13 @@ extern const struct http_sink upload_sink;
 int files_list(void *ctx, struct http_request *req, struct err *e);
 int files_get(void *ctx, struct http_request *req, struct err *e);
 int files_delete(void *ctx, struct http_request *req, struct err *e);
+/* uploads.c */
+extern const struct http_sink uploads_create_sink, uploads_patch_sink;
+int uploads_head(void *ctx, struct http_request *req, struct err *e);
+int uploads_delete(void *ctx, struct http_request *req, struct err *e);
+int uploads_options(void *ctx, struct http_request *req, struct err *e);
+int load_upload(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
+void unload_upload(void *ctx, void *upload);
 /* jobs.c */
 int jobs_create(void *ctx, struct http_request *req, struct err *e);
 int jobs_list(void *ctx, struct http_request *req, struct err *e);

@@ -4,6 +4,7 @@
 
 #define OWNED_JOB .access = HTTP_ACCESS_OWNER, .load = load_job, .unload = unload_job
 #define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
+#define OWNED_UPLOAD .access = HTTP_ACCESS_OWNER, .load = load_upload, .unload = unload_upload
 #define PAGE_CSP                                                                                                          \
 	"default-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
 	"style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -21,6 +22,13 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/files", files_list, .access = HTTP_ACCESS_USER },
 	{ "GET", "/api/files/{id}", files_get, OWNED_FILE },
 	{ "DELETE", "/api/files/{id}", files_delete, OWNED_FILE },
+
+	{ "OPTIONS", "/api/uploads", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
+	{ "OPTIONS", "/api/uploads/{id}", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .public_param = true },
+	{ "POST", "/api/uploads", NULL, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_STREAM_RAW, .sink = &uploads_create_sink },
+	{ "HEAD", "/api/uploads/{id}", uploads_head, OWNED_UPLOAD },
+	{ "PATCH", "/api/uploads/{id}", NULL, OWNED_UPLOAD, .body = HTTP_BODY_STREAM_RAW, .sink = &uploads_patch_sink },
+	{ "DELETE", "/api/uploads/{id}", uploads_delete, OWNED_UPLOAD },
 
 	{ "POST", "/api/jobs", jobs_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
 	{ "GET", "/api/jobs", jobs_list, .access = HTTP_ACCESS_USER },

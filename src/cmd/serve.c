@@ -143,7 +143,8 @@ static int start_http(struct server *s, struct err *e)
 						 .worker = s->worker,
 						 .bus = s->on.bus,
 						 .auth = s->auth,
-						 .signer = s->signer },
+						 .signer = s->signer,
+						 .max_upload_bytes = max_upload },
 			    &s->api, e);
 	if (r < 0)
 		return r;

@@ -201,7 +201,7 @@ static void add_error_headers(struct http_request *req, const struct err *why)
 		http_response_header(req, "Retry-After", RETRY_AFTER_S);
 }
 
-/* A status that no kind has: the codes of libmicrohttpd's own refusals. */
+/* A status that no kind has. */
 static unsigned status_of(const struct err *why)
 {
 	static const struct {
@@ -209,7 +209,8 @@ static unsigned status_of(const struct err *why)
 		unsigned status;
 	} special[] = { { "METHOD_NOT_ALLOWED", 405 },  { "REQUEST_TIMEOUT", 408 }, { "LENGTH_REQUIRED", 411 },
 			{ "PRECONDITION_FAILED", 412 }, { "URL_TOO_LONG", 414 },    { "HEADERS_TOO_LARGE", 431 },
-			{ "MISDIRECTED", 421 },         { "DRAINING", 503 } };
+			{ "MISDIRECTED", 421 },         { "DRAINING", 503 },
+			{ "TUS_VERSION", 412 },         { "UPLOAD_CHECKSUM_MISMATCH", 460 } /* tus 1.0 */ };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(special); i++)
 		if (strcmp(why->code, special[i].code) == 0)
 			return special[i].status;

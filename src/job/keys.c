@@ -77,6 +77,16 @@ char *key_upload(const char *user_id, const char *file_id, const char *file_name
 	return mr_asprintf("uploads/%s/%s.%s", user, file_id, extension);
 }
 
+char *key_upload_pieces(const char *upload_id)
+{
+	return mr_asprintf("parts/%s/", upload_id);
+}
+
+char *key_upload_piece(const char *upload_id, uint64_t offset, const char *writer)
+{
+	return mr_asprintf("parts/%s/%020llu-%s", upload_id, (unsigned long long)offset, writer);
+}
+
 char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id)
 {
 	_cleanup_free_ char *user = key_user(user_id);

@@ -11,6 +11,10 @@
 
 char *key_user(const char *user_id);
 char *key_upload(const char *user_id, const char *file_id, const char *file_name); /* uploads/{user}/{file}.{ext} */
+/* parts/{upload}/: what has arrived of a resumable upload, until it is joined; and one piece of it. The writer is part
+ * of the name, so that one who is too late never overwrites what another has stored. */
+char *key_upload_pieces(const char *upload_id);
+char *key_upload_piece(const char *upload_id, uint64_t offset, const char *writer);
 char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id); /* hls/{user}/{job} */
 /* "{prefix}/{relative}", or relative alone if the prefix is empty. */
 char *key_in_job(const char *prefix, const char *relative);

@@ -54,6 +54,9 @@ bool job_status_is_final(enum job_status status); /* completed, failed, canceled
 enum chunk_kind { CHUNK_LADDER = 1, CHUNK_FINISH = 2 };
 enum chunk_state { CHUNK_WAITING = 1, CHUNK_READY, CHUNK_RUNNING, CHUNK_DONE, CHUNK_FAILED, CHUNK_CANCELED };
 
+/* What hasn't become ready so long after its last byte came is removed. */
+#define UPLOAD_LIFETIME_MS (24 * 3600 * INT64_C(1000))
+
 /* An uploaded file. Owned strings are freed by file_release. */
 struct file {
 	char id[UUID_SIZE];

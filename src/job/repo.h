@@ -38,14 +38,61 @@ int repo_file_list(struct repo *r, const char *user_id, uint32_t limit, const ch
 /* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it. Removes the row; the caller deletes the object
  * first or leaves it to the janitor: *ret_key (freed by the caller) tells which. */
 int repo_file_delete(struct repo *r, const char *user_id, const char *id, char **ret_key, struct err *e) MR_MUST_USE;
-/* What repo_file_delete left of a file is its object. Its key is remembered until somebody says that the object is
- * gone, so that a crash in between leaves nothing behind for ever. */
+/* What repo_file_delete left of a file is its object (and of an upload its pieces). Their keys are remembered until
+ * somebody says that they are gone, so that a crash in between leaves nothing behind for ever. A key that ends in '/' stands
+ * for all below it. */
 typedef void (*repo_key_fn)(void *ctx, const char *key);
 int repo_objects_doomed(struct repo *r, uint32_t limit, repo_key_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 int repo_object_gone(struct repo *r, const char *key, struct err *e) MR_MUST_USE;
 /* Files that never got ready and were last touched before now - age_ms. */
 int repo_file_stale(struct repo *r, int64_t age_ms, uint32_t limit, repo_file_fn fn, void *ctx,
 		    struct err *e) MR_MUST_USE;
+
+/* ---- resumable uploads ----
+ *
+ * A file that isn't ready, and the pieces of it that have arrived, in order: each an object under key_upload_pieces.
+ *
+ *   create → (take → extend…)… → join_claim → pieces → joined
+ *
+ * Whoever takes an upload last is its writer: what an earlier one still wants to add is refused, so a connection that
+ * hangs locks nobody out. */
+struct resumable {
+	char id[UUID_SIZE]; /* of the upload and its file */
+	char user_id[USER_ID_MAX + 1];
+	char *name, *content_type; /* of the file */
+	char *key;      /* of the file's object */
+	char *metadata; /* as the client sent it */
+	uint64_t length, offset;
+	bool joined;	    /* its file is ready */
+	int64_t updated_ms; /* of the last piece */
+};
+void resumable_release(struct resumable *u);
+struct upload_piece {
+	char *key;
+	uint64_t bytes;
+};
+void upload_pieces_free(struct upload_piece *pieces, uint32_t count);
+
+/* The file's row (ready = false) and the upload's. */
+int repo_upload_create(struct repo *r, const struct file *f, uint64_t length, const char *metadata,
+		       struct err *e) MR_MUST_USE;
+int repo_upload_get(struct repo *r, const char *user_id, const char *id, struct resumable *ret,
+		    struct err *e) MR_MUST_USE;
+/* `writer` (unique to this request) becomes the one that may extend. ERR_CONFLICT code OFFSET_MISMATCH: not at
+ * `offset`. */
+int repo_upload_take(struct repo *r, const char *id, const char *writer, uint64_t offset, struct err *e) MR_MUST_USE;
+/* Adds stored pieces behind the others, all or none. ERR_LOST: there is another writer by now. */
+int repo_upload_extend(struct repo *r, const char *id, const char *writer, const struct upload_piece *pieces,
+		       uint32_t count, struct err *e) MR_MUST_USE;
+/* Upload `id` (NULL: any whose lease ran out), complete but not joined, to be joined by the caller within lease_ms; called again it
+ * prolongs. ERR_NOT_FOUND: there is none. ERR_BUSY: somebody else is at it (only with `id`). `joiner` names the caller. */
+int repo_upload_join_claim(struct repo *r, const char *id, const char *joiner, int64_t lease_ms, struct resumable *ret,
+			   struct err *e) MR_MUST_USE;
+int repo_upload_pieces(struct repo *r, const char *id, struct upload_piece **ret, uint32_t *ret_count,
+		       struct err *e) MR_MUST_USE;
+/* The file is ready; the pieces are doomed. ERR_NOT_FOUND: it was deleted meanwhile. */
+int repo_upload_joined(struct repo *r, const char *id, const char *sha256, const char *probe_json,
+		       struct err *e) MR_MUST_USE;
 
 /* ---- jobs ---- */
 struct job_new {

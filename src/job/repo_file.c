@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "job/keys.h"
 #include "job/repo_internal.h"
 
 struct file_rows {
@@ -39,9 +40,8 @@ static int gather(struct repo *repo, const char *sql, const struct db_params *pa
 	return r;
 }
 
-static int create_tx(struct db_conn *c, void *ctx, struct err *e)
+int repo_file_insert(struct db_conn *c, const struct file *f, struct err *e)
 {
-	const struct file *f = ctx;
 	int64_t now;
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
@@ -51,6 +51,11 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 				 DB_TEXT(f->content_type ? f->content_type : ""), DB_TEXT(f->key),
 				 DB_INT(f->size_bytes), DB_TEXT(f->sha256), DB_INT(now)),
 		       NULL, e);
+}
+
+static int create_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	return repo_file_insert(c, ctx, e);
 }
 
 int repo_file_create(struct repo *r, const struct file *f, struct err *e)
@@ -65,9 +70,9 @@ struct ready_tx {
 	const char *sha256, *probe_json;
 };
 
-static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
+int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
+			 struct err *e)
 {
-	const struct ready_tx *t = ctx;
 	int64_t now, changes;
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
@@ -75,11 +80,16 @@ static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
 	r = db_exec(c,
 		    "UPDATE file SET ready = 1, size_bytes = $2, sha256 = $3, probe_json = $4, updated_ms = $5"
 		    " WHERE id = $1",
-		    DB_PARAMS(DB_TEXT(t->id), DB_INT(t->size), DB_TEXT(t->sha256), DB_TEXT(t->probe_json), DB_INT(now)),
-		    &changes, e);
+		    DB_PARAMS(DB_TEXT(id), DB_INT(size), DB_TEXT(sha256), DB_TEXT(probe_json), DB_INT(now)), &changes, e);
 	if (r < 0)
 		return r;
 	return changes ? 0 : err_set(e, ERR_NOT_FOUND, "there is no such file");
+}
+
+static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	const struct ready_tx *t = ctx;
+	return repo_file_make_ready(c, t->id, t->size, t->sha256, t->probe_json, e);
 }
 
 int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json,
@@ -160,6 +170,16 @@ static int lock_file(struct db_conn *c, struct delete_tx *t, struct err *e)
 	return 0;
 }
 
+/* Of a resumable upload that isn't joined. */
+static int doom_pieces(struct db_conn *c, const char *id, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	_cleanup_free_ char *pieces = key_upload_pieces(id);
+	int r = db_first(c, "SELECT id FROM upload WHERE id = $1 AND joined = 0", DB_PARAMS(DB_TEXT(id)), &rows, e);
+	db_finish(&rows);
+	return r > 0 ? repo_object_doom(c, pieces, e) : r;
+}
+
 static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	struct delete_tx *t = ctx;
@@ -173,14 +193,9 @@ static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 		return r;
 	if (r > 0)
 		return err_set_code(e, ERR_CONFLICT, "FILE_IN_USE", "job %s reads the file", db_text(rows, 0));
-	int64_t now;
-	r = db_now_ms(c, &now, e);
-	if (r < 0)
-		return r;
-	r = db_exec(c,
-		    "INSERT INTO doomed_object (object_key, doomed_ms) VALUES ($1, $2)"
-		    " ON CONFLICT (object_key) DO NOTHING",
-		    DB_PARAMS(DB_TEXT(t->key), DB_INT(now)), NULL, e);
+	r = repo_object_doom(c, t->key, e);
+	if (r == 0)
+		r = doom_pieces(c, t->id, e);
 	if (r < 0)
 		return r;
 	return db_exec(c, "DELETE FROM file WHERE id = $1", DB_PARAMS(DB_TEXT(t->id)), NULL, e);
@@ -213,6 +228,18 @@ int repo_file_stale(struct repo *repo, int64_t age_ms, uint32_t limit, repo_file
 }
 
 /* ---- objects without a row ---- */
+
+int repo_object_doom(struct db_conn *c, const char *key, struct err *e)
+{
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	return db_exec(c,
+		       "INSERT INTO doomed_object (object_key, doomed_ms) VALUES ($1, $2)"
+		       " ON CONFLICT (object_key) DO NOTHING",
+		       DB_PARAMS(DB_TEXT(key), DB_INT(now)), NULL, e);
+}
 
 struct key_list {
 	char **keys;

@@ -69,6 +69,16 @@ void repo_job_rows_release(struct job_rows *rows);
 int repo_job_each(struct repo *repo, const char *sql, const struct db_params *params, repo_job_fn fn, void *ctx,
 		  struct err *e) MR_MUST_USE;
 
+/* ---- parts of transactions (repo_file.c) ---- */
+
+/* A file's row, not ready. */
+int repo_file_insert(struct db_conn *c, const struct file *f, struct err *e) MR_MUST_USE;
+/* ERR_NOT_FOUND if it was deleted meanwhile. */
+int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
+			 struct err *e) MR_MUST_USE;
+/* The object's row goes with this transaction; the object itself soon after: repo_objects_doomed. */
+int repo_object_doom(struct db_conn *c, const char *key, struct err *e) MR_MUST_USE;
+
 /* ---- parts of transactions (repo.c) ---- */
 
 /* The job as it is; ERR_NOT_FOUND if there is none, it is being deleted, or it belongs to another (user_id NULL:

@@ -118,3 +118,49 @@ void sha256_stream_free(struct sha256_stream *s)
 	EVP_MD_CTX_free(s->ctx);
 	free(s);
 }
+
+struct digest_stream {
+	EVP_MD_CTX *ctx;
+};
+
+static const EVP_MD *by_name(const char *algorithm)
+{
+	if (strcmp(algorithm, "md5") == 0)
+		return EVP_md5();
+	if (strcmp(algorithm, "sha1") == 0)
+		return EVP_sha1();
+	return strcmp(algorithm, "sha256") == 0 ? EVP_sha256() : NULL;
+}
+
+struct digest_stream *digest_stream_new(const char *algorithm)
+{
+	const EVP_MD *md = by_name(algorithm);
+	if (!md)
+		return NULL;
+	struct digest_stream *s = mr_calloc(1, sizeof(*s));
+	s->ctx = EVP_MD_CTX_new();
+	must(s->ctx && EVP_DigestInit_ex(s->ctx, md, NULL) == 1);
+	return s;
+}
+
+void digest_stream_update(struct digest_stream *s, const void *data, size_t len)
+{
+	if (len)
+		must(EVP_DigestUpdate(s->ctx, data, len));
+}
+
+size_t digest_stream_final(struct digest_stream *s, uint8_t out[DIGEST_MAX_BYTES])
+{
+	unsigned len;
+	must(EVP_DigestFinal_ex(s->ctx, out, &len));
+	digest_stream_free(s);
+	return len;
+}
+
+void digest_stream_free(struct digest_stream *s)
+{
+	if (!s)
+		return;
+	EVP_MD_CTX_free(s->ctx);
+	free(s);
+}

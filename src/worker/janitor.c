@@ -11,11 +11,11 @@
 #include "base/mem.h"
 #include "os/thread.h"
 #include "worker/identity.h"
+#include "worker/upload_join.h"
 
 #define SHORT_ROUND_MS 2000
 #define LONG_ROUND_MS 30000
 #define BATCH 100
-#define STALE_UPLOAD_MS (24ll * 3600 * 1000)
 #define STALE_PUT_MS (3600ll * 1000)
 
 struct janitor {
@@ -82,10 +82,7 @@ static void remove_object(void *ctx, const char *key)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
-	int r = store_delete(j->opts.store, key, &e);
-	if (r == 0)
-		r = repo_object_gone(j->opts.repo, key, &e);
-	if (r < 0)
+	if (object_remove(j->opts.repo, j->opts.store, key, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "delete an object"), LOG_S("key", key), LOG_E(&e));
 }
 
@@ -99,12 +96,21 @@ static void remove_stale_upload(void *ctx, const struct file *f)
 		log_warn("janitor_failed", LOG_S("what", "delete a stale upload"), LOG_S("file", f->id), LOG_E(&e));
 }
 
+/* Uploads that are complete but for the last step, because their server died or the store was away. */
+static void join_uploads(struct janitor *j)
+{
+	const struct upload_join_opts o = { .repo = j->opts.repo, .store = j->opts.store, .worker = j->opts.worker };
+	struct err e = { 0 };
+	if (upload_join(&o, NULL, &e) < 0 && e.kind != ERR_NOT_FOUND && e.kind != ERR_BUSY)
+		log_warn("janitor_failed", LOG_S("what", "join an upload"), LOG_E(&e));
+}
+
 static void long_round(struct janitor *j)
 {
 	struct err e = { 0 };
 	if (repo_job_doomed(j->opts.repo, BATCH, remove_job, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "expired jobs"), LOG_E(&e));
-	if (repo_file_stale(j->opts.repo, STALE_UPLOAD_MS, BATCH, remove_stale_upload, j, &e) < 0)
+	if (repo_file_stale(j->opts.repo, UPLOAD_LIFETIME_MS, BATCH, remove_stale_upload, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "stale uploads"), LOG_E(&e));
 	if (repo_objects_doomed(j->opts.repo, BATCH, remove_object, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "deleted files"), LOG_E(&e));
@@ -138,6 +144,7 @@ static void *janitor_main(void *arg)
 			next_long = clock_mono_ms() + LONG_ROUND_MS;
 		}
 		short_round(j);
+		join_uploads(j);
 	} while (rest(j, &hinted));
 	return NULL;
 }

@@ -147,7 +147,8 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 		r = janitor_start(&(struct janitor_opts){ .repo = opts->repo,
 							   .store = opts->output,
 							   .bus = opts->bus,
-							   .publisher = w->publisher },
+							   .publisher = w->publisher,
+							   .worker = w },
 				  &w->janitor, e);
 	if (r == 0)
 		r = bus_subscribe(opts->bus, BUS_WORK, on_work, w, &w->work_hints, e);

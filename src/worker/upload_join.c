@@ -1,0 +1,143 @@
+/* Joining a resumable upload: see upload_join.h. */
+#include "worker/upload_join.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/probe_json.h"
+#include "worker/worker.h"
+
+#define LEASE_MS 60000
+#define COPY_BYTES (256u << 10)
+#define PROLONG_EVERY_BYTES (256ull << 20)
+
+int object_remove(struct repo *repo, struct store *store, const char *key, struct err *e)
+{
+	size_t n = strlen(key);
+	int r = n && key[n - 1] == '/' ? store_delete_prefix(store, key, e) : store_delete(store, key, e);
+	return r < 0 ? r : repo_object_gone(repo, key, e);
+}
+
+int file_remove(struct repo *repo, struct store *store, const char *user_id, const char *id, struct err *e)
+{
+	_cleanup_free_ char *key = NULL;
+	int r = repo_file_delete(repo, user_id, id, &key, e);
+	return r < 0 ? r : object_remove(repo, store, key, e);
+}
+
+struct join {
+	const struct upload_join_opts *o;
+	char joiner[UUID_SIZE];
+	struct resumable upload;
+	char *buffer;
+	uint64_t since_prolonged;
+};
+
+static int prolong(struct join *j, struct err *e)
+{
+	struct resumable again;
+	j->since_prolonged = 0;
+	int r = repo_upload_join_claim(j->o->repo, j->upload.id, j->joiner, LEASE_MS, &again, e);
+	if (r == 0)
+		resumable_release(&again);
+	return r;
+}
+
+static int copy_piece(struct join *j, const struct upload_piece *piece, struct store_put *put, struct err *e)
+{
+	struct store_reader *in;
+	struct store_info info;
+	int r = store_reader_open(j->o->store, piece->key, &in, &info, e);
+	if (r < 0)
+		return r;
+	uint64_t done = 0;
+	size_t n = 1;
+	while (r == 0 && n > 0) {
+		r = store_reader_read(in, done, j->buffer, COPY_BYTES, &n, e);
+		if (r == 0 && n > 0)
+			r = store_put_write(put, j->buffer, n, e);
+		done += n;
+	}
+	store_reader_close(in);
+	if (r == 0 && done != piece->bytes)
+		r = err_set(e, ERR_INTERNAL, "piece %s has %llu bytes, not %llu", piece->key, (unsigned long long)done,
+			    (unsigned long long)piece->bytes);
+	j->since_prolonged += done;
+	return r == 0 && j->since_prolonged >= PROLONG_EVERY_BYTES ? prolong(j, e) : r;
+}
+
+static int join_pieces(struct join *j, struct store_info *ret, struct err *e)
+{
+	struct upload_piece *pieces;
+	uint32_t count;
+	struct store_put *put;
+	int r = repo_upload_pieces(j->o->repo, j->upload.id, &pieces, &count, e);
+	if (r < 0)
+		return r;
+	const char *type = j->upload.content_type[0] ? j->upload.content_type : NULL;
+	r = store_put_begin(j->o->store, j->upload.key, type, &put, e);
+	for (uint32_t i = 0; r == 0 && i < count; i++) {
+		r = copy_piece(j, &pieces[i], put, e);
+		if (r < 0)
+			store_put_abort(put);
+	}
+	upload_pieces_free(pieces, count);
+	struct store_info info;
+	if (r == 0)
+		r = store_put_finish(put, NULL, &info, e);
+	if (r == 0 && info.size != j->upload.length)
+		r = err_set(e, ERR_INTERNAL, "the pieces give %llu bytes of %llu", (unsigned long long)info.size,
+			    (unsigned long long)j->upload.length);
+	if (r == 0)
+		*ret = info;
+	return r;
+}
+
+static int join(struct join *j, struct err *e)
+{
+	struct store_info info;
+	if (j->upload.length == 0)
+		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the file has no bytes");
+	int r = join_pieces(j, &info, e);
+	if (r == 0)
+		r = prolong(j, e); /* somebody else may be at it, if that took too long */
+	if (r < 0)
+		return r;
+	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
+	r = worker_probe(j->o->worker, j->upload.key, probe, e);
+	if (r == 0) {
+		_cleanup_free_ char *json = probe_json_format(probe);
+		r = repo_upload_joined(j->o->repo, j->upload.id, info.sha256, json, e);
+	}
+	free(probe);
+	return r;
+}
+
+/* What the file is can't be mended by another try. */
+static bool is_final(const struct err *why)
+{
+	return why->kind == ERR_MEDIA || why->kind == ERR_UNSUPPORTED;
+}
+
+int upload_join(const struct upload_join_opts *o, const char *id, struct err *e)
+{
+	struct join j = { .o = o };
+	uuid7_new(j.joiner);
+	int r = repo_upload_join_claim(o->repo, id, j.joiner, LEASE_MS, &j.upload, e);
+	if (r < 0)
+		return r;
+	struct err why = { 0 };
+	j.buffer = mr_calloc(1, COPY_BYTES);
+	r = join(&j, &why);
+	free(j.buffer);
+	struct err ignored = { 0 };
+	if (r < 0 && is_final(&why) && file_remove(o->repo, o->store, NULL, j.upload.id, &ignored) < 0)
+		log_warn("upload_discard_failed", LOG_S("file", j.upload.id), LOG_E(&ignored));
+	if (r < 0)
+		log_info("upload_join_failed", LOG_S("file", j.upload.id), LOG_E(&why));
+	resumable_release(&j.upload);
+	return r < 0 ? err_copy(e, &why) : 0;
+}
