@@ -24,8 +24,10 @@ const struct http_route api_routes[] = {
 	{ "DELETE", "/api/files/{id}", files_delete, OWNED_FILE },
 
 	{ "OPTIONS", "/api/uploads", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
-	{ "OPTIONS", "/api/uploads/{id}", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .public_param = true },
-	{ "POST", "/api/uploads", NULL, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_STREAM_RAW, .sink = &uploads_create_sink },
+	{ "OPTIONS", "/api/uploads/{id}", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE,
+	  .public_param = true },
+	{ "POST", "/api/uploads", NULL, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_STREAM_RAW,
+	  .sink = &uploads_create_sink },
 	{ "HEAD", "/api/uploads/{id}", uploads_head, OWNED_UPLOAD },
 	{ "PATCH", "/api/uploads/{id}", NULL, OWNED_UPLOAD, .body = HTTP_BODY_STREAM_RAW, .sink = &uploads_patch_sink },
 	{ "DELETE", "/api/uploads/{id}", uploads_delete, OWNED_UPLOAD },

@@ -7,9 +7,9 @@
  *
  * Locks can't go stale: whoever asks last at the right offset is the writer, and what an earlier request, on a connection
  * that hangs, still wants to add is refused. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/internal.h"
 #include "base/clock.h"
@@ -28,6 +28,7 @@
 #define TUS_TYPE "application/offset+octet-stream"
 #define PIECE_BYTES (8u << 20) /* what a crash of the server costs a client at most */
 #define PIECES_UNVERIFIED_MAX 4096 /* of one PATCH with a checksum: they count when all of it has come */
+#define TYPE_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+-.;= "
 #define LENGTH_MAX (UINT64_C(1) << 53) /* what a client's JavaScript can count */
 
 /* One PATCH, or the body of a POST. */
@@ -123,8 +124,7 @@ static char *metadata_type(const char *metadata)
 	_cleanup_buf_ struct buf raw;
 	buf_init(&raw, 256);
 	bool found = metadata_find(metadata, "filetype", &raw) || (buf_clear(&raw), metadata_find(metadata, "type", &raw));
-	bool plain = found && raw.len > 0 && raw.len < 128 && strspn(raw.data, "abcdefghijklmnopqrstuvwxyz"
-									       "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+-.;= ") == raw.len;
+	bool plain = found && raw.len > 0 && raw.len < 128 && strspn(raw.data, TYPE_CHARACTERS) == raw.len;
 	return mr_strdup(plain ? raw.data : "");
 }
 
@@ -249,7 +249,8 @@ static int verify(struct transfer *t, struct err *e)
 	size_t n = digest_stream_final(mr_steal(t->digest), sum);
 	if (n == t->expected_bytes && digest_equal(sum, t->expected, n))
 		return 0;
-	return err_set_code(e, ERR_INVALID, "UPLOAD_CHECKSUM_MISMATCH", "Upload-Checksum: the body has another digest; it was dropped");
+	return err_set_code(e, ERR_INVALID, "UPLOAD_CHECKSUM_MISMATCH",
+			    "Upload-Checksum: the body has another digest; it was dropped");
 }
 
 static int complete(struct transfer *t, struct err *e)
@@ -408,7 +409,10 @@ int uploads_delete(void *ctx, struct http_request *req, struct err *e)
 		r = err_set_code(e, ERR_CONFLICT, "UPLOAD_COMPLETE", "the upload is complete: DELETE /api/files/%s", u->id);
 	if (r == 0)
 		r = file_remove(a->o.repo, a->o.store, u->user_id, u->id, e);
-	return r < 0 ? r : http_respond_empty(req, 204);
+	if (r < 0)
+		return r;
+	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_DOOMED }); /* its pieces */
+	return http_respond_empty(req, 204);
 }
 
 int uploads_options(void *ctx, struct http_request *req, struct err *e)

@@ -2,6 +2,7 @@
  *
  * Guarantees: offset_bytes is the sum of the pieces that are stored, and it only rises; one writer at a time adds pieces, the
  * last that took the upload; one joiner at a time holds the lease. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/keys.h"
 #include "job/probe_json.h"
 #include "worker/worker.h"
 
@@ -122,6 +123,17 @@ static bool is_final(const struct err *why)
 	return why->kind == ERR_MEDIA || why->kind == ERR_UNSUPPORTED;
 }
 
+/* What can't be removed now is doomed already, and the janitor's. */
+static void clean_up(const struct upload_join_opts *o, const char *id, bool file_too)
+{
+	struct err e = { 0 };
+	_cleanup_free_ char *pieces = key_upload_pieces(id);
+	if (file_too && file_remove(o->repo, o->store, NULL, id, &e) < 0)
+		log_warn("upload_discard_failed", LOG_S("file", id), LOG_E(&e));
+	if (object_remove(o->repo, o->store, pieces, &e) < 0)
+		log_warn("upload_discard_failed", LOG_S("key", pieces), LOG_E(&e));
+}
+
 int upload_join(const struct upload_join_opts *o, const char *id, struct err *e)
 {
 	struct join j = { .o = o };
@@ -133,11 +145,10 @@ int upload_join(const struct upload_join_opts *o, const char *id, struct err *e)
 	j.buffer = mr_calloc(1, COPY_BYTES);
 	r = join(&j, &why);
 	free(j.buffer);
-	struct err ignored = { 0 };
-	if (r < 0 && is_final(&why) && file_remove(o->repo, o->store, NULL, j.upload.id, &ignored) < 0)
-		log_warn("upload_discard_failed", LOG_S("file", j.upload.id), LOG_E(&ignored));
 	if (r < 0)
 		log_info("upload_join_failed", LOG_S("file", j.upload.id), LOG_E(&why));
+	if (r == 0 || is_final(&why))
+		clean_up(o, j.upload.id, r < 0);
 	resumable_release(&j.upload);
 	return r < 0 ? err_copy(e, &why) : 0;
 }
