@@ -73,7 +73,7 @@ static int announce(struct subtitle_pipe *p, struct err *e)
 /* Where the presentation's zero is on the media's clock. */
 static int64_t map_ticks(const struct subtitle_pipe *p)
 {
-	return p->spec->container == CONTAINER_TS ? TS_OFFSET_TICKS : segment_lead_ticks(p->spec);
+	return p->spec->container == CONTAINER_TS ? TS_OFFSET_TICKS : ladder_lead_ticks(p->spec);
 }
 
 static int write_segment(struct subtitle_pipe *p, uint32_t i, struct err *e)
