@@ -57,12 +57,12 @@ static bool passes(const struct cadence *c, int64_t ticks, uint32_t boundary)
  * boundary, as a chunk that is resumed does, this gives the same. */
 static bool lies_on(struct cadence *c, int64_t ticks, uint32_t boundary)
 {
-	int64_t *at = &c->timeline->video[boundary];
+	int64_t at = c->timeline->video[boundary];
 	if (!movable(c, boundary))
-		return ticks <= *at + c->tolerance;
-	if (ticks > *at + c->window || (boundary < c->timeline->count && passes(c, ticks, boundary + 1)))
+		return ticks <= at + c->tolerance;
+	if (ticks > at + c->window || (boundary < c->timeline->count && passes(c, ticks, boundary + 1)))
 		return false;
-	*at = ticks;
+	timeline_move(c->timeline, boundary, ticks);
 	return true;
 }
 

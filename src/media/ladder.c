@@ -1,5 +1,5 @@
 /* One chunk of a ladder: reads the source once, forwards, and drives the video and the audio pipes until every segment
- * of the range is handed over. Runs in the task; one thread (encoders have their own).
+ * of the range is handed over. Runs in the task; one thread, and one for each rung (rung_encode.h).
  *
  * Guarantees: the same source, specification and library give the same bytes, however the chunk was interrupted
  * before; memory doesn't grow with the media's length (one decoded frame, one segment's packets per rendition, at

@@ -1,7 +1,8 @@
 /* How media code meets the world: by these callbacks and nothing else. task/ implements them over the channel to the
  * parent; tests implement them over memory and files. No media code opens, connects, reads a clock or logs.
  *
- * All callbacks return 0 or a negative err_kind and fill *e; media code stops at the first failure. One thread.
+ * All callbacks return 0 or a negative err_kind and fill *e; media code stops at the first failure. One thread reads and
+ * tells progress; objects come from several at once.
  */
 #pragma once
 
@@ -16,7 +17,7 @@ struct media_io {
 	 * the bytes exist. */
 	int (*read)(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
 		    struct err *e);
-	/* One whole object; `data` has head->size_bytes bytes and is borrowed. */
+	/* One whole object; `data` has head->size_bytes bytes and is borrowed. Those of one rendition come in order. */
 	int (*object)(void *ctx, const struct task_object *head, const void *data, struct err *e);
 	int (*progress)(void *ctx, const struct task_progress *p, struct err *e);
 };

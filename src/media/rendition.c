@@ -71,11 +71,6 @@ static int announce(struct rendition *r, struct err *e)
 	return r->io->object(r->io->ctx, &head, out.data, e);
 }
 
-static int64_t boundary(const struct rendition *r, uint32_t segment)
-{
-	return r->audio ? r->timeline->audio[segment] * AAC_FRAME_SAMPLES : r->timeline->video[segment];
-}
-
 static void drop_packets(struct rendition *r)
 {
 	for (size_t i = 0; i < r->count; i++)
@@ -92,10 +87,12 @@ static int write_segment(struct rendition *r, struct err *e)
 		.index = r->timeline->first + r->segment,
 		.packets = r->packets,
 		.count = r->count,
-		.start = boundary(r, r->segment),
-		.end = boundary(r, r->segment + 1),
 		.lead_ticks = ladder_lead_ticks(r->spec),
 	};
+	const int64_t unit = r->audio ? AAC_FRAME_SAMPLES : 1;
+	timeline_bounds(r->timeline, r->segment, r->audio, &in.start, &in.end);
+	in.start *= unit;
+	in.end *= unit;
 	struct task_object head = { .kind = TASK_OBJECT_SEGMENT,
 				    .rendition = r->number,
 				    .index = in.index,

@@ -1,5 +1,5 @@
 /* One rendition of a chunk on its way out: collects an encoder's packets until a segment is complete, has it muxed
- * and hands it over. Holds the packets of one segment at most. Runs in the task; one thread.
+ * and hands it over. Holds the packets of one segment at most. Runs in the task; one thread, a rung's its own.
  *
  *   struct rendition r;
  *   rendition_init(&r, spec, io, &timeline, 0, false);

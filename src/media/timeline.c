@@ -55,6 +55,8 @@ int timeline_init(struct timeline *t, const struct ladder_spec *spec, struct err
 	    (t->has_video && (!spec->video_ticks || !rising(spec->video_ticks, n))) ||
 	    (has_audio && (!spec->audio_frames || spec->audio_rate == 0 || !rising(spec->audio_frames, n))))
 		return err_set(e, ERR_INVALID, "segment boundaries don't rise or don't fit the streams");
+	t->lock = mr_calloc(1, sizeof(*t->lock));
+	(void)pthread_mutex_init(t->lock, NULL);
 	t->video = mr_calloc(n + 1, sizeof(*t->video));
 	if (has_audio) {
 		t->audio = mr_calloc(n + 1, sizeof(*t->audio));
@@ -70,6 +72,10 @@ void timeline_release(struct timeline *t)
 	free(t->video);
 	free(t->audio);
 	t->video = t->audio = NULL;
+	if (t->lock)
+		(void)pthread_mutex_destroy(t->lock);
+	free(t->lock);
+	t->lock = NULL;
 }
 
 /* The last i < count with boundary[i] <= value, 0 if there is none. */
@@ -88,12 +94,34 @@ static uint32_t find(const int64_t *boundary, uint32_t count, int64_t value)
 
 uint32_t timeline_segment(const struct timeline *t, int64_t ticks)
 {
-	return find(t->video, t->count, ticks);
+	(void)pthread_mutex_lock(t->lock);
+	uint32_t found = find(t->video, t->count, ticks);
+	(void)pthread_mutex_unlock(t->lock);
+	return found;
 }
 
 uint32_t timeline_segment_of_frame(const struct timeline *t, int64_t frame)
 {
-	return find(t->audio, t->count, frame);
+	(void)pthread_mutex_lock(t->lock);
+	uint32_t found = find(t->audio, t->count, frame);
+	(void)pthread_mutex_unlock(t->lock);
+	return found;
+}
+
+void timeline_bounds(const struct timeline *t, uint32_t segment, bool audio, int64_t *ret_start, int64_t *ret_end)
+{
+	(void)pthread_mutex_lock(t->lock);
+	const int64_t *boundaries = audio ? t->audio : t->video;
+	*ret_start = boundaries[segment];
+	*ret_end = boundaries[segment + 1];
+	(void)pthread_mutex_unlock(t->lock);
+}
+
+void timeline_move(struct timeline *t, uint32_t boundary, int64_t ticks)
+{
+	(void)pthread_mutex_lock(t->lock);
+	t->video[boundary] = ticks;
+	(void)pthread_mutex_unlock(t->lock);
 }
 
 int64_t timeline_start(const struct timeline *t)
@@ -117,6 +145,7 @@ int timeline_grow(struct timeline *t, struct err *e)
 	if (t->first + t->count >= TASK_SEGMENTS_MAX)
 		return err_set(e, ERR_TOO_LARGE, "more than %d segments", TASK_SEGMENTS_MAX);
 	uint32_t n = t->count + 1;
+	(void)pthread_mutex_lock(t->lock);
 	t->video = mr_reallocarray(t->video, n + 1, sizeof(*t->video));
 	t->video[n] = t->video[n - 1] + t->segment_ticks;
 	if (t->audio) {
@@ -125,6 +154,7 @@ int timeline_grow(struct timeline *t, struct err *e)
 		t->audio[n] = frames > t->audio[n - 1] ? frames : t->audio[n - 1] + 1;
 	}
 	t->count = n;
+	(void)pthread_mutex_unlock(t->lock);
 	return 0;
 }
 
@@ -154,7 +184,7 @@ static void move_end(struct timeline *t, int64_t end_ticks)
 	}
 }
 
-bool timeline_finish(struct timeline *t, int64_t end_ticks, uint32_t begun)
+static bool finish_locked(struct timeline *t, int64_t end_ticks, uint32_t begun)
 {
 	bool open = t->end != TIMELINE_FIXED;
 	bool missing = false;
@@ -178,5 +208,13 @@ bool timeline_finish(struct timeline *t, int64_t end_ticks, uint32_t begun)
 		if (t->audio)
 			t->audio[0] = ticks_to_frames_up(t, t->video[0]);
 	}
+	return missing;
+}
+
+bool timeline_finish(struct timeline *t, int64_t end_ticks, uint32_t begun)
+{
+	(void)pthread_mutex_lock(t->lock);
+	bool missing = finish_locked(t, end_ticks, begun);
+	(void)pthread_mutex_unlock(t->lock);
 	return missing;
 }

@@ -1,5 +1,6 @@
 /* The segments of one chunk on the presentation's time axis: planned boundaries, and what becomes of them when the
- * source turns out shorter or longer than planned. Pure: no libav, no I/O. Runs in the task; one thread.
+ * source turns out shorter or longer than planned. Pure: no libav, no I/O. Runs in the task. One thread changes it; others
+ * may ask for a segment and its bounds meanwhile.
  *
  *   struct timeline t;
  *   if (timeline_init(&t, &spec->ladder, e) < 0) ...
@@ -12,6 +13,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +38,7 @@ struct timeline {
 	uint32_t audio_rate;
 	int64_t frame_ticks, segment_ticks;
 	enum timeline_end end;
+	pthread_mutex_t *lock; /* held while the boundaries change */
 };
 
 /* Copies the chunk's boundaries. ERR_INVALID if they don't rise or don't fit the spec's streams. */
@@ -45,11 +48,16 @@ void timeline_release(struct timeline *t);
 /* The segment that holds time `ticks` (audio frame `frame`): 0 before the range, the last one behind it. */
 uint32_t timeline_segment(const struct timeline *t, int64_t ticks);
 uint32_t timeline_segment_of_frame(const struct timeline *t, int64_t frame);
+/* Where a segment begins and ends, in ticks (`audio`: in AAC frames). What is past has come to stay: bounds that the frames
+ * so far have reached don't move any more. */
+void timeline_bounds(const struct timeline *t, uint32_t segment, bool audio, int64_t *ret_start, int64_t *ret_end);
 /* The start of the range, and its end as far as it is known: INT64_MAX where the last segment takes what is left. */
 int64_t timeline_start(const struct timeline *t);
 int64_t timeline_end_ticks(const struct timeline *t);
 int64_t timeline_end_frames(const struct timeline *t);
 
+/* Moves a boundary of the picture onto a frame. */
+void timeline_move(struct timeline *t, uint32_t boundary, int64_t ticks);
 /* One more segment of the nominal length; for TIMELINE_OPEN. ERR_TOO_LARGE beyond TASK_SEGMENTS_MAX. */
 int timeline_grow(struct timeline *t, struct err *e) MR_MUST_USE;
 /* The last segment takes what is left; for TIMELINE_OPEN. */

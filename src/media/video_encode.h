@@ -1,5 +1,5 @@
 /* H.264 encoders of a ladder's rungs: libx264, capped CRF, closed GOPs, IDRs where they are asked for and nowhere
- * else. Runs in the task; one thread of ours (x264 starts its own, spec->video_threads for each rung). Same frames,
+ * else. Runs in the task; one thread each (x264 starts spec->video_threads of its own). Same frames,
  * same spec: same bytes.
  *
  *   AVCodecContext *enc = NULL;

@@ -1,6 +1,6 @@
 /* One decoded frame in, one picture for every rung out: turned upright, scaled in a cascade (each rung from the one
- * above), square pixels, 8-bit 4:2:0, video range, standard light. Wraps libavfilter, single-threaded, with exact scalers, so the
- * pictures are the same on every machine. Runs in the task; one thread.
+ * above), square pixels, 8-bit 4:2:0, video range, standard light. Wraps libavfilter, single-threaded: the pictures are
+ * the same every time on one kind of CPU. Runs in the task; one thread.
  *
  *   struct video_graph *g;
  *   if (video_graph_new(spec, &look, &g, e) < 0) ...

@@ -8,7 +8,7 @@
 #include "media/averror.h"
 #include "media/cadence.h"
 #include "media/deinterlace.h"
-#include "media/video_encode.h"
+#include "media/rung_encode.h"
 #include "media/video_graph.h"
 
 struct video_pipe {
@@ -19,7 +19,7 @@ struct video_pipe {
 	struct deinterlacer *deinterlacer;
 	struct cadence cadence;
 	struct video_graph *graph;
-	AVCodecContext *encoders[TASK_RUNGS_MAX];
+	struct rung_encode *rungs[TASK_RUNGS_MAX];
 	AVFrame *rung_frames[TASK_RUNGS_MAX];
 	AVFrame *held; /* the last frame that was shown or came before the range */
 	bool has_held, done;
@@ -48,6 +48,8 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 	}
 	if (r == 0 && !memory)
 		r = averror_internal(e, AVERROR(ENOMEM), "set up the video");
+	for (uint32_t i = 0; r == 0 && i < spec->rung_count; i++)
+		r = rung_encode_new(spec, i, &v->look.out, &renditions[i], &v->rungs[i], e);
 	if (r < 0) {
 		video_pipe_free(&v);
 		return r;
@@ -62,7 +64,7 @@ void video_pipe_free(struct video_pipe **pv)
 	if (!v)
 		return;
 	for (uint32_t i = 0; i < TASK_RUNGS_MAX; i++) {
-		avcodec_free_context(&v->encoders[i]);
+		rung_encode_free(&v->rungs[i]);
 		av_frame_free(&v->rung_frames[i]);
 	}
 	av_frame_free(&v->held);
@@ -74,29 +76,14 @@ void video_pipe_free(struct video_pipe **pv)
 
 /* ---- Encoding ---- */
 
+/* All of them end at the same time; none is waited for before the others know. */
 static int drain(struct video_pipe *v, struct err *e)
 {
 	int r = 0;
-	for (uint32_t i = 0; r == 0 && i < v->spec->rung_count; i++) {
-		if (!v->encoders[i])
-			continue;
-		r = encoder_send(v->encoders[i], NULL, rendition_packet, &v->renditions[i], e);
-		avcodec_free_context(&v->encoders[i]);
-		if (r == 0)
-			r = rendition_flush(&v->renditions[i], e);
-	}
-	return r;
-}
-
-static int begin_run(struct video_pipe *v, struct err *e)
-{
-	v->next_run++;
-	int r = drain(v, e);
-	for (uint32_t i = 0; r == 0 && i < v->spec->rung_count; i++) {
-		r = video_encoder_open(v->spec, i, &v->look.out, &v->encoders[i], e);
-		if (r == 0)
-			r = rendition_encoder(&v->renditions[i], v->encoders[i], e);
-	}
+	for (uint32_t i = 0; i < v->spec->rung_count; i++)
+		rung_encode_end(v->rungs[i]);
+	for (uint32_t i = 0; r == 0 && i < v->spec->rung_count; i++)
+		r = rung_encode_wait(v->rungs[i], e);
 	return r;
 }
 
@@ -109,11 +96,10 @@ static bool run_begins(const struct video_pipe *v, int64_t pts)
 
 static int encode(struct video_pipe *v, const AVFrame *image, const struct cadence_step *step, struct err *e)
 {
-	int r = 0;
-	if (run_begins(v, step->pts))
-		r = begin_run(v, e);
-	if (r == 0)
-		r = video_graph_run(v->graph, image, v->rung_frames, e);
+	bool begins = run_begins(v, step->pts);
+	if (begins)
+		v->next_run++;
+	int r = video_graph_run(v->graph, image, v->rung_frames, e);
 	for (uint32_t i = 0; i < v->spec->rung_count; i++) {
 		AVFrame *f = v->rung_frames[i];
 		f->pts = step->pts;
@@ -121,7 +107,7 @@ static int encode(struct video_pipe *v, const AVFrame *image, const struct caden
 		while (f->nb_side_data > 0) /* captions and the like belong to frames that may be repeated */
 			av_frame_remove_side_data(f, f->side_data[0]->type);
 		if (r == 0)
-			r = encoder_send(v->encoders[i], f, rendition_packet, &v->renditions[i], e);
+			r = rung_encode_frame(v->rungs[i], f, begins, e);
 		av_frame_unref(f);
 	}
 	v->frames_out++;

@@ -3,8 +3,12 @@
  *
  * Guarantees: one result or one failure is the last message, unless the parent is gone. Media code sees only what the parent
  * answers; an answer that doesn't fit the question ends the task.
+ *
+ * Objects come from several threads, reads and progress from one. A message goes out as a whole, and an object with its bytes;
+ * an answer needs no lock, as only the thread that asked waits for one.
  */
 #include <assert.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "os/fd.h"
@@ -13,12 +17,16 @@
 
 struct child {
 	int channel;
-	struct buf message; /* small messages, in either direction */
+	pthread_mutex_t sending; /* held from a message's first byte to its last, an object's last blob included */
+	struct buf message;	 /* of the thread that reads: small messages, in either direction */
 };
 
 static int send_buf(struct child *c, enum msg_type type, struct err *e)
 {
-	return channel_send(c->channel, type, c->message.data, c->message.len, e);
+	(void)pthread_mutex_lock(&c->sending);
+	int r = channel_send(c->channel, type, c->message.data, c->message.len, e);
+	(void)pthread_mutex_unlock(&c->sending);
+	return r;
 }
 
 /* The parent's error becomes ours: "read at 0: …" would add nothing, since media code says what it was reading. */
@@ -70,16 +78,20 @@ static int io_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32
 static int io_object(void *ctx, const struct task_object *head, const void *data, struct err *e)
 {
 	struct child *c = ctx;
-	buf_clear(&c->message);
-	int r = task_object_encode(head, &c->message, e);
-	if (r == 0)
-		r = send_buf(c, MSG_OBJECT, e);
+	_cleanup_buf_ struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	int r = task_object_encode(head, &b, e);
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&c->sending);
+	r = channel_send(c->channel, MSG_OBJECT, b.data, b.len, e);
 	for (uint64_t at = 0; r == 0 && at < head->size_bytes;) {
 		uint64_t left = head->size_bytes - at;
 		size_t n = left < TASK_BLOB_MAX_BYTES ? (size_t)left : TASK_BLOB_MAX_BYTES;
 		r = channel_send(c->channel, MSG_BLOB, (const char *)data + at, n, e);
 		at += n;
 	}
+	(void)pthread_mutex_unlock(&c->sending);
 	return r;
 }
 
@@ -128,7 +140,7 @@ void task_child_refuse(int channel, const struct err *failure)
 
 int task_child_run(int channel)
 {
-	struct child c = { .channel = channel };
+	struct child c = { .channel = channel, .sending = PTHREAD_MUTEX_INITIALIZER };
 	buf_init(&c.message, MSG_MAX_BYTES);
 	struct task_spec spec = { 0 };
 	struct task_result result = { 0 };
