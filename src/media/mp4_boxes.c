@@ -6,6 +6,8 @@
 
 /* Headers and small boxes come several to a read. */
 #define HEADER_AHEAD_BYTES 4096u
+/* A film has some dozens for each track; they may be met two or three times. */
+#define BOXES_MAX 65536
 
 uint32_t mp4_get32(const uint8_t *p)
 {
@@ -44,8 +46,8 @@ int mp4_bytes(struct mp4_reader *r, uint64_t offset, uint32_t len, uint32_t ahea
 int mp4_box_read(struct mp4_reader *r, uint64_t at, uint64_t end, struct mp4_box *ret, struct err *e)
 {
 	const uint8_t *p;
-	if (at > end || end - at < 8)
-		return err_set(e, ERR_UNSUPPORTED, "%llu bytes are no box", (unsigned long long)(end - at));
+	if (at > end || end - at < 8 || r->boxes++ >= BOXES_MAX)
+		return err_set(e, ERR_UNSUPPORTED, "%llu bytes are no box, or there are too many", (unsigned long long)(end - at));
 	int rc = mp4_bytes(r, at, 8, HEADER_AHEAD_BYTES, &p, e);
 	if (rc < 0)
 		return rc;
@@ -79,7 +81,7 @@ int mp4_table_find(struct mp4_reader *r, const struct mp4_box *box, uint32_t ski
 	int rc = mp4_bytes(r, box->body + skip, 4, HEADER_AHEAD_BYTES, &p, e);
 	if (rc < 0)
 		return rc;
-	struct mp4_table t = { .at = box->body + skip + 4, .count = mp4_get32(p), .row_bytes = row_bytes };
+	struct mp4_table t = { .at = box->body + skip + 4, .count = mp4_get32(p), .row_bytes = row_bytes, .ahead = MP4_READ_BYTES };
 	if (row_bytes && t.count > (box->end - t.at) / row_bytes)
 		return err_set(e, ERR_UNSUPPORTED, "a table of %u rows in %llu bytes", t.count,
 			       (unsigned long long)(box->end - t.at));
@@ -92,8 +94,8 @@ int mp4_table_row(struct mp4_reader *r, const struct mp4_table *t, uint32_t row,
 	if (row >= t->count)
 		return err_set(e, ERR_UNSUPPORTED, "row %u of %u", row, t->count);
 	const uint64_t left = (uint64_t)(t->count - row) * t->row_bytes;
-	return mp4_bytes(r, t->at + (uint64_t)row * t->row_bytes, t->row_bytes,
-			 left < MP4_READ_BYTES ? (uint32_t)left : MP4_READ_BYTES, ret, e);
+	const uint32_t ahead = left < t->ahead ? (uint32_t)left : t->ahead;
+	return mp4_bytes(r, t->at + (uint64_t)row * t->row_bytes, t->row_bytes, ahead, ret, e);
 }
 
 void mp4_put32(struct buf *out, uint32_t value)

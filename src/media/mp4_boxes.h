@@ -20,13 +20,15 @@
 #include "media/media_io.h"
 
 #define MP4_TYPE(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
-#define MP4_READ_BYTES (64u << 10)
+#define MP4_READ_BYTES (256u << 10) /* where a table is read through */
+#define MP4_PICK_BYTES (32u << 10)  /* where a part of one is */
 
 struct mp4_reader {
 	const struct media_io *io;
 	uint32_t input;
 	uint64_t size_bytes; /* of the file */
 	uint64_t bytes_read; /* asked of io->read so far */
+	uint32_t boxes;	     /* met so far, which is bounded */
 	uint64_t offset;     /* of what the buffer holds */
 	uint32_t held;
 	uint8_t buffer[MP4_READ_BYTES];
@@ -41,6 +43,7 @@ struct mp4_box {
 struct mp4_table {
 	uint64_t at; /* of the first row; 0: there is no such table */
 	uint32_t count, row_bytes;
+	uint32_t ahead; /* bytes to be read at once */
 };
 
 /* `len` bytes (at most MP4_READ_BYTES) at `offset`, borrowed until the next call. Where they aren't in the buffer, up to `ahead`

@@ -75,7 +75,9 @@ static int parse_sizes(struct mp4_reader *r, const struct mp4_box *box, struct m
 	if (rc < 0)
 		return rc;
 	t->sample_bytes = mp4_get32(p + 4);
-	return mp4_table_find(r, box, 8, t->sample_bytes ? 0 : 4, &t->sizes, e);
+	rc = mp4_table_find(r, box, 8, t->sample_bytes ? 0 : 4, &t->sizes, e);
+	t->sizes.ahead = MP4_PICK_BYTES;
+	return rc;
 }
 
 /* One table of a kind: libav takes the first of some and the last of others. */
@@ -84,6 +86,14 @@ static int parse_table(struct mp4_reader *r, const struct mp4_box *box, uint32_t
 	if (t->at)
 		return err_set(e, ERR_UNSUPPORTED, "two tables of a kind");
 	return mp4_table_find(r, box, 4, row_bytes, t, e);
+}
+
+static int parse_places(struct mp4_reader *r, const struct mp4_box *box, struct mp4_track *t, struct err *e)
+{
+	t->places64 = box->type == MP4_TYPE('c', 'o', '6', '4');
+	int rc = parse_table(r, box, t->places64 ? 8 : 4, &t->places, e);
+	t->places.ahead = MP4_PICK_BYTES;
+	return rc;
 }
 
 static int parse_leaf(struct mp4_reader *r, const struct mp4_box *box, struct mp4_track *t, struct err *e)
@@ -117,10 +127,8 @@ static int parse_leaf(struct mp4_reader *r, const struct mp4_box *box, struct mp
 	case MP4_TYPE('s', 't', 's', 's'):
 		return parse_table(r, box, 4, &t->syncs, e);
 	case MP4_TYPE('c', 'o', '6', '4'):
-		t->places64 = true;
-		return parse_table(r, box, 8, &t->places, e);
 	case MP4_TYPE('s', 't', 'c', 'o'):
-		return parse_table(r, box, 4, &t->places, e);
+		return parse_places(r, box, t, e);
 	case MP4_TYPE('s', 't', 's', 'z'):
 		return t->sizes.at ? err_set(e, ERR_UNSUPPORTED, "two tables of sizes") : parse_sizes(r, box, t, e);
 	default:

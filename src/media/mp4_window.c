@@ -6,8 +6,7 @@
 
 #include "media/mp4_track.h"
 
-/* Boxes of a file, and of its moov; and what isn't a track in there. */
-#define BOXES_MAX 128
+/* Of a box of the moov that isn't a track. */
 #define COPY_MAX_BYTES (1u << 20)
 /* Tracks that aren't rewritten, since they are odd or nothing but a timecode. */
 #define VERBATIM_MAX_BYTES (64u << 10)
@@ -46,7 +45,6 @@ static int find_moov(struct maker *m, struct err *e)
 {
 	struct mp4_box box;
 	struct mp4_box *found = &m->w->place;
-	int count = 0;
 	for (uint64_t at = 0; at < m->reader.size_bytes; at = box.end) {
 		int rc = mp4_box_read(&m->reader, at, m->reader.size_bytes, &box, e);
 		if (rc < 0)
@@ -68,8 +66,6 @@ static int find_moov(struct maker *m, struct err *e)
 		default:
 			return err_set(e, ERR_UNSUPPORTED, "not an MP4, or one of another kind");
 		}
-		if (++count > BOXES_MAX)
-			return err_set(e, ERR_UNSUPPORTED, "more than %d boxes", BOXES_MAX);
 	}
 	const uint64_t size = found->end - found->start;
 	if (!found->end || size < m->o->index_min_bytes || size > INT32_MAX)
@@ -112,11 +108,8 @@ static int parse_track(struct maker *m, const struct mp4_box *box, struct err *e
 static int parse_moov(struct maker *m, struct err *e)
 {
 	struct mp4_box box;
-	int count = 0;
 	for (uint64_t at = m->w->place.body; at < m->w->place.end; at = box.end) {
 		int rc = mp4_box_read(&m->reader, at, m->w->place.end, &box, e);
-		if (rc == 0 && ++count > BOXES_MAX)
-			rc = err_set(e, ERR_UNSUPPORTED, "more than %d boxes", BOXES_MAX);
 		if (rc == 0 && box.type == MP4_TYPE('m', 'v', 'h', 'd'))
 			rc = parse_movie_header(m, &box, e);
 		else if (rc == 0 && box.type == MP4_TYPE('t', 'r', 'a', 'k'))

@@ -13,8 +13,9 @@
  * Guarantees: what libav delivers of the samples that are kept (their bytes, time stamps and key frames, after edit lists) and says
  * of streams (order, start, duration, parameters) is what it says with the whole index; what is held doesn't depend on the film's
  * length. Whatever isn't plain is ERR_UNSUPPORTED with the reason: short indices, fragments, several descriptions
- * of samples, edits that rearrange, PCM, encryption, tables that contradict each other. Does not guarantee that the samples are
- * enough: whoever reads asks mp4_window_holds of each packet, and mp4_window_complete at the end. One thread.
+ * of samples, edits that rearrange, PCM, encryption, gaps of more than 32 bits of a track's clock, contradictory tables.
+ * Does not guarantee that the samples are enough: whoever reads asks mp4_window_holds of each packet, and mp4_window_complete at
+ * the end. One thread.
  */
 #pragma once
 

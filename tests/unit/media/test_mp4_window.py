@@ -166,12 +166,19 @@ def test_shared_files_are_the_same_or_read_whole():
     assert min(seen.values()) > 0, seen
 
 
-# ---- Whole chunks ----
-
 @pytest.fixture(scope='session')
 def long_film(make, clip):
     """Seven minutes: the index is large enough."""
     return make('long.mp4', '-stream_loop', '20', '-i', clip, '-c', 'copy')
+
+
+def test_what_is_held_does_not_follow_the_length(film, long_film):
+    short, long = window(film, 0, 1), window(long_film, 0, 1)
+    assert long['whole_entries'] > 2 * short['whole_entries']
+    assert abs(long['entries'] - short['entries']) <= 2 and long['entries'] < long['whole_entries'] / 4
+
+
+# ---- Whole chunks ----
 
 
 def read_whole(path, folder):
