@@ -5,8 +5,9 @@
 #define OWNED_JOB .access = HTTP_ACCESS_OWNER, .load = load_job, .unload = unload_job
 #define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
 #define OWNED_UPLOAD .access = HTTP_ACCESS_OWNER, .load = load_upload, .unload = unload_upload
-#define PAGE_CSP                                                                                                          \
-	"default-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
+/* data: is where hls.js makes its text tracks begin: an empty one. */
+#define PAGE_CSP                                                                                                                \
+	"default-src 'self'; media-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
 	"style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 #define PAGE .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .page = true, .csp = PAGE_CSP
 

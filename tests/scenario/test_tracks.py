@@ -164,9 +164,10 @@ def test_what_is_asked_for(client):
     assert p.master.sounds[0]['DEFAULT'] == 'YES' and round(pitch(p.stream('audio')), -1) == 1320
 
 
-@pytest.mark.parametrize('params, named', [({'audio_tracks': [0]}, 'audio_tracks: stream 0'), ({'audio_tracks': [9]}, 'stream 9'),
-                                           ({'subtitle_tracks': [1]}, 'subtitle_tracks: stream 1'), ({'audio_tracks': [1, 1]}, 'twice'),
-                                           ({'subtitle_tracks': ['4']}, r'subtitle_tracks\[0\]'), ({'audio_tracks': 1}, 'a list')])
+@pytest.mark.parametrize('params, named', [
+    ({'audio_tracks': [0]}, 'audio_tracks: stream 0'), ({'audio_tracks': [9]}, 'stream 9'), ({'audio_tracks': 1}, 'a list'),
+    ({'audio_tracks': [1, 1]}, 'twice'), ({'subtitle_tracks': [1]}, 'subtitle_tracks: stream 1'),
+    ({'subtitle_tracks': ['4']}, r'subtitle_tracks\[0\]')])
 def test_what_cannot_be_asked_for(client, params, named):
     file = client.upload(media('tracks.mkv'))['file_id']
     answer = client.post('/api/jobs', json={'kind': 'ladder', 'file_id': file, 'params': params})

@@ -3,6 +3,7 @@
 // video element: data-level (hls.js's index), data-rung ("480p"), data-choice ("auto" or a rung).
 import Hls, { ErrorTypes, Events, type ErrorData, type Level } from 'hls.js';
 import { byId, htmlById, setText, show } from './dom';
+import { TrackMenus } from './tracks';
 
 const RECOVERIES_MAX = 3;
 
@@ -22,6 +23,7 @@ export class Player {
 	private readonly video = byId('video', HTMLVideoElement);
 	private readonly quality = byId('quality', HTMLSelectElement);
 	private readonly sound = byId('player-sound', HTMLButtonElement);
+	private readonly tracks = new TrackMenus();
 	private hls: Hls | null = null;
 	private attached = false;
 	private growing = false;
@@ -74,6 +76,7 @@ export class Player {
 		this.box.dataset['state'] = 'empty';
 		this.box.classList.remove('audio-only');
 		for (const name of ['level', 'rung', 'choice']) delete this.video.dataset[name];
+		this.tracks.clear();
 		for (const id of ['quality-box', 'player-sound', 'player-error']) show(htmlById(id), false);
 		this.note();
 	}
@@ -103,6 +106,7 @@ export class Player {
 		const hls = new Hls({ enableWorker: false, startPosition: position, lowLatencyMode: false, backBufferLength: 60 });
 		this.hls = hls;
 		hls.on(Events.MANIFEST_PARSED, () => this.fillQuality(hls));
+		this.tracks.follow(hls);
 		hls.on(Events.LEVEL_SWITCHED, (_event, data) => this.levelSwitched(hls, data.level));
 		hls.on(Events.ERROR, (_event, data) => this.hlsError(hls, data));
 		hls.loadSource(url);
