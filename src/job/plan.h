@@ -23,12 +23,20 @@ struct ladder_tracks {
 	uint32_t streams[TASK_SUBTITLES_MAX]; /* indices in the source, in the order asked for */
 };
 
+/* A rung as a request asks for it. 0: as the table in plan_rungs.c has it. */
+struct rung_params {
+	uint32_t side;		 /* the picture's shorter one; even */
+	uint32_t crf_x10;	 /* 100–510 */
+	uint32_t maxrate_bps;	 /* cap of the rate */
+	uint32_t bufsize_bits;	 /* over which the cap holds; with maxrate alone one second of it */
+};
+
 /* A request's parameters, validated; the zero value with ladder_params_default is what a user gets without any. */
 struct ladder_params {
 	enum segment_container container;
 	uint32_t segment_seconds;       /* 2–10 */
-	uint32_t rung_count;            /* 0: chosen by the source */
-	uint32_t rungs[TASK_RUNGS_MAX]; /* shorter sides, falling */
+	uint32_t rung_count; /* 0: chosen by the source */
+	struct rung_params rungs[TASK_RUNGS_MAX]; /* falling, each side once */
 	struct ladder_tracks audio_tracks; /* at most TASK_AUDIOS_MAX */
 	struct ladder_tracks subtitle_tracks;
 };

@@ -8,6 +8,11 @@
 
 #define RUNG_MIN 64
 #define RUNG_MAX 4320
+#define CRF_MIN 10 /* below it x264 knows almost no loss, and files explode */
+#define CRF_MAX 51
+#define MAXRATE_MIN 50000
+#define MAXRATE_MAX 100000000
+#define BUFSIZE_RATIO_MAX 4 /* of maxrate, either way */
 #define SEGMENT_SECONDS_MIN 2
 #define SEGMENT_SECONDS_MAX 10
 
@@ -18,12 +23,12 @@ void ladder_params_default(struct ladder_params *p)
 
 static int falling(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return (x < y) - (x > y);
+	const struct rung_params *x = a, *y = b;
+	return (x->side < y->side) - (x->side > y->side);
 }
 
-/* Adds "720p"; the list is kept falling and without repeats. */
-static int add_rung(struct ladder_params *p, const char *text, size_t len, struct err *e)
+/* "720p" */
+static int parse_side(const char *text, size_t len, uint32_t *ret, struct err *e)
 {
 	uint32_t side = 0;
 	size_t i = 0;
@@ -33,12 +38,23 @@ static int add_rung(struct ladder_params *p, const char *text, size_t len, struc
 		return err_set(e, ERR_INVALID,
 			       "rungs: \"%.*s\" is not a rung: an even shorter side from %dp to %dp, such as \"720p\"",
 			       (int)(len < 32 ? len : 32), text, RUNG_MIN, RUNG_MAX);
-	for (uint32_t k = 0; k < p->rung_count; k++)
-		if (p->rungs[k] == side)
+	*ret = side;
+	return 0;
+}
+
+/* The list is kept falling and without repeats. */
+static int add_rung(struct ladder_params *p, const struct rung_params *rung, struct err *e)
+{
+	for (uint32_t k = 0; k < p->rung_count; k++) {
+		if (p->rungs[k].side != rung->side)
+			continue;
+		if (memcmp(&p->rungs[k], rung, sizeof(*rung)) == 0)
 			return 0;
+		return err_set(e, ERR_INVALID, "rungs: %up is asked for in two ways", rung->side);
+	}
 	if (p->rung_count == TASK_RUNGS_MAX)
 		return err_set(e, ERR_INVALID, "rungs: at most %d", TASK_RUNGS_MAX);
-	p->rungs[p->rung_count++] = side;
+	p->rungs[p->rung_count++] = *rung;
 	qsort(p->rungs, p->rung_count, sizeof(p->rungs[0]), falling);
 	return 0;
 }
@@ -49,7 +65,10 @@ int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct 
 	out.rung_count = 0;
 	for (;;) {
 		size_t n = strcspn(list, ",");
-		int r = add_rung(&out, list, n, e);
+		struct rung_params rung = { 0 };
+		int r = parse_side(list, n, &rung.side, e);
+		if (r == 0)
+			r = add_rung(&out, &rung, e);
 		if (r < 0)
 			return r;
 		if (!list[n])
@@ -57,6 +76,60 @@ int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct 
 		list += n + 1;
 	}
 	*p = out;
+	return 0;
+}
+
+static int read_whole(const char *name, json_t *v, uint32_t min, uint32_t max, uint32_t *ret, struct err *e)
+{
+	json_int_t n = json_integer_value(v);
+	if (!json_is_integer(v) || n < min || n > max)
+		return err_set(e, ERR_INVALID, "%s: expected a whole number from %u to %u", name, min, max);
+	*ret = (uint32_t)n;
+	return 0;
+}
+
+static int read_rung_field(const char *name, json_t *v, struct rung_params *rung, struct err *e)
+{
+	if (strcmp(name, "name") == 0)
+		return json_is_string(v) ? parse_side(json_string_value(v), json_string_length(v), &rung->side, e)
+					 : err_set(e, ERR_INVALID, "name: expected one such as \"720p\"");
+	if (strcmp(name, "maxrate") == 0)
+		return read_whole(name, v, MAXRATE_MIN, MAXRATE_MAX, &rung->maxrate_bps, e);
+	if (strcmp(name, "bufsize") == 0)
+		return read_whole(name, v, MAXRATE_MIN / BUFSIZE_RATIO_MAX, MAXRATE_MAX * BUFSIZE_RATIO_MAX,
+				  &rung->bufsize_bits, e);
+	if (strcmp(name, "crf") != 0)
+		return err_set(e, ERR_INVALID, "%.64s: not a parameter of a rung (name, crf, maxrate, bufsize)", name);
+	double crf = json_number_value(v);
+	if (!json_is_number(v) || crf < CRF_MIN || crf > CRF_MAX)
+		return err_set(e, ERR_INVALID, "crf: expected a number from %d to %d", CRF_MIN, CRF_MAX);
+	rung->crf_x10 = (uint32_t)(crf * 10 + 0.5);
+	return 0;
+}
+
+/* "720p", or {"name": "720p", "crf": 22, "maxrate": 3000000, "bufsize": 3000000}. */
+static int read_rung(json_t *item, struct rung_params *ret, struct err *e)
+{
+	if (json_is_string(item))
+		return parse_side(json_string_value(item), json_string_length(item), &ret->side, e);
+	if (!json_is_object(item))
+		return err_set(e, ERR_INVALID, "expected a name such as \"720p\", or an object with a name");
+	const char *name;
+	json_t *v;
+	json_object_foreach(item, name, v)
+	{
+		int r = read_rung_field(name, v, ret, e);
+		if (r < 0)
+			return r;
+	}
+	if (!ret->side)
+		return err_set(e, ERR_INVALID, "no name");
+	if (ret->bufsize_bits && !ret->maxrate_bps)
+		return err_set(e, ERR_INVALID, "bufsize: needs maxrate");
+	/* A cap over a moment starves keyframes; one over many seconds is none. */
+	if (ret->bufsize_bits > (uint64_t)ret->maxrate_bps * BUFSIZE_RATIO_MAX ||
+	    (ret->bufsize_bits && ret->bufsize_bits < ret->maxrate_bps / BUFSIZE_RATIO_MAX))
+		return err_set(e, ERR_INVALID, "bufsize: expected from a quarter of maxrate to four times as much");
 	return 0;
 }
 
@@ -68,9 +141,11 @@ static int read_rungs(json_t *v, struct ladder_params *p, struct err *e)
 		return err_set(e, ERR_INVALID, "rungs: expected a list of names such as [\"720p\", \"480p\"]");
 	json_array_foreach(v, i, item)
 	{
-		if (!json_is_string(item))
-			return err_set(e, ERR_INVALID, "rungs[%zu]: expected a name such as \"720p\"", i);
-		int r = add_rung(p, json_string_value(item), json_string_length(item), e);
+		struct rung_params rung = { 0 };
+		int r = read_rung(item, &rung, e);
+		if (r < 0)
+			return err_wrap(e, "rungs[%zu]", i);
+		r = add_rung(p, &rung, e);
 		if (r < 0)
 			return r;
 	}
@@ -199,14 +274,31 @@ static void format_tracks(struct buf *b, const char *name, const struct ladder_t
 	(void)buf_puts(b, "]");
 }
 
+static void format_rung(struct buf *b, const struct rung_params *r, bool first)
+{
+	(void)buf_puts(b, first ? "" : ",");
+	if (!r->crf_x10 && !r->maxrate_bps) {
+		(void)buf_printf(b, "\"%up\"", r->side);
+		return;
+	}
+	(void)buf_printf(b, "{\"name\":\"%up\"", r->side);
+	if (r->crf_x10)
+		(void)buf_printf(b, ",\"crf\":%u.%u", r->crf_x10 / 10, r->crf_x10 % 10);
+	if (r->maxrate_bps)
+		(void)buf_printf(b, ",\"maxrate\":%u", r->maxrate_bps);
+	if (r->bufsize_bits)
+		(void)buf_printf(b, ",\"bufsize\":%u", r->bufsize_bits);
+	(void)buf_puts(b, "}");
+}
+
 char *ladder_params_format(const struct ladder_params *p)
 {
 	struct buf b;
-	buf_init(&b, 1024);
+	buf_init(&b, 4096);
 	(void)buf_printf(&b, "{\"container\":\"%s\",\"segment_seconds\":%u,\"rungs\":[",
 			 p->container == CONTAINER_TS ? "ts" : "fmp4", p->segment_seconds);
 	for (uint32_t i = 0; i < p->rung_count; i++)
-		(void)buf_printf(&b, "%s\"%up\"", i ? "," : "", p->rungs[i]);
+		format_rung(&b, &p->rungs[i], i == 0);
 	(void)buf_puts(&b, "]");
 	format_tracks(&b, "audio_tracks", &p->audio_tracks);
 	format_tracks(&b, "subtitle_tracks", &p->subtitle_tracks);

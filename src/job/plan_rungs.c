@@ -20,8 +20,8 @@ static const struct {
 	{ 1280 * 720, 2800e3 }, { 1920 * 1080, 5000e3 }, { 2560 * 1440, 9000e3 }, { 3840 * 2160, 16000e3 },
 };
 
-/* ITU-T H.264 table A-1: level, macroblocks a second, macroblocks a frame, kbit/s (Main; High allows 1.25 times that).
- */
+/* ITU-T H.264 table A-1: level, macroblocks a second, macroblocks a frame, kbit/s (Main; High allows 1.25 times that),
+ * which is no more than the kbit of its buffer. */
 static const struct {
 	uint32_t level_x10, mb_rate, mb_frame, kbps;
 } levels[] = {
@@ -54,7 +54,7 @@ static uint32_t level_for(const struct ladder_rung *r, double fps)
 	uint32_t mbs = (r->width + 15) / 16 * ((r->height + 15) / 16);
 	for (size_t i = 0; i < MR_ARRAY_SIZE(levels); i++)
 		if (mbs <= levels[i].mb_frame && mbs * fps <= levels[i].mb_rate &&
-		    r->maxrate_bps <= levels[i].kbps * 1250ULL)
+		    r->maxrate_bps <= levels[i].kbps * 1250ULL && r->bufsize_bits <= levels[i].kbps * 1250ULL)
 			return levels[i].level_x10;
 	return 62;
 }
@@ -65,8 +65,9 @@ static uint32_t even(double v)
 	return n < 2 ? 2 : n;
 }
 
-static void add(struct ladder_spec *spec, uint32_t width, uint32_t height, double fps, uint32_t side)
+static void add(struct ladder_spec *spec, uint32_t width, uint32_t height, double fps, const struct rung_params *asked)
 {
+	uint32_t side = asked->side;
 	bool portrait = height > width;
 	uint32_t shorter = portrait ? width : height, longer = portrait ? height : width;
 	struct ladder_rung *r = &spec->rungs[spec->rung_count++];
@@ -78,9 +79,9 @@ static void add(struct ladder_spec *spec, uint32_t width, uint32_t height, doubl
 	}
 	r->width = portrait ? s : l;
 	r->height = portrait ? l : s;
-	r->crf_x10 = CRF_X10;
-	r->maxrate_bps = maxrate_for(r->width, r->height, fps);
-	r->bufsize_bits = r->maxrate_bps; /* one second */
+	r->crf_x10 = asked->crf_x10 ? asked->crf_x10 : CRF_X10;
+	r->maxrate_bps = asked->maxrate_bps ? asked->maxrate_bps : maxrate_for(r->width, r->height, fps);
+	r->bufsize_bits = asked->bufsize_bits ? asked->bufsize_bits : r->maxrate_bps; /* one second */
 	memcpy(r->profile, "high", sizeof("high"));
 	r->level_x10 = level_for(r, fps);
 }
@@ -104,8 +105,8 @@ int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_
 	uint32_t own = shorter < 2 ? 2 : shorter - shorter % 2;
 	spec->rung_count = 0;
 	for (uint32_t i = 0; i < asked->rung_count; i++)
-		if (asked->rungs[i] <= own)
-			add(spec, width, height, fps, asked->rungs[i]);
+		if (asked->rungs[i].side <= own)
+			add(spec, width, height, fps, &asked->rungs[i]);
 	if (asked->rung_count) {
 		if (!spec->rung_count)
 			return err_set(e, ERR_INVALID,
@@ -119,10 +120,10 @@ int plan_rungs(uint32_t width, uint32_t height, double fps, const struct ladder_
 		if (default_sides[i] <= own)
 			nearest = default_sides[i];
 	if (own < default_sides[0] && nearest * 10 < own * 9)
-		add(spec, width, height, fps, own);
+		add(spec, width, height, fps, &(struct rung_params){ .side = own });
 	for (size_t i = 0; i < MR_ARRAY_SIZE(default_sides); i++)
 		if (default_sides[i] <= own)
-			add(spec, width, height, fps, default_sides[i]);
+			add(spec, width, height, fps, &(struct rung_params){ .side = default_sides[i] });
 	return check_sides(spec, width, height, e);
 }
 

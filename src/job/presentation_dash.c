@@ -116,7 +116,8 @@ static int render(struct repo *repo, const struct job *j, const struct presentat
 	if (r < 0)
 		return r;
 	if (!p->ended || !v->count || v->spec.container != CONTAINER_FMP4)
-		return err_set_code(e, ERR_NOT_FOUND, "NOT_READY", "there is a manifest when a job with fMP4 segments is complete");
+		return err_set_code(e, ERR_NOT_FOUND, "NOT_READY",
+				    "there is a manifest when a job with fMP4 segments is complete");
 	/* Subtitles are the last. They are WebVTT by themselves, which players of DASH don't take in segments. */
 	while (v->count && v->renditions[v->count - 1].kind == RENDITION_SUBTITLES)
 		v->count--;

@@ -1,7 +1,8 @@
 """Ladders of what is not the usual film: sound alone, silent, with a cover, upright, turned, surround, of a single rung."""
 import pytest
+import requests
 
-from hls import Presentation, complaints, ffmpeg_says, ffprobe
+from hls import Presentation, complaints, ffmpeg_says, ffprobe, peak_bps
 from make_media import media
 
 AAC_FRAME = 1024 / 48000
@@ -55,6 +56,16 @@ def test_one_rung(client):
     job, p = ladder_of(client, 'film-24.mp4', rungs=['360p'], segment_seconds=2)
     assert p.rungs() == ['360p'] and job['params']['rungs'] == ['360p']
     assert float(p.master.variants[0][0]['FRAME-RATE']) == 24
+
+
+def test_a_rung_as_asked_for(client):
+    """A cap that is asked for is kept, over every run of segments that counts."""
+    asked = {'name': '240p', 'crf': 18, 'maxrate': 120000, 'bufsize': 60000}
+    job, p = ladder_of(client, 'silent.mp4', rungs=[asked, '144p'], segment_seconds=2)
+    assert job['params']['rungs'] == [asked, '144p'] and p.rungs() == ['240p', '144p']
+    cap = 120000 + 60000  # what a buffer adds in half a target duration
+    assert peak_bps(p.sizes('240p'), 2) <= 1.05 * cap + 16000
+    assert job['streaming']['dash_url'] and requests.get(job['streaming']['dash_url']).status_code == 200
 
 
 def test_rungs_above_the_source_are_left_out(client):

@@ -141,6 +141,32 @@ static void asked_rungs_are_never_above_the_source(void **state)
 	assert_int_equal(plan_source(&s, &params, &p, &e), -ERR_INVALID);
 }
 
+static void asked_rates_are_the_plan(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"rungs\":[{\"name\":\"360p\",\"maxrate\":900000},\"240p\","
+				   "{\"name\":\"480p\",\"crf\":19.5,\"maxrate\":2000000,\"bufsize\":8000000}]}";
+	struct ladder_params params, again;
+	struct ladder_plan p;
+	struct err e;
+	struct source s = { 854, 480, 0, 25, 1, 48000, 2, 30 };
+	assert_int_equal(ladder_params_parse(text, &params, &e), 0);
+	assert_int_equal(plan_source(&s, &params, &p, &e), 0);
+	const struct ladder_rung *r = p.spec.rungs;
+	assert_int_equal(p.spec.rung_count, 3);
+	assert_true(r[0].crf_x10 == 195 && r[0].maxrate_bps == 2000000 && r[0].bufsize_bits == 8000000);
+	assert_true(r[1].crf_x10 == 230 && r[1].maxrate_bps == 900000 && r[1].bufsize_bits == 900000);
+	assert_true(r[2].crf_x10 == 230 && r[2].maxrate_bps == r[2].bufsize_bits && r[2].maxrate_bps > 0);
+	assert_int_equal(r[0].level_x10, 30); /* the buffer is within the level's, too */
+	assert_true(p.renditions[0].declared_bps > 2000000 + 8000000 / 2); /* over half a target duration */
+	_cleanup_free_ char *canonical = ladder_params_format(&params);
+	assert_non_null(strstr(canonical, "\"rungs\":[{\"name\":\"480p\",\"crf\":19.5,\"maxrate\":2000000,\"bufsize\":8000000},"
+					  "{\"name\":\"360p\",\"maxrate\":900000},\"240p\"]"));
+	assert_int_equal(ladder_params_parse(canonical, &again, &e), 0);
+	assert_memory_equal(again.rungs, params.rungs, sizeof(params.rungs));
+	ladder_plan_release(&p);
+}
+
 static void bad_parameters_are_named(void **state)
 {
 	(void)state;
@@ -152,6 +178,17 @@ static void bad_parameters_are_named(void **state)
 		{ "{\"rungs\":[\"721p\"]}", "rungs" },
 		{ "{\"rungs\":[\"99999999999p\"]}", "rungs" },
 		{ "{\"rungs\":[720]}", "rungs[0]" },
+		{ "{\"rungs\":[\"480p\",{}]}", "rungs[1]: no name" },
+		{ "{\"rungs\":[{\"name\":720}]}", "rungs[0]: name" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"crf\":9.9}]}", "rungs[0]: crf" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"crf\":\"23\"}]}", "rungs[0]: crf" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":49999}]}", "rungs[0]: maxrate" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":1e6}]}", "rungs[0]: maxrate" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"bufsize\":100000}]}", "rungs[0]: bufsize: needs maxrate" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":100000,\"bufsize\":400001}]}", "rungs[0]: bufsize" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":100000,\"bufsize\":24999}]}", "rungs[0]: bufsize" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"preset\":\"slow\"}]}", "rungs[0]: preset" },
+		{ "{\"rungs\":[\"720p\",{\"name\":\"720p\",\"crf\":20}]}", "720p is asked for in two ways" },
 		{ "{\"rungs\":\"720p\"}", "rungs" },
 		{ "{\"segment_seconds\":1}", "segment_seconds" },
 		{ "{\"segment_seconds\":4.5}", "segment_seconds" },
@@ -383,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rungs_follow_the_source),
 		cmocka_unit_test(asked_rungs_are_never_above_the_source),
+		cmocka_unit_test(asked_rates_are_the_plan),
 		cmocka_unit_test(bad_parameters_are_named),
 		cmocka_unit_test(every_duration_gives_a_sound_plan),
 		cmocka_unit_test(boundaries_lie_on_frames),
