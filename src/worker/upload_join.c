@@ -11,9 +11,9 @@
 #include "job/probe_json.h"
 #include "worker/worker.h"
 
-#define LEASE_MS 60000
+#define LEASE_MS 20000
 #define COPY_BYTES (256u << 10)
-#define PROLONG_EVERY_BYTES (256ull << 20)
+#define PROLONG_EVERY_BYTES (32ull << 20)
 
 int object_remove(struct repo *repo, struct store *store, const char *key, struct err *e)
 {

@@ -310,6 +310,8 @@ def test_server_killed_while_joining(make_server, wav):
     os.kill(zygote, signal.SIGSTOP)   # the probe doesn't end
     with hanging_patch(server, url, len(data) - 1, 1, data[-1:]):
         wait_for(lambda: offset_of(client, url) == len(data), 'the last byte is stored')
+        os.kill(server.pid, signal.SIGKILL)
+        os.kill(zygote, signal.SIGCONT)
         server.kill()
     wait_for(lambda: not alive(zygote), 'its zygote has gone')
     server.start()
