@@ -3,6 +3,7 @@
 The command's numbers are read from the specification that Millrace's own encoders get, so that both sides always do the same
 work. ffmpeg decodes once, splits, scales each rung from the source, and uses as many threads as it likes.
 """
+import os
 import re
 import shutil
 import time
@@ -114,6 +115,9 @@ def ladder(bench, label, source, rungs, wall_bar, quality=True):
     pair = bench.table.pair
     pair(label, 'wall', 's', [u.wall for u in ours], [u.wall for u in theirs], wall_bar)
     pair(label, 'CPU', 's', [u.cpu for u in ours], [u.cpu for u in theirs], '≤ 1.0' if quality else '')
+    cores = len(os.sched_getaffinity(0))
+    pair(label, 'cores busy', '%', *([100 * u.cpu / u.wall / cores for u in side] for side in (ours, theirs)),
+         'ours ≥ 95')
     pair(label, 'first playable (one-shot)', 's', [u.first for u in ours], [u.first for u in theirs], '≤ 1.0' if quality else '')
     sizes = {side: {n: rendition_bytes(folders[side], n) for n in renditions(spec)} for side in folders}
     for name in renditions(spec):

@@ -99,6 +99,15 @@ def tree(root):
     return found
 
 
+def cpu_seconds(root):
+    """User and system time of a process and its descendants so far, to the clock tick."""
+    ticks = 0
+    for pid in tree(root):
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+        ticks += sum(int(n) for n in text[text.rindex(')') + 2:].split()[11:13])
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
 def status_bytes(pid, field):
     for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():
         if line.startswith(field + ':'):

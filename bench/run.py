@@ -27,7 +27,8 @@ class Bench:
 
     def __init__(self, options):
         self.build = options.build.resolve()
-        self.rounds = options.rounds
+        self.rounds = 1 if options.quick else options.rounds
+        self.quick = options.quick
         self.full = options.full
         self.work = (options.work or self.build / 'bench').resolve()
         self.work.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def animation(bench):
 
 def audio(bench):
     """600 s of sound into an audio ladder"""
-    ladders.ladder(bench, 'audio', media.song(bench.work), None, '≤ 0.6', quality=False)
+    ladders.ladder(bench, 'audio', media.song(bench.work, 60 if bench.quick else 600), None, '≤ 0.6', quality=False)
 
 
 def start(bench):
@@ -77,6 +78,7 @@ def arguments():
                                                                   for n, f in ALL.items()))
     p.add_argument('--only', action='append', choices=ALL, metavar='NAME', help='this benchmark; may be repeated')
     p.add_argument('--rounds', type=int, default=3, help='of each benchmark (default: 3)')
+    p.add_argument('--quick', action='store_true', help='one round, and the long sources a tenth as long')
     p.add_argument('--full', action='store_true', help='make the three-hour ladder to its end')
     p.add_argument('--write', action='store_true', help='put the table into docs/BENCHMARKS.md')
     p.add_argument('--build', type=pathlib.Path, default=ROOT / 'build', help='build folder (default: build)')
@@ -84,6 +86,8 @@ def arguments():
     options = p.parse_args()
     if options.rounds < 1:
         p.error('--rounds: at least 1')
+    if options.quick and options.write:
+        p.error('--write: not what --quick measured')
     return options
 
 

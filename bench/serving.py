@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import media
-from measure import Failed, environment, output, reset_peak, status_bytes
+from measure import Failed, cpu_seconds, environment, output, reset_peak, status_bytes
 from servers import Millrace, Nginx, fetch
 
 SEGMENT_BYTES = 88 * 1024
@@ -14,17 +14,32 @@ UPLOAD_BYTES = 10**9
 JOBS = 100
 
 
-def requests_per_second(url):
-    text = output(['wrk', '-t2', '-c64', f'-d{WRK_SECONDS}s', url])
-    if 'Non-2xx' in text or 'Socket errors' in text:
-        raise Failed(f'wrk {url}: {text}')
-    return float(re.search(r'Requests/sec:\s*([0-9.]+)', text)[1])
+MILLISECONDS = {'us': 1e-3, 'ms': 1, 's': 1e3}
+
+
+class Load:
+    """What wrk says of 64 connections that ask for one URL over and over, and what the server spent on it."""
+
+    def __init__(self, url, pid, seconds):
+        before = cpu_seconds(pid)
+        text = output(['wrk', '-t2', '-c64', '--latency', f'-d{seconds}s', url])
+        spent = cpu_seconds(pid) - before
+        if 'Non-2xx' in text or 'Socket errors' in text:
+            raise Failed(f'wrk {url}: {text}')
+        self.rate = float(re.search(r'Requests/sec:\s*([0-9.]+)', text)[1])
+        self.cpu_us = spent * 1e6 / int(re.search(r'(\d+) requests in', text)[1])
+        self.p50_ms, self.p99_ms = (self.percentile(text, p) for p in (50, 99))
+
+    @staticmethod
+    def percentile(text, which):
+        value, unit = re.search(rf'{which}%\s+([0-9.]+)(us|ms|s)\b', text).groups()
+        return float(value) * MILLISECONDS[unit]
 
 
 def serve(bench):
     """An 88 KiB object by its pre-signed URL over keep-alive, 64 connections; wrk shares the cores with the server."""
     body = media.noise_file(bench.work, SEGMENT_BYTES).read_bytes()
-    ours, theirs = [], []
+    loads = {'ours': [], 'theirs': []}
     with Millrace(bench.build, bench.fresh('serve'), '--workers', '0', '--log-level', 'warn') as m, \
             Nginx(bench.fresh('serve-nginx')) as n:
         key = 'uploads/local/benchmark.bin'
@@ -32,15 +47,21 @@ def serve(bench):
         if status >= 300:
             raise Failed(f'PUT: HTTP {status}: {said[:500]}')
         (n.root / 'object.bin').write_bytes(body)
-        sides = {'ours': (m.presign('GET', key), ours), 'theirs': (n.url + '/object.bin', theirs)}
+        sides = {'ours': (m.presign('GET', key), m.pid), 'theirs': (n.url + '/object.bin', n.pid)}
         for url, _ in sides.values():
             if fetch(url) != (200, body):
                 raise Failed(f'{url} does not give the object')
         for number in range(bench.rounds):
             for side in bench.order(number):
-                url, results = sides[side]
-                results.append(requests_per_second(url))
-    bench.table.pair('segments', '88 KiB, 64 connections', 'requests/s', ours, theirs, '≥ 0.9', against='nginx')
+                loads[side].append(Load(*sides[side], 2 if bench.quick else WRK_SECONDS))
+
+    def pair(what, unit, of, bar=''):
+        ours, theirs = ([of(load) for load in loads[side]] for side in ('ours', 'theirs'))
+        bench.table.pair('segments', what, unit, ours, theirs, bar, against='nginx')
+    pair('88 KiB, 64 connections', 'requests/s', lambda load: load.rate, '≥ 0.9')
+    pair('the server\'s CPU for each', 'µs', lambda load: load.cpu_us)
+    pair('latency, median', 'ms', lambda load: load.p50_ms)
+    pair('latency, 99th percentile', 'ms', lambda load: load.p99_ms)
 
 
 def send(path, method, url):
