@@ -50,11 +50,13 @@ def ffmpeg_command(spec, source, out):
     streams = []
     if spec['rungs']:
         words += video_words(spec, source)
-        group = ',agroup:audio' if spec['audio_stream'] >= 0 else ''
+        group = ',agroup:audio' if spec['audios'] else ''
         streams = [f'v:{i}{group},name:{name}' for i, name in enumerate(rung_names(spec))]
-    if spec['audio_stream'] >= 0:
-        words += ['-map', '0:a:0', '-c:a', 'aac', '-b:a', spec['audio_bitrate_bps'], '-ac', spec['audio_channels'],
-                  '-ar', spec['audio_rate']]
+    if spec['audios']:
+        if len(spec['audios']) > 1 or spec['subtitles']:
+            raise Failed(f'{source}: the command that it is compared with knows one audio track and no subtitles')
+        words += ['-map', '0:a:0', '-c:a', 'aac', '-b:a', spec['audios'][0]['bitrate_bps'], '-ac',
+                  spec['audios'][0]['channels'], '-ar', spec['audio_rate']]
         streams.append(('a:0,agroup:audio' if streams else 'a:0') + ',name:audio')
     return [*words, '-f', 'hls', '-hls_time', spec['segment_ticks'] / TIMESCALE, '-hls_playlist_type', 'event',
             '-hls_segment_type', 'fmp4', '-hls_flags', 'independent_segments+temp_file', '-master_pl_name', 'master.m3u8',
@@ -68,7 +70,7 @@ def millrace_command(bench, spec, source, out):
 
 
 def renditions(spec):
-    return rung_names(spec) + (['audio'] if spec['audio_stream'] >= 0 else [])
+    return rung_names(spec) + (['audio'] if spec['audios'] else [])
 
 
 def playable(out, spec):
