@@ -203,8 +203,12 @@ int subtitle_reader_open(const struct task_spec *task, const struct media_io *io
 	r->task = task;
 	r->io = io;
 	r->packet = av_packet_alloc();
+	if (!r->packet) {
+		subtitle_reader_close(&r);
+		return media_averror(e, AVERROR(ENOMEM), "read subtitles");
+	}
 	bool there = task->ladder.sequential || from <= SEEK_MARGIN_TICKS;
-	int rc = r->packet ? open_input(r, e) : media_averror(e, AVERROR(ENOMEM), "read subtitles");
+	int rc = open_input(r, e);
 	if (rc == 0 && !there) {
 		rc = seek(r, from, &there, e);
 		if (rc == 0 && !there)
