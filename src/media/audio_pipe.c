@@ -7,6 +7,7 @@
 #include <libavutil/mem.h>
 #include <libavutil/samplefmt.h>
 #include <libswresample/swresample.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "media/averror.h"
@@ -73,6 +74,23 @@ int64_t audio_pipe_end_ticks(const struct audio_pipe *p)
 
 /* ---- Output ---- */
 
+/* Mixing six channels into two may give more than full scale. Scaling all of it down to where that can't be would make every
+ * film 8 dB quieter for the sake of a few peaks; so the mix keeps its loudness, and what exceeds the knee bends towards full
+ * scale. Sample by sample, without a memory: chunks join. */
+#define LIMIT_KNEE 0.9F
+
+static void limit(struct audio_pipe *p, int count)
+{
+	if (p->in_layout.nb_channels <= p->o.channels)
+		return;
+	for (int c = 0; c < p->o.channels; c++)
+		for (int i = 0; i < count; i++) {
+			float v = p->out[c][i], over = (fabsf(v) - LIMIT_KNEE) / (1.0F - LIMIT_KNEE);
+			if (over > 0.0F)
+				p->out[c][i] = copysignf(LIMIT_KNEE + (1.0F - LIMIT_KNEE) * over / (1.0F + over), v);
+		}
+}
+
 static int deliver(struct audio_pipe *p, int count, struct err *e)
 {
 	int64_t skip = p->delivered - p->next_out;
@@ -106,6 +124,7 @@ static int resample(struct audio_pipe *p, const uint8_t **planes, int count, str
 	if (got < 0)
 		return averror_internal(e, got, "resample");
 	p->next_in += count;
+	limit(p, got);
 	return deliver(p, got, e);
 }
 

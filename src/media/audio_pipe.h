@@ -1,5 +1,5 @@
 /* Decoded sound to one gapless row of samples on the presentation's axis: finds each frame's exact position, fills
- * gaps with silence, trims overlaps, mixes down and resamples. Runs in the task; one thread.
+ * gaps with silence, trims overlaps, mixes down (as loud as it is, peaks limited) and resamples. Runs in the task; one thread.
  *
  *   struct audio_pipe_opts o = { .rate = 48000, .channels = 2, .start = first_sample, .sink = take, .ctx = x, … };
  *   struct audio_pipe *p;

@@ -16,7 +16,7 @@
 #include "media/video_look.h"
 
 #define SCAN_LIKELY_MAX (64ull << 20)	  /* counted even though the header tells */
-#define SCAN_UNCERTAIN_MAX (256ull << 20) /* counted if the header is doubtful; without any duration there is no limit */
+#define SCAN_UNCERTAIN_MAX (256ull << 20) /* counted if the header is doubtful or times may jump; without it always */
 #define VIDEO_CANDIDATES_MAX 4		  /* streams whose decoder is tried */
 #define AUDIO_CANDIDATES_MAX TASK_AUDIOS_MAX
 #define BITS_PER_SECOND_MIN 100		  /* less than that over the whole file: the header lies */
@@ -74,7 +74,8 @@ static bool should_scan(const struct probe *p)
 		return false;
 	if (p->f->duration <= 0 || format_is(p, "mp4"))
 		return true;
-	return p->size_bytes <= (header_is_believable(p) ? SCAN_LIKELY_MAX : SCAN_UNCERTAIN_MAX);
+	const bool may_jump = p->f->iformat->flags & AVFMT_TS_DISCONT;
+	return p->size_bytes <= (header_is_believable(p) && !may_jump ? SCAN_LIKELY_MAX : SCAN_UNCERTAIN_MAX);
 }
 
 /* ---- streams ---- */
@@ -455,7 +456,7 @@ static int assess(struct probe *p, struct err *e)
 	fill_duration(p);
 	if (p->r.duration_ns <= 0)
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "it plays for no time at all");
-	p->r.seekable = positions_are_exact(p) && seeking_works(p);
+	p->r.seekable = p->walk.join.jumps == 0 && positions_are_exact(p) && seeking_works(p);
 	if (media_input_failed(p->in)) /* libav may have taken it for the end of the file */
 		return media_input_error(p->in, 0, e, "try to seek");
 	return 0;

@@ -24,6 +24,7 @@ int probe_walk_init(struct probe_walk *w, struct media_input *in, bool scan_all,
 		s->min_duration = INT64_MAX;
 		step_stats_init(&s->steps);
 	}
+	time_join_init(&w->join, media_input_format(in));
 	if (w->packet && w->frame)
 		return 0;
 	probe_walk_release(w);
@@ -150,6 +151,7 @@ static void take_packet(struct probe_walk *w, const AVStream *st, const AVPacket
 	size_t size;
 	if (av_packet_get_side_data(p, AV_PKT_DATA_ENCRYPTION_INFO, &size))
 		s->encrypted = true;
+	time_join_packet(&w->join, st, w->packet);
 	if (s->decoder)
 		try_packet(w, s, p);
 	if (p->flags & AV_PKT_FLAG_DISCARD)

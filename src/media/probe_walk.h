@@ -11,6 +11,7 @@
 #pragma once
 
 #include "media/input.h"
+#include "media/time_join.h"
 
 /* Steps between successive decoding times. */
 struct step_stats {
@@ -48,6 +49,7 @@ struct probe_walk {
 	AVPacket *packet;
 	AVFrame *frame;
 	uint64_t packets;
+	struct time_join join;
 	struct walked_stream streams[TASK_STREAMS_MAX];
 };
 

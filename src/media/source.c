@@ -110,6 +110,7 @@ int source_read(struct source *s, AVPacket **ret, struct err *e)
 					av_packet_free(&p);
 					return left_range(e);
 				}
+				time_join_packet(&s->join, media_input_format(s->input)->streams[p->stream_index], p);
 				note_latest(s, p, s->latest_read);
 				*ret = p;
 				return 0;
@@ -224,6 +225,8 @@ static int open_input(struct source *s, bool whole, struct err *e)
 	if (r == 0)
 		r = open_decoders(s, e);
 	source_forget(s);
+	if (r == 0)
+		time_join_init(&s->join, media_input_format(s->input));
 	s->at_start = true;
 	return r;
 }

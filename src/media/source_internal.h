@@ -4,6 +4,7 @@
 #include "media/input.h"
 #include "media/packet_queue.h"
 #include "media/source.h"
+#include "media/time_join.h"
 
 /* Packets held back while a seek is being proved, or looked ahead at the end. */
 #define SOURCE_AHEAD_MAX_BYTES (32u << 20)
@@ -20,6 +21,7 @@ struct source {
 	int stream[SOURCE_TRACKS_MAX]; /* index in the container, -1: not there */
 	bool stopped[SOURCE_TRACKS_MAX];
 	struct packet_queue ahead;
+	struct time_join join; /* while reading from the start on */
 	bool at_start, end_of_file;
 	int current;   /* the decoder that may have frames, -1: none */
 	int drained;   /* at the end: decoders of tracks below this one are drained */

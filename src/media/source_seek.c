@@ -43,7 +43,7 @@ static bool seek_to(struct source *s, int64_t ticks)
 	int64_t ns = s->task->ladder.origin_ns + av_rescale(ticks, 1000000000, VIDEO_TIMESCALE);
 	int64_t ts = av_rescale_q(ns, av_make_q(1, 1000000000), source_time_base(s, track));
 	source_forget(s);
-	s->at_start = false;
+	s->at_start = s->join.active = false;
 	return av_seek_frame(media_input_format(s->input), s->stream[track], ts, AVSEEK_FLAG_BACKWARD) >= 0;
 }
 

@@ -40,6 +40,9 @@ class Case:
     channels: int = 0       # of the source's sound; 0: silent
     why: str = ''
     shared: bool = False
+    look: str = ''          # ffmpeg's filters that make its pictures what they should become; with a comma behind
+    offset_s: float = 0.02  # by how much picture and sound may part, measured against ffmpeg's idea of the file
+    alike: bool = True      # it can be compared at all
 
     def __str__(self):
         return self.name
@@ -68,13 +71,31 @@ def refused(name, codes, why=''):
     return Case(name, codes, why=why)
 
 
+def looks(case, filters):
+    return dataclasses.replace(case, look=filters)
+
+
+def spliced(case):
+    """ffmpeg joins each stream for itself and so loses the time between picture and sound; Millrace keeps it."""
+    return dataclasses.replace(case, offset_s=0.05)
+
+
+def alone(case):
+    """ffmpeg begins to measure anew where the sound changes, or finds nothing in it to measure."""
+    return dataclasses.replace(case, alike=False)
+
+
+TONE_MAPPED = ('zscale=t=linear:npl=100,format=gbrpf32,zscale=p=bt709,tonemap=hable:desat=0:peak=10,'
+               'zscale=t=bt709:m=bt709:r=limited,format=yuv420p,')
+BT709 = 'zscale=p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p,'
+
 MADE = [
-    plays('chance-floats.wav', 10, None, 1, 'samples that are no numbers: an encoder could be busy with them for minutes'),
+    alone(plays('chance-floats.wav', 10, None, 1, 'samples that are no numbers: an encoder could be busy with them for minutes')),
     plays('sample.mp4', 30, (1280, 720), why='the sample of make run; header first'),
     plays('sample-60s.mp4', 60, (640, 360)),
     plays('silent.mp4', 8, (640, 360), 0, 'video without sound'),
     plays('portrait.mp4', 6, (720, 1280), why='a rung is named by the shorter side'),
-    plays('odd-size.mkv', 6, (427, 241), why='odd sizes, 4:4:4, lossless'),
+    plays('odd-size.mkv', 6, (428, 241), why='odd sizes, 4:4:4, lossless'),
     plays('tiny.mp4', 4, (64, 48), why='below every rung'),
     plays('vfr.mkv', 8, (640, 360), why='variable frame rate'),
     plays('surround.mp4', 6, (640, 360), 6, '5.1 becomes stereo'),
@@ -87,11 +108,34 @@ MADE = [
     plays('sixty-fps.mp4', 6, (640, 360)),
     plays('vp9-opus.webm', 6, (640, 360)),
     plays('hevc-10bit.mkv', 4, (640, 360), why='10 bits a sample'),
-    plays('hdr-pq.mkv', 3, (640, 360), 0, why='HDR10: tone-mapped'),
-    plays('hdr-hlg.mp4', 3, (640, 360), 0, why='HLG: tone-mapped'),
-    plays('wide-gamut.mkv', 3, (640, 360), 0, why='BT.2020 with ordinary light'),
+    looks(plays('hdr-pq.mkv', 3, (640, 360), 0, why='HDR10: tone-mapped'), TONE_MAPPED),
+    looks(plays('hdr-hlg.mp4', 3, (640, 360), 0, why='HLG: tone-mapped'), TONE_MAPPED),
+    looks(plays('wide-gamut.mkv', 3, (640, 360), 0, why='BT.2020 with ordinary light'), BT709),
     plays('interlaced-tff.ts', 5, (720, 576), why='fields, the upper first'),
     plays('interlaced-bff.mp4', 5, (640, 480), why='fields, the lower first'),
+    plays('wrap.ts', 12.1, (1280, 720), why='its clock passes 2^33'),
+    spliced(plays('jump.ts', 9, (640, 360), why='two recordings one after the other, two and a half hours apart')),
+    spliced(plays('jump-back.ts', 9, (640, 360), why='the later one first')),
+    plays('mirrored.mp4', 8, (640, 360), 0, why='shown from right to left'),
+    plays('hevc.mp4', 1, (320, 240), 0),
+    alone(plays('turns-surround.ts', 6, channels=1, why='mono at 44.1 kHz, then 5.1 at 48 kHz')),
+    plays('mono-44k.ts', 3, channels=1),
+    plays('surround-48k.ts', 3, channels=6),
+    plays('wide-sound.mkv', 4, channels=8, why='7.1 at 88.2 kHz'),
+    plays('gap.mp4', 8, (640, 360), why='two seconds without sound in the middle'),
+    plays('full-range.mp4', 3, (640, 360), 0, why='0 to 255 instead of 16 to 235'),
+    plays('rgb.mkv', 3, (640, 360), 0),
+    plays('gray.mkv', 3, (640, 360), 0),
+    plays('422-10bit.mov', 3, (640, 360), 0),
+    plays('anamorphic.mp4', 3, (1024, 576), 0, why='pixels that are not square'),
+    plays('changing-size.ts', 6, (640, 360), 0, why='pictures of another size from the middle on'),
+    plays('size-1.ts', 3, (640, 360), 0),
+    plays('size-2.ts', 3, (320, 240), 0),
+    plays('slow.mkv', 12, (320, 240), why='a few pictures a second, at no regular time'),
+    refused('dolby-vision-5.mp4', frozenset({'UNSUPPORTED_HDR'}), 'colours that only a Dolby decoder knows'),
+    refused('encrypted.mp4', frozenset({'ENCRYPTED_MEDIA'})),
+    plays('part-1.ts', 4, (640, 360)),
+    plays('part-2.ts', 5, (640, 360)),
     plays('subtitles.mkv', 12.1, (1280, 720), why='a text stream besides'),
     plays('rotated-90.mp4', 6, (1280, 720), why='coded upright, displayed lying'),
     plays('late-audio.mp4', 6, (640, 360), why='sound begins 1.5 s after the picture'),

@@ -70,6 +70,25 @@ def cut(source, keep):
     return ('cut', source, keep)
 
 
+def mirrored(data):
+    """The picture's track is shown left to right: its matrix (ISO/IEC 14496-12, 8.3.2) begins with -1."""
+    identity = bytes.fromhex('00010000 00000000 00000000 00000000 00010000 00000000 00000000 00000000 40000000')
+    flipped = bytes.fromhex('ffff0000 00000000 00000000 00000000 00010000 00000000 02800000 00000000 40000000')
+    at = data.index(identity, data.index(b'tkhd'))
+    return data[:at] + flipped + data[at + len(flipped):]
+
+
+def dolby_vision_5(data):
+    """An HEVC track whose sample entry says Dolby Vision profile 5, level 1, without a base layer that others can show."""
+    config = (32).to_bytes(4, 'big') + b'dvcC' + bytes([1, 0, 5 << 1, 1 << 3 | 0b101]) + bytes(20)
+    at = data.index(b'hvcC') - 4
+    out = bytearray(data[:at] + config + data[at:])
+    for box in (b'moov', b'trak', b'mdia', b'minf', b'stbl', b'stsd', b'hev1'):
+        size = out.index(box, out.index(b'moov')) - 4
+        out[size:size + 4] = (int.from_bytes(out[size:size + 4], 'big') + len(config)).to_bytes(4, 'big')
+    return bytes(out)
+
+
 def riff_header_without_samples():
     chunk = b'fmt ' + (16).to_bytes(4, 'little') + bytes.fromhex('01000100803e0000007d000002001000')
     body = b'WAVE' + chunk + b'data' + (0).to_bytes(4, 'little')
@@ -132,7 +151,7 @@ RECIPES = {
     'tiny.mp4': ffmpeg(video(4, '64x48'), audio(4), X264, AAC),
     'vfr.mkv': ffmpeg(video(8, '640x360', '60'), audio(8), ['-vf', "select='not(mod(n,4))+gt(mod(n,97),60)'"],
                       '-fps_mode vfr', X264, AAC),
-    'surround.mp4': ffmpeg(video(6, '640x360'), audio(6, channels=6), X264, '-c:a aac -b:a 320k'),
+    'surround.mp4': ffmpeg(video(6, '640x360'), audio(6, channels=6), X264, '-af volume=0.3 -c:a aac -b:a 320k'),
     'moov-at-end.mp4': of('sample.mp4', '-c copy', before='-t 12'),
     'fragmented.mp4': of('sample.mp4', '-c copy -movflags +frag_keyframe+empty_moov', before='-t 12'),
     'h264.ts': of('sample.mp4', '-c copy', before='-t 12'),
@@ -177,6 +196,32 @@ RECIPES = {
                                 '-c:v mpeg2video -flags +ildct+ilme -top 1 -b:v 5M -g 12 -bf 2 -c:a mp2'),
     'interlaced-bff.mp4': ffmpeg(video(5, '640x480', '60000/1001'), audio(5), fields('bff'),
                                  X264, ['-x264-params', 'bff=1:interlaced=1'], AAC),
+    'wrap.ts': of('sample.mp4', '-c copy -output_ts_offset 95438', before='-t 12'),
+    'part-1.ts': ffmpeg(video(4, '640x360'), audio(4), X264, AAC),
+    'part-2.ts': ffmpeg(video(5, '640x360'), audio(5), '-vf hue=h=90', X264, AAC, '-output_ts_offset 9000'),
+    'jump.ts': ('joined', 'part-1.ts', 'part-2.ts'),
+    'jump-back.ts': ('joined', 'part-2.ts', 'part-1.ts'),
+    'mirrored.mp4': ('edited', 'silent.mp4', mirrored.__name__),
+    'hevc.mp4': ffmpeg(video(1, '320x240'), '-c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le'),
+    'dolby-vision-5.mp4': ('edited', 'hevc.mp4', dolby_vision_5.__name__),
+    'encrypted.mp4': ffmpeg(video(2, '320x240'), audio(2), X264, AAC, '-encryption_scheme cenc-aes-ctr',
+                            '-encryption_key 76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8'),
+    'turns-surround.ts': ('joined', 'mono-44k.ts', 'surround-48k.ts'),
+    'mono-44k.ts': ffmpeg(audio(3, channels=1), '-c:a aac -ar 44100'),
+    'surround-48k.ts': ffmpeg(audio(3, channels=6), '-af volume=0.3 -c:a aac -output_ts_offset 3'),
+    'wide-sound.mkv': ffmpeg(audio(4, channels=6), ['-af', 'volume=0.2,pan=7.1|FL=c0|FR=c1|FC=c2|LFE=c3|BL=c4|BR=c5|SL=c0|SR=c1'],
+                             '-c:a flac -ar 88200'),
+    'gap.mp4': ffmpeg(video(8, '640x360'), audio(8), ['-af', "aselect='not(between(t,2,4))'"], X264, AAC),
+    'full-range.mp4': ffmpeg(video(3, '640x360'), '-vf scale=out_range=pc', '-c:v libx264 -pix_fmt yuvj420p -crf 20'),
+    'rgb.mkv': ffmpeg(video(3, '640x360'), '-c:v libx264rgb -crf 18 -preset veryfast'),
+    'gray.mkv': ffmpeg(video(3, '640x360'), '-c:v ffv1 -pix_fmt gray'),
+    '422-10bit.mov': ffmpeg(video(3, '640x360'), '-c:v prores_ks -profile:v 2'),
+    'anamorphic.mp4': ffmpeg(video(3, '720x576'), '-vf setsar=64/45', X264),
+    'changing-size.ts': ('joined', 'size-1.ts', 'size-2.ts'),
+    'size-1.ts': ffmpeg(video(3, '640x360'), X264),
+    'size-2.ts': ffmpeg(video(3, '320x240'), X264, '-output_ts_offset 3'),
+    'slow.mkv': ffmpeg(video(12, '320x240', '25'), audio(12), ['-vf', "select='lt(random(1),0.12)+not(n)'"],
+                       '-fps_mode vfr', X264, AAC),
     'cover.png': ffmpeg('-f lavfi -i testsrc2=size=300x300:rate=1:duration=1 -frames:v 1'),
     'cover-art.mp3': of('sound.mp3', ['-i', '{cover.png}'],
                         '-map 0:a -map 1:v -c copy -id3v2_version 3 -disposition:v attached_pic'),
@@ -223,6 +268,10 @@ def make(name, out):
         out.write_bytes(rest[0]())
     elif kind == 'ffmpeg':
         run(rest[0], out)
+    elif kind == 'edited':
+        out.write_bytes(globals()[rest[1]](media(rest[0]).read_bytes()))
+    elif kind == 'joined':
+        out.write_bytes(b''.join(media(part).read_bytes() for part in rest))
     elif kind == 'ffmpeg-of':
         run([*rest[1], '-i', str(media(rest[0])), *rest[2]], out)
     else:

@@ -16,7 +16,8 @@ def probe(path):
 
 def displayed(stream):
     turn = next((d['rotation'] for d in stream.get('side_data_list', ()) if 'rotation' in d), 0)
-    size = (stream['width'], stream['height'])
+    wide, high = (int(n) for n in stream.get('sample_aspect_ratio', '1:1').split(':'))
+    size = (round(stream['width'] * wide / high) if wide and high else stream['width'], stream['height'])
     return size[::-1] if turn % 180 else size
 
 

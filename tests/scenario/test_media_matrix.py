@@ -1,4 +1,5 @@
-"""Every media case: what plays becomes a valid stream, what doesn't is refused with its code, and the server lives through it all.
+"""Every media case: what plays becomes a valid stream that is like its source (likeness.py), what doesn't is refused with its
+code, and the server lives through it all.
 
 All cases share one server. The ladders of all files are started at once, so that every processor is busy; then each case looks at
 its own.
@@ -10,7 +11,8 @@ import requests
 
 import cases
 from client import Client, error_of
-from hls import Presentation, complaints, ffmpeg_says
+from hls import Presentation, complaints
+from likeness import Measured, differences
 from server import limit, wait_for
 
 # One small rung for most: what a decoder does with the file counts here, not how long an encoder takes.
@@ -52,7 +54,14 @@ def test_case(case, started, client):
     url = job['streaming']['playlist_url']
     presentation = Presentation(url)
     check_presentation(case, presentation)
-    assert ffmpeg_says(url) == ''
+    stream = measured(case, url)
+    assert stream.said == ''
+    if case.alike:
+        assert differences(measured(case, case.path(), case.look), stream, case.offset_s) == []
+
+
+def measured(case, url, look=''):
+    return Measured(url, bool(case.video), bool(case.channels), look, case.channels == 1)
 
 
 def check_refusal(case, answer, created, client):

@@ -185,7 +185,8 @@ def test_variable_frame_rate_is_kept(media, tmp_path):
 
 
 @pytest.mark.parametrize('name,mode,codec', [
-    ('tff.mkv', 'interleave_top,setfield=tff', ('-c:v', 'mpeg2video', '-flags', '+ildct+ilme', '-top', '1', '-g', '12', '-bf', '2')),
+    ('tff.mkv', 'interleave_top,setfield=tff',
+     ('-c:v', 'mpeg2video', '-flags', '+ildct+ilme', '-top', '1', '-g', '12', '-bf', '2')),
     ('bff.mp4', 'interleave_bottom,setfield=bff', (*X264, '-x264-params', 'bff=1:interlaced=1')),
 ])
 def test_interlaced_frames_become_progressive_one_for_one(media, tmp_path, name, mode, codec):
