@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/keys.h"
-#include "job/probe_json.h"
+#include "worker/file_probe.h"
 #include "worker/upload_join.h"
 
 #define LIST_DEFAULT 50
@@ -23,14 +23,22 @@ struct upload {
 	struct file file; /* owned strings */
 };
 
-json_t *file_json(const struct file *f)
+json_t *file_json(const struct api *a, const struct file *f, const char *base_url, const char *host)
 {
 	json_t *probe = f->probe_json ? json_loads(f->probe_json, 0, NULL) : json_null();
-	return json_pack("{ss ss ss? sI ss? so ss so so}", "file_id", f->id, "filename", f->name, "content_type",
+	if (json_is_object(probe))
+		json_object_set_new(probe, "loudness", analysis_loudness(f));
+	return json_pack("{ss ss ss? sI ss? so so ss so so}", "file_id", f->id, "filename", f->name, "content_type",
 			 f->content_type && *f->content_type ? f->content_type : NULL, "size",
 			 (json_int_t)f->size_bytes, "sha256", f->sha256[0] ? f->sha256 : NULL, "probe",
-			 probe ? probe : json_null(), "status", f->ready ? "ready" : "uploading", "created_at",
-			 json_time(f->created_ms), "updated_at", json_time(f->updated_ms));
+			 probe ? probe : json_null(), "analysis", analysis_json(a, f, base_url, host), "status",
+			 f->ready ? "ready" : "uploading", "created_at", json_time(f->created_ms), "updated_at",
+			 json_time(f->updated_ms));
+}
+
+static json_t *shown_to(const struct api *a, struct http_request *req, const struct file *f)
+{
+	return file_json(a, f, http_request_base_url(req), http_request_host(req));
 }
 
 static void upload_free(struct upload *u)
@@ -93,13 +101,14 @@ static void upload_abort(void *take_state)
 
 static int probe_and_record(struct upload *u, const struct store_info *info, struct err *e)
 {
-	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
-	int r = worker_probe(u->api->o.worker, u->file.key, probe, e);
-	if (r == 0) {
-		_cleanup_free_ char *json = probe_json_format(probe);
-		r = repo_file_ready(u->api->o.repo, u->file.id, info->size, info->sha256, json, e);
-	}
-	free(probe);
+	struct api *a = u->api;
+	struct file_probe p = { 0 };
+	int r = file_probe_run(a->o.worker, u->file.user_id, u->file.id, u->file.key, &p, e);
+	if (r == 0)
+		r = repo_file_ready(a->o.repo, u->file.id, info->size, info->sha256, p.json, p.wanted, e);
+	if (r == 0 && p.wanted)
+		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
+	file_probe_release(&p);
 	return r;
 }
 
@@ -122,7 +131,7 @@ static int upload_finish(void *ctx, struct http_request *req, void *take_state, 
 	}
 	upload_free(u);
 	http_response_header(req, "Location", http_request_printf(req, "/api/files/%s", f.id));
-	r = http_respond_json(req, 201, file_json(&f));
+	r = http_respond_json(req, 201, shown_to(a, req, &f));
 	file_release(&f);
 	return r;
 }
@@ -131,9 +140,16 @@ const struct http_sink upload_sink = {
 	.begin = upload_begin, .write = upload_write, .finish = upload_finish, .abort = upload_abort
 };
 
+struct file_list {
+	struct api *api;
+	struct http_request *req;
+	json_t *files;
+};
+
 static void append_file(void *ctx, const struct file *f)
 {
-	json_array_append_new(ctx, file_json(f));
+	struct file_list *l = ctx;
+	json_array_append_new(l->files, shown_to(l->api, l->req, f));
 }
 
 int files_list(void *ctx, struct http_request *req, struct err *e)
@@ -144,21 +160,20 @@ int files_list(void *ctx, struct http_request *req, struct err *e)
 	int r = http_request_query_int(req, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, e);
 	if (r < 0)
 		return r;
-	json_t *list = json_array();
+	struct file_list list = { .api = a, .req = req, .files = json_array() };
 	r = repo_file_list(a->o.repo, http_request_identity(req)->user, (uint32_t)limit,
-			   http_request_query(req, "cursor"), append_file, list, cursor, e);
+			   http_request_query(req, "cursor"), append_file, &list, cursor, e);
 	if (r < 0) {
-		json_decref(list);
+		json_decref(list.files);
 		return r;
 	}
-	return http_respond_json(req, 200, json_pack("{so ss?}", "files", list, "cursor", cursor[0] ? cursor : NULL));
+	return http_respond_json(req, 200, json_pack("{so ss?}", "files", list.files, "cursor", cursor[0] ? cursor : NULL));
 }
 
 int files_get(void *ctx, struct http_request *req, struct err *e)
 {
-	(void)ctx;
 	(void)e;
-	return http_respond_json(req, 200, file_json(http_request_resource(req)));
+	return http_respond_json(req, 200, shown_to(ctx, req, http_request_resource(req)));
 }
 
 int files_delete(void *ctx, struct http_request *req, struct err *e)
@@ -166,5 +181,7 @@ int files_delete(void *ctx, struct http_request *req, struct err *e)
 	struct api *a = ctx;
 	const struct file *f = http_request_resource(req);
 	int r = file_remove(a->o.repo, a->o.store, f->user_id, f->id, e);
+	if (r == 0 && f->analysis != ANALYSIS_OFF) /* its by-products are the janitor's */
+		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_DOOMED });
 	return r < 0 ? r : http_respond_empty(req, 204);
 }

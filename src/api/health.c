@@ -17,7 +17,7 @@ int readyz(void *ctx, struct http_request *req, struct err *e)
 	struct api *a = ctx;
 	int64_t due_ms;
 	struct store_info info;
-	int r = repo_next_due(a->o.repo, &due_ms, e);
+	int r = repo_next_due(a->o.repo, WORK_JOBS, &due_ms, e);
 	if (r < 0)
 		return err_set(e, ERR_UNAVAILABLE, "the database does not answer");
 	r = store_stat(a->o.store, PROBE_KEY, &info, e);

@@ -18,7 +18,8 @@ struct api {
 
 /* ISO 8601, or null for 0. */
 json_t *json_time(int64_t wall_ms);
-json_t *file_json(const struct file *f);
+/* With its by-products' URLs, signed for `host`. */
+json_t *file_json(const struct api *a, const struct file *f, const char *base_url, const char *host);
 /* Signs a fresh playlist_url if `host` (as the client sees the server, with scheme in base_url) is given. */
 json_t *job_json(const struct api *a, const struct job *j, const char *base_url, const char *host);
 
@@ -40,6 +41,11 @@ int uploads_delete(void *ctx, struct http_request *req, struct err *e);
 int uploads_options(void *ctx, struct http_request *req, struct err *e);
 int load_upload(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
 void unload_upload(void *ctx, void *upload);
+/* analysis.c */
+json_t *analysis_json(const struct api *a, const struct file *f, const char *base_url, const char *host);
+/* The measured loudness as the probe shows it, or null. */
+json_t *analysis_loudness(const struct file *f);
+int storyboard_get(void *ctx, struct http_request *req, struct err *e);
 /* jobs.c */
 int jobs_create(void *ctx, struct http_request *req, struct err *e);
 int jobs_list(void *ctx, struct http_request *req, struct err *e);

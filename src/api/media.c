@@ -5,7 +5,7 @@
 #include "api/internal.h"
 #include "base/mem.h"
 
-/* Segments and init segments never change under their key. */
+/* Segments, init segments and by-products never change under their key. */
 #define CACHE_OBJECT "private, max-age=86400, immutable"
 #define CACHE_REVALIDATE "private, no-cache"
 
@@ -31,9 +31,8 @@ int media_get(void *ctx, struct http_request *req, struct err *e)
 		return r;
 	size_t n = strlen(key);
 	bool is_playlist = n > 5 && strcmp(key + n - 5, ".m3u8") == 0;
-	struct http_object_opts opts = { .cache_control = strncmp(key, "hls/", 4) == 0 && !is_playlist
-								  ? CACHE_OBJECT
-								  : CACHE_REVALIDATE,
+	bool stays = (strncmp(key, "hls/", 4) == 0 && !is_playlist) || strncmp(key, "analysis/", 9) == 0;
+	struct http_object_opts opts = { .cache_control = stays ? CACHE_OBJECT : CACHE_REVALIDATE,
 					 .s3_overrides = true };
 	return http_respond_object(req, a->o.store, key, &opts, e);
 }

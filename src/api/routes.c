@@ -23,6 +23,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/files", files_list, .access = HTTP_ACCESS_USER },
 	{ "GET", "/api/files/{id}", files_get, OWNED_FILE },
 	{ "DELETE", "/api/files/{id}", files_delete, OWNED_FILE },
+	{ "GET", "/api/files/{id}/storyboard.vtt", storyboard_get, OWNED_FILE },
 
 	{ "OPTIONS", "/api/uploads", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
 	{ "OPTIONS", "/api/uploads/{id}", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE,

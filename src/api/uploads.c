@@ -258,6 +258,8 @@ static int complete(struct transfer *t, struct err *e)
 	const struct api *a = t->api;
 	const struct upload_join_opts o = { .repo = a->o.repo, .store = a->o.store, .worker = a->o.worker };
 	int r = upload_join(&o, t->upload.id, e);
+	if (r == 0) /* its analysis */
+		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
 	/* The janitor, or a request that came before, is at it or has done it: the bytes are safe. */
 	return r == -ERR_BUSY || r == -ERR_NOT_FOUND ? 0 : r;
 }

@@ -15,7 +15,7 @@
 enum bus_topic {
 	BUS_JOB = 1, /* a job's visible state changed: status, percent, visible segments */
 	BUS_WORK,    /* a chunk may be ready */
-	BUS_DOOMED,  /* a job was deleted: its objects can go */
+	BUS_DOOMED,  /* a job or a file was deleted: its objects can go */
 };
 
 struct bus_event {

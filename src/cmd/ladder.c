@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "cmd/backends.h"
 #include "cmd/bar.h"
+#include "cmd/by_products.h"
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "cmd/options.h"
@@ -25,6 +26,7 @@ static const struct option_def defs[] = {
 	{ "segment-seconds", "N", "4", "length of a segment, 2 to 10" },
 	{ "audio-tracks", "LIST", NULL, "streams of the source, such as 1,2; the first plays by default (default: all)" },
 	{ "subtitle-tracks", "LIST", NULL, "streams of the source, such as 3; \"\" for none (default: all)" },
+	{ "by-products", NULL, NULL, "make poster, storyboard and waveform, too" },
 	{ "workers", "N", NULL, "chunks that run at once (default: the number of cores)" },
 	{ "quiet", NULL, NULL, "no progress bar" },
 	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
@@ -39,6 +41,8 @@ struct one_shot {
 	struct backends on;
 	struct worker *worker;
 	char job_id[UUID_SIZE];
+	char file_id[UUID_SIZE]; /* of the by-products; empty: none */
+	int64_t duration_ticks;
 };
 
 static atomic_bool interrupted;
@@ -86,7 +90,8 @@ static int start(struct one_shot *o, struct err *e)
 							 .output = o->on.store,
 							 .bus = o->on.bus,
 							 .task_path = o->task_path,
-							 .threads = (uint32_t)o->threads },
+							 .threads = (uint32_t)o->threads,
+							 .analyze = options_flag(&o->options, "by-products") },
 				 &o->worker, e);
 	return r;
 }
@@ -112,9 +117,14 @@ static int create_job(struct one_shot *o, struct err *e)
 		r = worker_probe(o->worker, file, probe, e);
 	if (r == 0)
 		r = ladder_plan(probe, &o->params, &plan, e);
+	if (r == 0 && options_flag(&o->options, "by-products"))
+		r = by_products_start(o->on.repo, file, probe, o->file_id, e);
 	free(probe);
-	if (r < 0)
+	if (r < 0) {
+		ladder_plan_release(&plan);
 		return r;
+	}
+	o->duration_ticks = plan.duration_ticks;
 	_cleanup_free_ char *params = ladder_params_format(&plan.params);
 	struct job_new n = { .user_id = "local",
 			     .kind = JOB_LADDER,
@@ -164,6 +174,21 @@ static int watch(struct one_shot *o, struct err *e)
 	}
 }
 
+/* What could not be made of them is told, and is no failure of the run. */
+static int watch_by_products(struct one_shot *o, struct err *e)
+{
+	_cleanup_free_ char *problems = NULL;
+	while (by_products_pending(o->on.repo, o->file_id)) {
+		if (atomic_load(&interrupted))
+			return err_set(e, ERR_CANCELED, "interrupted");
+		(void)usleep(REFRESH_MS * 1000);
+	}
+	int r = by_products_finish(o->on.repo, o->on.store, o->file_id, o->duration_ticks, &problems, e);
+	if (r == 0 && problems)
+		fprintf(stderr, "millrace ladder: by-products: %s\n", problems);
+	return r;
+}
+
 static void stop(struct one_shot *o)
 {
 	worker_stop(o->worker);
@@ -203,6 +228,8 @@ int cmd_ladder(int argc, char **argv)
 			r = create_job(o, &e);
 		if (r == 0)
 			r = watch(o, &e);
+		if (r == 0 && o->file_id[0])
+			r = watch_by_products(o, &e);
 		if (r == 0) {
 			const char *dir = o->options.arguments[1];
 			code = 0;

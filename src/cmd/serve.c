@@ -33,6 +33,7 @@ static const struct option_def defs[] = {
 	{ "data", "DIR", "data", "folder of the database and the objects" },
 	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
 	{ "workers", "N", NULL, "chunks that run at once here; 0: none (default: the number of cores)" },
+	{ "analyze", "on|off", "on", "make poster, storyboard, waveform and loudness of every new file" },
 	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)",
 	  .repeats = true, .secret = true },
 	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)",
@@ -106,10 +107,22 @@ static int load_keys(struct server *s, struct err *e)
 	return r;
 }
 
+static int read_analyze(struct server *s, bool *ret, struct err *e)
+{
+	const char *v = options_get(&s->options, "analyze");
+	if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0)
+		return err_set(e, ERR_INVALID, "--analyze: expected on or off");
+	*ret = strcmp(v, "on") == 0;
+	return 0;
+}
+
 static int start_worker(struct server *s, struct err *e)
 {
 	uint64_t threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	int r = options_get(&s->options, "workers") ? options_number(&s->options, "workers", 0, 256, &threads, e) : 0;
+	bool analyze = false;
+	int r = read_analyze(s, &analyze, e);
+	if (r == 0 && options_get(&s->options, "workers"))
+		r = options_number(&s->options, "workers", 0, 256, &threads, e);
 	if (r == 0)
 		r = locate_task(options_get(&s->options, "task"), &s->task_path, e);
 	if (r == 0)
@@ -119,6 +132,7 @@ static int start_worker(struct server *s, struct err *e)
 							 .bus = s->on.bus,
 							 .task_path = s->task_path,
 							 .threads = (uint32_t)threads,
+							 .analyze = analyze,
 							 .janitor = true },
 				 &s->worker, e);
 	return r;

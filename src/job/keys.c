@@ -95,8 +95,31 @@ char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id
 	case JOB_LADDER:
 		folder = "hls";
 		break;
+	case JOB_ANALYZE:
+		folder = "analysis";
+		break;
 	}
 	return mr_asprintf("%s/%s/%s", folder, user, job_id);
+}
+
+char *key_analysis_prefix(const char *user_id, const char *file_id)
+{
+	return key_job_prefix(JOB_ANALYZE, user_id, file_id); /* there is one at most, so the file names it */
+}
+
+char *key_byproduct(enum byproduct byproduct, uint32_t index)
+{
+	switch (byproduct) {
+	case BYPRODUCT_SPRITE:
+		return mr_asprintf("sprite_%03u.jpg", index);
+	case BYPRODUCT_WAVEFORM:
+		return mr_strdup("waveform.json");
+	case BYPRODUCT_WAVEFORM_IMAGE:
+		return mr_strdup("waveform.png");
+	case BYPRODUCT_POSTER:
+		break;
+	}
+	return mr_strdup("poster.jpg");
 }
 
 char *key_in_job(const char *prefix, const char *relative)

@@ -16,6 +16,9 @@ char *key_upload(const char *user_id, const char *file_id, const char *file_name
 char *key_upload_pieces(const char *upload_id);
 char *key_upload_piece(const char *upload_id, uint64_t offset, const char *writer);
 char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id); /* hls/{user}/{job} */
+char *key_analysis_prefix(const char *user_id, const char *file_id); /* analysis/{user}/{file} */
+/* Relative to that: poster.jpg, sprite_000.jpg, waveform.json, waveform.png */
+char *key_byproduct(enum byproduct byproduct, uint32_t index);
 /* "{prefix}/{relative}", or relative alone if the prefix is empty. */
 char *key_in_job(const char *prefix, const char *relative);
 /* Relative to the job's prefix. */

@@ -13,6 +13,11 @@ static const char *const status_names[] = {
 	[JOB_DELETING] = "deleting",
 };
 
+static const char *const analysis_names[] = { [ANALYSIS_OFF] = "off",
+					      [ANALYSIS_PENDING] = "pending",
+					      [ANALYSIS_DONE] = "done",
+					      [ANALYSIS_FAILED] = "failed" };
+
 static const char *name_of(const char *const *names, size_t count, unsigned value)
 {
 	return value < count && names[value] ? names[value] : "unknown";
@@ -35,6 +40,11 @@ const char *job_kind_name(enum job_kind kind)
 const char *job_status_name(enum job_status status)
 {
 	return name_of(status_names, MR_ARRAY_SIZE(status_names), (unsigned)status);
+}
+
+const char *analysis_state_name(enum analysis_state state)
+{
+	return name_of(analysis_names, MR_ARRAY_SIZE(analysis_names), (unsigned)state);
 }
 
 bool job_kind_parse(const char *name, enum job_kind *ret)
@@ -64,6 +74,7 @@ void file_release(struct file *f)
 	free(f->content_type);
 	free(f->key);
 	free(f->probe_json);
+	free(f->analysis_json);
 	memset(f, 0, sizeof(*f));
 }
 

@@ -16,6 +16,9 @@
  *   running ──lease ran out, worker gone, told to stop──▶ ready (not a failure)
  *   running ──failed──▶ ready with a delay (back-off), or failed for good after CHUNK_FAILURES_MAX since its last commit
  *   any ──job canceled or failed──▶ canceled (done stays done)
+ * A job of kind `analyze` makes a file's by-products (job/repo_analysis.c): nobody sees it, it has one chunk, and it is
+ * gone, with a result on its file's row, when that is done or failed for good, or when the file is deleted.
+ *
  * A claim's number is the fencing token: every write of a worker names it, and fails with ERR_LOST if the row has moved on.
  */
 #pragma once
@@ -35,7 +38,7 @@
 #define RENDITION_LABEL_SIZE 64
 #define RENDITION_NAME_SIZE 16
 
-enum job_kind { JOB_LADDER = 1 };
+enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2 };
 enum job_status {
 	JOB_PENDING = 1,
 	JOB_PROCESSING,
@@ -51,11 +54,19 @@ bool job_kind_parse(const char *name, enum job_kind *ret);
 bool job_status_parse(const char *name, enum job_status *ret);
 bool job_status_is_final(enum job_status status); /* completed, failed, canceled */
 
-enum chunk_kind { CHUNK_LADDER = 1, CHUNK_FINISH = 2 };
+enum chunk_kind { CHUNK_LADDER = 1, CHUNK_FINISH = 2, CHUNK_ANALYZE = 3 };
 enum chunk_state { CHUNK_WAITING = 1, CHUNK_READY, CHUNK_RUNNING, CHUNK_DONE, CHUNK_FAILED, CHUNK_CANCELED };
 
 /* What hasn't become ready so long after its last byte came is removed. */
 #define UPLOAD_LIFETIME_MS (24 * 3600 * INT64_C(1000))
+/* Of a file's by-products. */
+enum analysis_state {
+	ANALYSIS_OFF = 0, /* none was asked for */
+	ANALYSIS_PENDING,
+	ANALYSIS_DONE,
+	ANALYSIS_FAILED, /* nothing could be made; why is in analysis_json */
+};
+const char *analysis_state_name(enum analysis_state state); /* "pending" */
 
 /* An uploaded file. Owned strings are freed by file_release. */
 struct file {
@@ -68,6 +79,8 @@ struct file {
 	char sha256[SHA256_HEX_SIZE];
 	bool ready;	 /* false while it is arriving */
 	char *probe_json; /* job/probe_json.h; NULL until it is ready */
+	enum analysis_state analysis;
+	char *analysis_json; /* job/analysis.h; NULL until it is done or failed */
 	int64_t created_ms, updated_ms;
 };
 void file_release(struct file *f);

@@ -26,21 +26,25 @@ int repo_setting_init(struct repo *r, const char *name, const char *initial, cha
 
 /* ---- files ---- */
 int repo_file_create(struct repo *r, const struct file *f, struct err *e) MR_MUST_USE; /* ready = false */
-/* Marks it ready with its size, digest and probe. ERR_NOT_FOUND if it was deleted meanwhile. */
+struct analysis_plan;
+/* Marks it ready with its size, digest and probe, and makes its analysis (NULL: none). ERR_NOT_FOUND if it was deleted
+ * meanwhile. */
 int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json,
-		    struct err *e) MR_MUST_USE;
+		    const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
 int repo_file_get(struct repo *r, const char *user_id, const char *id, struct file *ret, struct err *e) MR_MUST_USE;
 /* Those that are ready, newest first; `cursor` NULL or what the last call gave; *ret_cursor is "" at the end. Rows are
  * given to fn, which borrows. */
 typedef void (*repo_file_fn)(void *ctx, const struct file *f);
 int repo_file_list(struct repo *r, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn, void *ctx,
 		   char ret_cursor[64], struct err *e) MR_MUST_USE;
-/* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it. Removes the row; the caller deletes the object
- * first or leaves it to the janitor: *ret_key (freed by the caller) tells which. */
+/* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it, other than its analysis, which ends. Removes the row;
+ * the caller deletes the object and what lies below key_analysis_prefix or leaves it to the janitor: *ret_key (freed by the
+ * caller) tells which object. */
 int repo_file_delete(struct repo *r, const char *user_id, const char *id, char **ret_key, struct err *e) MR_MUST_USE;
-/* What repo_file_delete left of a file is its object (and of an upload its pieces). Their keys are remembered until
- * somebody says that they are gone, so that a crash in between leaves nothing behind for ever. A key that ends in '/' stands
- * for all below it. */
+/* What repo_file_delete left of a file are its objects (of an upload its pieces). Their keys are remembered until somebody says
+ * that they are gone, so that a crash in between leaves nothing behind for ever. A key that ends in '/' stands for all below
+ * it. By-products' keys stay for a minute where an analysis was running, which may not have noticed yet: until then
+ * repo_object_gone changes nothing. */
 typedef void (*repo_key_fn)(void *ctx, const char *key);
 int repo_objects_doomed(struct repo *r, uint32_t limit, repo_key_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 int repo_object_gone(struct repo *r, const char *key, struct err *e) MR_MUST_USE;
@@ -92,7 +96,7 @@ int repo_upload_pieces(struct repo *r, const char *id, struct upload_piece **ret
 		       struct err *e) MR_MUST_USE;
 /* The file is ready; the pieces are doomed. ERR_NOT_FOUND: it was deleted meanwhile. */
 int repo_upload_joined(struct repo *r, const char *id, const char *sha256, const char *probe_json,
-		       struct err *e) MR_MUST_USE;
+		       const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
 
 /* ---- jobs ---- */
 struct job_new {
@@ -158,10 +162,13 @@ int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32
 		  struct segment **ret, uint32_t *ret_count, struct err *e) MR_MUST_USE;
 
 /* ---- work ---- */
+/* What a thread works on: jobs, or what is only done while no chunk of a job can be claimed. */
+enum work_class { WORK_JOBS = 0, WORK_BACKGROUND };
 /* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a
  * pending job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the
  * user's jobs (a new one first), then chunks by index: job/repo_work.c. */
-int repo_claim(struct repo *r, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e) MR_MUST_USE;
+int repo_claim(struct repo *r, enum work_class class, const char *worker_id, int64_t lease_ms, struct claim *ret,
+	       struct err *e) MR_MUST_USE;
 /* Prolongs the lease and stores the progress of the chunk (never falling) and of its job. ERR_LOST: stop, it is not
  * yours; ERR_CANCELED: the job was canceled or failed. */
 int repo_heartbeat(struct repo *r, const struct claim *c, int64_t done_ticks, struct err *e) MR_MUST_USE;
@@ -188,7 +195,12 @@ int repo_release_workers(struct repo *r, bool (*gone)(void *ctx, const char *wor
 			 struct err *e) MR_MUST_USE;
 /* The soonest time (ms from now) at which a claim may succeed without a hint: back-off ends or leases. -1: nothing is
  * open. */
-int repo_next_due(struct repo *r, int64_t *ret_ms, struct err *e) MR_MUST_USE;
+int repo_next_due(struct repo *r, enum work_class class, int64_t *ret_ms, struct err *e) MR_MUST_USE;
+
+/* An analysis is over, well or not: the file's row says so, and the job is gone. Fenced. (repo_chunk_failed does the same
+ * with a failure that is final.) */
+int repo_analysis_done(struct repo *r, const struct claim *c, enum analysis_state state, const char *json,
+		       struct err *e) MR_MUST_USE;
 
 /* ---- publishing ---- */
 /* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least

@@ -181,6 +181,15 @@ static int remember_key(struct db_conn *c, const struct job_new *n, int64_t now,
 		       NULL, e);
 }
 
+int repo_job_insert(struct db_conn *c, const struct job_new *n, int64_t now, struct err *e)
+{
+	int r;
+	if ((r = insert_job(c, n, now, e)) < 0 || (r = insert_renditions(c, n, e)) < 0 ||
+	    (r = insert_chunks(c, n, now, e)) < 0)
+		return r;
+	return 0;
+}
+
 static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	struct create_tx *t = ctx;
@@ -197,8 +206,7 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 		if (r != 0)
 			return r;
 	}
-	if ((r = check_file(c, n, e)) < 0 || (r = insert_job(c, n, now, e)) < 0 ||
-	    (r = insert_renditions(c, n, e)) < 0 || (r = insert_chunks(c, n, now, e)) < 0 ||
+	if ((r = check_file(c, n, e)) < 0 || (r = repo_job_insert(c, n, now, e)) < 0 ||
 	    (r = remember_key(c, n, now, e)) < 0 || (r = repo_revise(c, n->id, now, e)) < 0)
 		return r;
 	return repo_job_load(c, n->user_id, n->id, &t->job, e);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "job/analysis.h"
 #include "job/keys.h"
 #include "job/repo_internal.h"
 
@@ -46,7 +47,8 @@ int repo_file_insert(struct db_conn *c, const struct file *f, struct err *e)
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	return db_exec(c, "INSERT INTO file (" FILE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, 0, NULL, $8, $8)",
+	return db_exec(c, "INSERT INTO file (" FILE_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, 0, NULL, $8,"
+			  " $8, 0, NULL)",
 		       DB_PARAMS(DB_TEXT(f->id), DB_TEXT(f->user_id), DB_TEXT(f->name ? f->name : ""),
 				 DB_TEXT(f->content_type ? f->content_type : ""), DB_TEXT(f->key),
 				 DB_INT(f->size_bytes), DB_TEXT(f->sha256), DB_INT(now)),
@@ -68,34 +70,57 @@ struct ready_tx {
 	const char *id;
 	uint64_t size;
 	const char *sha256, *probe_json;
+	const struct analysis_plan *analysis;
 };
 
-int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
-			 struct err *e)
+static int make_analysis(struct db_conn *c, const char *id, uint64_t size, const struct analysis_plan *analysis,
+			 struct db_rows *file, int64_t now, struct err *e)
 {
-	int64_t now, changes;
+	struct job_new n = { .user_id = db_text(file, 0),
+			     .kind = JOB_ANALYZE,
+			     .file_id = id,
+			     .source_key = db_text(file, 1),
+			     .source_bytes = size,
+			     .prefix = analysis->prefix,
+			     .params_json = "{}",
+			     .plan = analysis_job_plan(analysis) };
+	uuid7_new(n.id);
+	return repo_job_insert(c, &n, now, e);
+}
+
+int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
+			 const struct analysis_plan *analysis, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int64_t now;
 	int r = db_now_ms(c, &now, e);
 	if (r < 0)
 		return r;
-	r = db_exec(c,
-		    "UPDATE file SET ready = 1, size_bytes = $2, sha256 = $3, probe_json = $4, updated_ms = $5"
-		    " WHERE id = $1",
-		    DB_PARAMS(DB_TEXT(id), DB_INT(size), DB_TEXT(sha256), DB_TEXT(probe_json), DB_INT(now)), &changes, e);
+	r = db_first(c,
+		     "UPDATE file SET ready = 1, size_bytes = $2, sha256 = $3, probe_json = $4, updated_ms = $5,"
+		     " analysis_state = $6 WHERE id = $1 RETURNING user_id, object_key",
+		     DB_PARAMS(DB_TEXT(id), DB_INT(size), DB_TEXT(sha256), DB_TEXT(probe_json), DB_INT(now),
+			       DB_INT(analysis ? ANALYSIS_PENDING : ANALYSIS_OFF)),
+		     &rows, e);
 	if (r < 0)
 		return r;
-	return changes ? 0 : err_set(e, ERR_NOT_FOUND, "there is no such file");
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no such file");
+	return analysis ? make_analysis(c, id, size, analysis, rows, now, e) : 0;
 }
 
 static int ready_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	const struct ready_tx *t = ctx;
-	return repo_file_make_ready(c, t->id, t->size, t->sha256, t->probe_json, e);
+	return repo_file_make_ready(c, t->id, t->size, t->sha256, t->probe_json, t->analysis, e);
 }
 
 int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *sha256, const char *probe_json,
-		    struct err *e)
+		    const struct analysis_plan *analysis, struct err *e)
 {
-	struct ready_tx t = { .id = id, .size = size, .sha256 = sha256, .probe_json = probe_json };
+	struct ready_tx t = {
+		.id = id, .size = size, .sha256 = sha256, .probe_json = probe_json, .analysis = analysis
+	};
 	return repo_transact(r, "finish a file", ready_tx, &t, e);
 }
 
@@ -156,17 +181,20 @@ struct delete_tx {
 	char *key;
 };
 
-static int lock_file(struct db_conn *c, struct delete_tx *t, struct err *e)
+/* Whose it is and whether it has by-products. Not locked: they are the same for ever, or only ever set. */
+static int look_up(struct db_conn *c, struct delete_tx *t, char user_id[USER_ID_MAX + 1], bool *ret_analysed, struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, object_key",
+	int r = db_first(c, "SELECT user_id, object_key, analysis_state FROM file WHERE id = $1",
 			 DB_PARAMS(DB_TEXT(t->id)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || (t->user_id && strcmp(t->user_id, db_text(rows, 0)) != 0))
 		return err_set(e, ERR_NOT_FOUND, "there is no such file");
+	repo_copy_text(rows, 0, user_id, USER_ID_MAX + 1);
 	free(t->key);
 	t->key = mr_strdup(db_text(rows, 1));
+	*ret_analysed = db_int(rows, 2) != ANALYSIS_OFF;
 	return 0;
 }
 
@@ -180,19 +208,36 @@ static int doom_pieces(struct db_conn *c, const char *id, struct err *e)
 	return r > 0 ? repo_object_doom(c, pieces, e) : r;
 }
 
+static int check_unused(struct db_conn *c, const char *file_id, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING id", DB_PARAMS(DB_TEXT(file_id)), &rows, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no such file");
+	db_finish(&rows);
+	r = db_first(c, "SELECT id FROM job WHERE file_id = $1 AND " JOB_IS_OPEN " LIMIT 1", DB_PARAMS(DB_TEXT(file_id)),
+		     &rows, e);
+	if (r > 0)
+		return err_set_code(e, ERR_CONFLICT, "FILE_IN_USE", "job %s reads the file", db_text(rows, 0));
+	return r < 0 ? r : 0;
+}
+
+/* The analysis goes first, because chunks and jobs are locked before files; if the file stays, so does it. */
 static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	struct delete_tx *t = ctx;
-	int r = lock_file(c, t, e);
-	if (r < 0)
+	char user_id[USER_ID_MAX + 1];
+	bool analysed = false;
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0 || (r = look_up(c, t, user_id, &analysed, e)) < 0)
 		return r;
-	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	r = db_first(c, "SELECT id FROM job WHERE file_id = $1 AND " JOB_IS_OPEN " LIMIT 1", DB_PARAMS(DB_TEXT(t->id)),
-		     &rows, e);
-	if (r < 0)
+	if (analysed)
+		r = repo_analysis_drop(c, user_id, t->id, now, e);
+	if (r < 0 || (r = check_unused(c, t->id, e)) < 0)
 		return r;
-	if (r > 0)
-		return err_set_code(e, ERR_CONFLICT, "FILE_IN_USE", "job %s reads the file", db_text(rows, 0));
 	r = repo_object_doom(c, t->key, e);
 	if (r == 0)
 		r = doom_pieces(c, t->id, e);
@@ -233,12 +278,15 @@ int repo_object_doom(struct db_conn *c, const char *key, struct err *e)
 {
 	int64_t now;
 	int r = db_now_ms(c, &now, e);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : repo_object_doom_at(c, key, now, e);
+}
+
+int repo_object_doom_at(struct db_conn *c, const char *key, int64_t due_ms, struct err *e)
+{
 	return db_exec(c,
 		       "INSERT INTO doomed_object (object_key, doomed_ms) VALUES ($1, $2)"
 		       " ON CONFLICT (object_key) DO NOTHING",
-		       DB_PARAMS(DB_TEXT(key), DB_INT(now)), NULL, e);
+		       DB_PARAMS(DB_TEXT(key), DB_INT(due_ms)), NULL, e);
 }
 
 struct key_list {
@@ -253,8 +301,12 @@ static int gather_keys(struct repo *repo, uint32_t limit, struct key_list *list,
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0)
 		return r;
-	r = db_query(c, "SELECT object_key FROM doomed_object ORDER BY object_key LIMIT $1", DB_PARAMS(DB_INT(limit)),
-		     &rows, e);
+	int64_t now;
+	r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	r = db_query(c, "SELECT object_key FROM doomed_object WHERE doomed_ms <= $1 ORDER BY doomed_ms LIMIT $2",
+		     DB_PARAMS(DB_INT(now), DB_INT(limit)), &rows, e);
 	if (r < 0)
 		return r;
 	while ((r = db_next(rows, e)) > 0) {
@@ -279,8 +331,12 @@ int repo_objects_doomed(struct repo *repo, uint32_t limit, repo_key_fn fn, void 
 
 static int gone_tx(struct db_conn *c, void *ctx, struct err *e)
 {
-	return db_exec(c, "DELETE FROM doomed_object WHERE object_key = $1", DB_PARAMS(DB_TEXT((const char *)ctx)),
-		       NULL, e);
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	return db_exec(c, "DELETE FROM doomed_object WHERE object_key = $1 AND doomed_ms <= $2",
+		       DB_PARAMS(DB_TEXT((const char *)ctx), DB_INT(now)), NULL, e);
 }
 
 int repo_object_gone(struct repo *repo, const char *key, struct err *e)

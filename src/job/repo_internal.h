@@ -20,7 +20,8 @@ _Static_assert(JOB_PENDING == 1 && JOB_PROCESSING == 2 && JOB_STREAMING == 3, "S
 _Static_assert(JOB_COMPLETED == 4 && JOB_FAILED == 5 && JOB_CANCELED == 6 && JOB_DELETING == 7, "SQL says the same");
 _Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQL says the same");
 _Static_assert(CHUNK_DONE == 4 && CHUNK_FAILED == 5 && CHUNK_CANCELED == 6, "SQL says the same");
-_Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2, "SQL says the same");
+_Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2 && CHUNK_ANALYZE == 3, "SQL says the same");
+_Static_assert(JOB_ANALYZE == 2, "SQL says the same");
 
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
@@ -39,8 +40,9 @@ int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, stru
 	" expires_ms, revision, source_name"
 void repo_job_row(struct db_rows *rows, struct job *ret);
 
-#define FILE_COLUMNS \
-	"id, user_id, name, content_type, object_key, size_bytes, sha256, ready, probe_json, created_ms, updated_ms"
+#define FILE_COLUMNS                                                                                                    \
+	"id, user_id, name, content_type, object_key, size_bytes, sha256, ready, probe_json, created_ms, updated_ms," \
+	" analysis_state, analysis_json"
 void repo_file_row(struct db_rows *rows, struct file *ret);
 
 #define CHUNK_COLUMNS \
@@ -75,9 +77,11 @@ int repo_job_each(struct repo *repo, const char *sql, const struct db_params *pa
 int repo_file_insert(struct db_conn *c, const struct file *f, struct err *e) MR_MUST_USE;
 /* ERR_NOT_FOUND if it was deleted meanwhile. */
 int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
-			 struct err *e) MR_MUST_USE;
+			 const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
 /* The object's row goes with this transaction; the object itself soon after: repo_objects_doomed. */
 int repo_object_doom(struct db_conn *c, const char *key, struct err *e) MR_MUST_USE;
+/* Not before a time. */
+int repo_object_doom_at(struct db_conn *c, const char *key, int64_t due_ms, struct err *e) MR_MUST_USE;
 
 /* ---- parts of transactions (repo.c) ---- */
 
@@ -106,6 +110,14 @@ int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t
 int repo_cancel_chunks(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
 /* Makes the finish chunk ready once no other chunk of the (open) job is left. */
 int repo_finish_if_last(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* Writes down a new job with its plan. */
+int repo_job_insert(struct db_conn *c, const struct job_new *n, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* The last write of an analysis: its job goes, its result stays with the file. */
+int repo_analysis_end(struct db_conn *c, const char *job_id, const char *file_id, enum analysis_state state,
+		      const char *json, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* A file's analysis and what was made by it go with the file: the job now, the objects by the list of doomed ones. */
+int repo_analysis_drop(struct db_conn *c, const char *user_id, const char *file_id, int64_t now_ms,
+		       struct err *e) MR_MUST_USE;
 /* How many segments from the first on are committed in every rendition, with their init segments; the job's row is at
  * hand. */
 int repo_committed_prefix(struct db_conn *c, const struct job *j, uint32_t *ret, struct err *e) MR_MUST_USE;

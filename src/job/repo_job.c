@@ -45,7 +45,7 @@ static int list_query_init(struct list_query *q, const struct job_filter *f, uin
 			return r;
 	}
 	buf_init(&q->sql, LIST_SQL_MAX);
-	buf_puts(&q->sql, "SELECT " JOB_COLUMNS " FROM job WHERE status <> 7");
+	buf_puts(&q->sql, "SELECT " JOB_COLUMNS " FROM job WHERE status <> 7 AND kind <> 2");
 	if (f->user_id)
 		where(q, "user_id =", DB_TEXT(f->user_id));
 	if (f->status)

@@ -69,7 +69,9 @@ void repo_file_row(struct db_rows *rows, struct file *ret)
 			      .ready = db_int(rows, 7) != 0,
 			      .probe_json = dup_text(rows, 8),
 			      .created_ms = db_int(rows, 9),
-			      .updated_ms = db_int(rows, 10) };
+			      .updated_ms = db_int(rows, 10),
+			      .analysis = (enum analysis_state)db_int(rows, 11),
+			      .analysis_json = dup_text(rows, 12) };
 	repo_copy_text(rows, 0, ret->id, sizeof(ret->id));
 	repo_copy_text(rows, 1, ret->user_id, sizeof(ret->user_id));
 	repo_copy_text(rows, 6, ret->sha256, sizeof(ret->sha256));

@@ -261,6 +261,7 @@ int repo_upload_pieces(struct repo *repo, const char *id, struct upload_piece **
 
 struct joined_tx {
 	const char *id, *sha256, *probe_json;
+	const struct analysis_plan *analysis;
 };
 
 static int joined_tx(struct db_conn *c, void *ctx, struct err *e)
@@ -279,11 +280,12 @@ static int joined_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_exec(c, "DELETE FROM upload_piece WHERE upload_id = $1", DB_PARAMS(DB_TEXT(t->id)), NULL, e);
 	if (r == 0)
 		r = repo_object_doom(c, pieces, e);
-	return r < 0 ? r : repo_file_make_ready(c, t->id, length, t->sha256, t->probe_json, e);
+	return r < 0 ? r : repo_file_make_ready(c, t->id, length, t->sha256, t->probe_json, t->analysis, e);
 }
 
-int repo_upload_joined(struct repo *r, const char *id, const char *sha256, const char *probe_json, struct err *e)
+int repo_upload_joined(struct repo *r, const char *id, const char *sha256, const char *probe_json,
+		       const struct analysis_plan *analysis, struct err *e)
 {
-	struct joined_tx t = { .id = id, .sha256 = sha256, .probe_json = probe_json };
+	struct joined_tx t = { .id = id, .sha256 = sha256, .probe_json = probe_json, .analysis = analysis };
 	return repo_transact(r, "finish an upload", joined_tx, &t, e);
 }

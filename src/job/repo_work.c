@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/analysis.h"
 #include "job/repo_internal.h"
 
 /* ---- claim ---- */
 
 struct claim_tx {
+	enum work_class class;
 	const char *worker_id;
 	int64_t lease_ms;
 	struct claim claim;
@@ -28,14 +30,23 @@ static int nothing_to_do(struct err *e)
 
 /* PostgreSQL takes this text, too: the last condition makes it safe there. Many workers would then put the inner choice
  * of the chunk into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
-static const char claim_sql[] =
+static const char claim_job_sql[] =
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
 	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
 	"  FROM (SELECT id, created_ms, served_ms, MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms"
-	"        FROM job WHERE " JOB_IS_OPEN ") j"
+	"        FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) j"
 	"  WHERE EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
 	"  ORDER BY j.user_served_ms, j.served_ms, j.created_ms, j.id LIMIT 1)"
 	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS;
+
+/* Analyses: the one that waits longest, and none while a chunk of a job could be claimed. */
+static const char claim_background_sql[] =
+	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
+	"  SELECT job_id, idx FROM chunk WHERE due_ms <= $1 AND kind = 3 ORDER BY due_ms, job_id LIMIT 1)"
+	" AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.due_ms <= $1 AND o.kind <> 3)"
+	" RETURNING " CHUNK_COLUMNS;
+
+#define IS_OF_CLASS "(kind = 3) = ($1 <> 0)"
 
 /* A job's first claim (of this generation) starts it: processing, or streaming at once where something is visible
  * already. */
@@ -69,7 +80,8 @@ static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
 	if (r < 0)
 		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	r = db_first(c, claim_sql, DB_PARAMS(DB_INT(now), DB_TEXT(t->worker_id), DB_INT(now + t->lease_ms)), &rows, e);
+	r = db_first(c, t->class == WORK_JOBS ? claim_job_sql : claim_background_sql,
+		     DB_PARAMS(DB_INT(now), DB_TEXT(t->worker_id), DB_INT(now + t->lease_ms)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -86,15 +98,16 @@ static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
 	return repo_job_load(c, NULL, k->chunk.job_id, &k->job, e);
 }
 
-int repo_claim(struct repo *repo, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e)
+int repo_claim(struct repo *repo, enum work_class class, const char *worker_id, int64_t lease_ms, struct claim *ret,
+	       struct err *e)
 {
 	int64_t due_ms;
-	int r = repo_next_due(repo, &due_ms, e); /* without a transaction: most asks are in vain */
+	int r = repo_next_due(repo, class, &due_ms, e); /* without a transaction: most asks are in vain */
 	if (r < 0)
 		return r;
 	if (due_ms != 0)
 		return nothing_to_do(e);
-	struct claim_tx t = { .worker_id = worker_id, .lease_ms = lease_ms };
+	struct claim_tx t = { .class = class, .worker_id = worker_id, .lease_ms = lease_ms };
 	r = repo_transact(repo, "claim", claim_tx, &t, e);
 	if (r < 0) {
 		claim_release(&t.claim);
@@ -151,6 +164,12 @@ static int fail_job(struct db_conn *c, const struct fence *f, const struct err *
 	if (r < 0)
 		return r;
 	enum job_status next = job_after(j.status, JOB_EVENT_FAIL);
+	if (next && j.kind == JOB_ANALYZE) {
+		_cleanup_free_ char *json = analysis_json_failure(why);
+		r = repo_analysis_end(c, j.id, j.file_id, ANALYSIS_FAILED, json, f->now_ms, e);
+		job_release(&j);
+		return r;
+	}
 	job_release(&j);
 	if (!next)
 		return err_set(e, ERR_INTERNAL, "a chunk of job %s runs, but the job does not", f->chunk.job_id);
@@ -289,7 +308,7 @@ int repo_release_workers(struct repo *repo, bool (*gone)(void *ctx, const char *
 	return r < 0 ? r : 0;
 }
 
-int repo_next_due(struct repo *repo, int64_t *ret_ms, struct err *e)
+int repo_next_due(struct repo *repo, enum work_class class, int64_t *ret_ms, struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -297,7 +316,8 @@ int repo_next_due(struct repo *repo, int64_t *ret_ms, struct err *e)
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
 		return r;
-	r = db_first(c, "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL", DB_NO_PARAMS, &rows, e);
+	r = db_first(c, "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND " IS_OF_CLASS,
+		     DB_PARAMS(DB_INT(class)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || db_is_null(rows, 0))

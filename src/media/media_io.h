@@ -32,6 +32,10 @@ int media_probe(const struct task_spec *spec, const struct media_io *io, struct 
 int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret,
 		 struct err *e) MR_MUST_USE;
 
+/* Makes the by-products of a file (see proto/analyze.h). What cannot be made of it is noted in the result. */
+int media_analyze(const struct task_spec *task, const struct media_io *io, struct analyze_result *ret,
+		  struct err *e) MR_MUST_USE;
+
 /* Before any of the above, once per process: libav's log level and callback. */
 void media_init(void);
 /* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children.

@@ -72,6 +72,7 @@ struct zygote_spawn {
 	uint32_t op;	      /* ZYGOTE_SPAWN */
 	uint32_t cpu_seconds; /* struct sandbox_limits */
 	uint64_t memory_bytes;
+	int64_t nice; /* of the child, 0 to 19 */
 };
 enum zygote_event { ZYGOTE_STARTED = 1, ZYGOTE_FAILED = 2, ZYGOTE_EXITED = 3 };
 struct zygote_status {

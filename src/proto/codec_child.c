@@ -4,6 +4,7 @@
 
 #include "base/encode.h"
 #include "proto/channel.h"
+#include "proto/codec_analyze.h"
 #include "proto/wire.h"
 
 #define NS_MAX (INT64_MAX / 4) /* 73 years; sums of two don't overflow */
@@ -102,7 +103,7 @@ static void walk_object(struct wire *w, struct task_object *o)
 {
 	uint32_t kind = (uint32_t)o->kind;
 	wire_u32(w, &kind);
-	if (kind != TASK_OBJECT_INIT && kind != TASK_OBJECT_SEGMENT) {
+	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_BYPRODUCT) {
 		wire_fault(w, "an unknown kind of object");
 		kind = TASK_OBJECT_INIT;
 	}
@@ -114,6 +115,12 @@ static void walk_object(struct wire *w, struct task_object *o)
 		return;
 	}
 	wire_u32(w, &o->index);
+	if (o->kind == TASK_OBJECT_BYPRODUCT) {
+		uint32_t byproduct = (uint32_t)o->byproduct;
+		wire_u32(w, &byproduct);
+		o->byproduct = (enum byproduct)byproduct;
+		return;
+	}
 	wire_i64(w, &o->start_ticks);
 	wire_i64(w, &o->duration_ticks);
 	wire_u32(w, &o->iframe_count);
@@ -143,12 +150,23 @@ static bool iframes_valid(const struct task_object *o)
 	return o->iframe_count == 0 || o->iframes[0].ticks == 0;
 }
 
+static const char *check_byproduct(const struct task_object *o)
+{
+	if (o->byproduct < BYPRODUCT_POSTER || o->byproduct > BYPRODUCT_WAVEFORM_IMAGE || !o->size_bytes || o->rendition)
+		return "an unknown or empty by-product";
+	if (o->index >= (o->byproduct == BYPRODUCT_SPRITE ? ANALYZE_SPRITES_MAX : 1))
+		return "more of a by-product than there can be";
+	return NULL;
+}
+
 static const char *check_object(const struct task_object *o)
 {
 	if (o->rendition >= TASK_RENDITIONS_MAX || o->size_bytes > TASK_OBJECT_MAX_BYTES)
 		return "rendition or size out of range";
 	if (o->kind == TASK_OBJECT_INIT)
 		return o->codecs[0] ? NULL : "an init segment without codecs";
+	if (o->kind == TASK_OBJECT_BYPRODUCT)
+		return check_byproduct(o);
 	if (o->index >= TASK_SEGMENTS_MAX || !o->size_bytes || o->start_ticks < 0 || o->duration_ticks <= 0 ||
 	    !time_known(o->start_ticks) || !time_known(o->duration_ticks))
 		return "a segment whose number, size or times are out of range";
@@ -301,7 +319,7 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 {
 	uint32_t kind = (uint32_t)r->kind;
 	wire_u32(w, &kind);
-	if (kind != TASK_PROBE && kind != TASK_LADDER) {
+	if (kind < TASK_PROBE || kind > TASK_ANALYZE) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}
@@ -309,6 +327,10 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 	if (r->kind == TASK_PROBE) {
 		walk_probe(w, &r->probe);
 		return check_probe(&r->probe);
+	}
+	if (r->kind == TASK_ANALYZE) {
+		walk_analyze_result(w, &r->analyze);
+		return check_analyze_result(&r->analyze);
 	}
 	walk_ladder_result(w, &r->ladder);
 	return check_ladder_result(&r->ladder);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/channel.h"
+#include "proto/codec_analyze.h"
 #include "proto/wire.h"
 
 #define SIDE_MAX 16384u /* H.264's levels end far below */
@@ -193,13 +194,15 @@ static const char *check_ladder(const struct ladder_spec *l)
 
 static const char *check_spec(const struct task_spec *s)
 {
-	if (s->kind != TASK_PROBE && s->kind != TASK_LADDER)
+	if (s->kind < TASK_PROBE || s->kind > TASK_ANALYZE)
 		return "an unknown kind of task";
 	if (s->input_count < 1 || s->input_count > TASK_INPUTS_MAX)
 		return "no input, or too many";
 	for (uint32_t i = 0; i < s->input_count; i++)
 		if (!s->inputs[i].name[0] || s->inputs[i].size_bytes > INT64_MAX)
 			return "an input without a name or of impossible size";
+	if (s->kind == TASK_ANALYZE)
+		return check_analyze_spec(&s->analyze);
 	return s->kind == TASK_LADDER ? check_ladder(&s->ladder) : NULL;
 }
 
@@ -207,7 +210,7 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 {
 	uint32_t kind = (uint32_t)s->kind;
 	wire_u32(w, &kind);
-	if (kind != TASK_PROBE && kind != TASK_LADDER) {
+	if (kind < TASK_PROBE || kind > TASK_ANALYZE) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}
@@ -223,6 +226,8 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 	}
 	if (s->kind == TASK_LADDER)
 		walk_ladder(w, &s->ladder);
+	if (s->kind == TASK_ANALYZE)
+		walk_analyze_spec(w, &s->analyze);
 }
 
 int task_spec_encode(const struct task_spec *s, struct buf *out, struct err *e)

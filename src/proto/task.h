@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "proto/analyze.h"
 
 #define TASK_INPUTS_MAX 64
 #define TASK_INPUT_NAME_SIZE 64
@@ -32,7 +33,7 @@
 #define AAC_FRAME_SAMPLES 1024
 #define TICKS_UNKNOWN INT64_MIN
 
-enum task_kind { TASK_PROBE = 1, TASK_LADDER = 2 };
+enum task_kind { TASK_PROBE = 1, TASK_LADDER = 2, TASK_ANALYZE = 3 };
 
 struct task_input {
 	char name[TASK_INPUT_NAME_SIZE]; /* "source" */
@@ -111,7 +112,8 @@ struct task_spec {
 	enum task_kind kind;
 	uint32_t input_count;
 	struct task_input inputs[TASK_INPUTS_MAX];
-	struct ladder_spec ladder; /* TASK_LADDER */
+	struct ladder_spec ladder;   /* TASK_LADDER */
+	struct analyze_spec analyze; /* TASK_ANALYZE */
 };
 /* Frees what the spec owns and zeroes it. */
 void task_spec_release(struct task_spec *spec);
@@ -137,12 +139,13 @@ struct task_iframe {
 };
 
 /* The head of an object; its bytes follow as blobs until size_bytes are there. */
-enum task_object_kind { TASK_OBJECT_INIT = 1, TASK_OBJECT_SEGMENT = 2 };
+enum task_object_kind { TASK_OBJECT_INIT = 1, TASK_OBJECT_SEGMENT = 2, TASK_OBJECT_BYPRODUCT = 3 };
 struct task_object {
 	enum task_object_kind kind;
 	uint32_t rendition;
 	char codecs[64];        /* INIT: RFC 6381. TS and subtitles send an INIT of zero bytes, for their codecs */
-	uint32_t index;         /* SEGMENT: of the presentation, not of the chunk */
+	enum byproduct byproduct; /* BYPRODUCT */
+	uint32_t index;         /* SEGMENT: of the presentation, not of the chunk; BYPRODUCT: of the sprites */
 	int64_t start_ticks;    /* video, subtitles: 1/90000 s; audio: samples of audio_rate */
 	int64_t duration_ticks; /* > 0 */
 	uint64_t size_bytes;
@@ -208,4 +211,5 @@ struct task_result {
 	enum task_kind kind;
 	struct probe_result probe;
 	struct ladder_result ladder;
+	struct analyze_result analyze;
 };

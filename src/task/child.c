@@ -112,6 +112,8 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 		return task_probe(spec, &io, result, e);
 	case TASK_LADDER:
 		return task_ladder(spec, &io, result, e);
+	case TASK_ANALYZE:
+		return task_analyze(spec, &io, result, e);
 	}
 	return err_set(e, ERR_PROTOCOL, "an unknown kind of task");
 }

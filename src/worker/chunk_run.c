@@ -136,7 +136,7 @@ int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chu
 					   .object_abort = on_object_abort,
 					   .progress = on_progress,
 					   .keep_going = keep_going };
-		r = task_run(c->runner->zygote, spec, &h, &c->runner->limits, ret, &c->usage, e);
+		r = task_run(c->runner->zygote, spec, &h, &c->limits, ret, &c->usage, e);
 	}
 	source_close(&c->source);
 	on_object_abort(&t);

@@ -23,7 +23,8 @@
 struct chunk_run {
 	const struct runner *runner;
 	struct claim *claim;
-	struct task_usage usage; /* of the task that ran, if any */
+	struct task_limits limits; /* of the task; the runner's, unless the handler says otherwise */
+	struct task_usage usage;   /* of the task that ran, if any */
 	/* The rest is chunk_run.c's. */
 	struct source source;
 	char *key;	       /* of the object that is arriving, NULL if it isn't stored */
@@ -44,6 +45,7 @@ struct chunk_handler {
 /* One file a kind; the table of them is runner.c's. */
 extern const struct chunk_handler chunk_ladder;
 extern const struct chunk_handler chunk_finish;
+extern const struct chunk_handler chunk_analyze;
 
 /* What a task's objects are to a handler; `state` is what it gave to chunk_run_task. Called in turns: begin, end; a task
  * that dies in between gets no end, and nothing is stored. */

@@ -1,6 +1,7 @@
-/* Objects that were stored for a job while it was being deleted. The janitor removes a deleted job's objects, perhaps while a
- * task still runs or a playlist is being stored; so whoever stores objects asks, when it has stored its last one, whether the
- * job is still there, and removes them itself if not. A deletion that comes after that question finds all of them. */
+/* Objects that were stored for a job (or, by an analysis, for a file) while it was being deleted. The janitor removes
+ * a deleted job's objects, perhaps while a task still runs or a playlist is being stored; so whoever stores objects
+ * asks, when it has stored its last one, whether the job is still there, and removes them itself if not. A deletion
+ * that comes after that question finds all of them. */
 #pragma once
 
 #include "job/repo.h"

@@ -14,6 +14,7 @@
 static const struct chunk_handler *const handlers[] = {
 	[CHUNK_LADDER] = &chunk_ladder,
 	[CHUNK_FINISH] = &chunk_finish,
+	[CHUNK_ANALYZE] = &chunk_analyze,
 };
 
 /* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own.
@@ -61,7 +62,7 @@ static uint32_t settle_failure(const struct runner *r, const struct claim *c, st
 
 uint32_t runner_run(const struct runner *r, struct claim *claim)
 {
-	struct chunk_run c = { .runner = r, .claim = claim };
+	struct chunk_run c = { .runner = r, .claim = claim, .limits = r->limits };
 	struct err e = { 0 };
 	uint32_t wait_ms = 0;
 	size_t kind = (size_t)claim->chunk.kind;

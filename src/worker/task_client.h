@@ -48,6 +48,7 @@ struct task_limits {
 	uint64_t memory_bytes;
 	uint32_t wall_ms;    /* whole task; 0: none */
 	uint32_t silence_ms; /* between two messages of the child while it owes us one; 0: none */
+	int32_t nice;	     /* 0 to 19: how much it stands back behind others */
 };
 
 struct task_usage {

@@ -266,8 +266,12 @@ static int handle_progress(struct run *r, struct err *e)
 static const char *check_object(const struct run *r, const struct task_object *o)
 {
 	const struct ladder_spec *l = &r->spec->ladder;
+	if (r->spec->kind == TASK_ANALYZE)
+		return o->kind == TASK_OBJECT_BYPRODUCT ? NULL : "an object that an analysis doesn't make";
 	if (r->spec->kind != TASK_LADDER)
 		return "an object from a task that makes none";
+	if (o->kind == TASK_OBJECT_BYPRODUCT)
+		return "a by-product from a task that makes none";
 	if (o->rendition >= l->rung_count + l->audio_count + l->subtitle_count)
 		return "an object of a rendition that isn't asked for";
 	if (o->kind == TASK_OBJECT_INIT)
@@ -436,7 +440,7 @@ static int await_status(struct run *r, int timeout_ms, struct zygote_status *ret
 static int start(struct run *r, struct err *e)
 {
 	const struct zygote_spawn request = { .op = ZYGOTE_SPAWN, .cpu_seconds = cpu_limit(r->limits),
-					      .memory_bytes = r->limits->memory_bytes };
+					      .memory_bytes = r->limits->memory_bytes, .nice = r->limits->nice };
 	int res = zygote_spawn_task(r->zygote, &request, &r->process, e);
 	if (res < 0) {
 		r->over = true;

@@ -8,8 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/keys.h"
-#include "job/probe_json.h"
-#include "worker/worker.h"
+#include "worker/file_probe.h"
 
 #define LEASE_MS 20000
 #define COPY_BYTES (256u << 10)
@@ -107,13 +106,11 @@ static int join(struct join *j, struct err *e)
 		r = prolong(j, e); /* somebody else may be at it, if that took too long */
 	if (r < 0)
 		return r;
-	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
-	r = worker_probe(j->o->worker, j->upload.key, probe, e);
-	if (r == 0) {
-		_cleanup_free_ char *json = probe_json_format(probe);
-		r = repo_upload_joined(j->o->repo, j->upload.id, info.sha256, json, e);
-	}
-	free(probe);
+	struct file_probe p = { 0 };
+	r = file_probe_run(j->o->worker, j->upload.user_id, j->upload.id, j->upload.key, &p, e);
+	if (r == 0)
+		r = repo_upload_joined(j->o->repo, j->upload.id, info.sha256, p.json, p.wanted, e);
+	file_probe_release(&p);
 	return r;
 }
 

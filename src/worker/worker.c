@@ -26,6 +26,14 @@
 static const struct task_limits chunk_limits = { .memory_bytes = 3ull << 30, .wall_ms = 0, .silence_ms = 120000 };
 static const struct task_limits probe_limits = { .memory_bytes = 1ull << 30, .wall_ms = 60000, .silence_ms = 30000 };
 
+struct worker;
+/* One of its threads, and what it works on. */
+struct worker_thread {
+	struct worker *w;
+	enum work_class class;
+	pthread_t id;
+};
+
 struct worker {
 	struct worker_opts opts;
 	struct zygote *zygote;
@@ -33,7 +41,7 @@ struct worker {
 	struct janitor *janitor;
 	struct bus_subscription *work_hints;
 	atomic_bool stopping;
-	pthread_t threads[THREADS_MAX];
+	struct worker_thread threads[THREADS_MAX + 1];
 	uint32_t thread_count;
 	/* protected by lock */
 	pthread_mutex_t lock;
@@ -72,22 +80,24 @@ static uint64_t hints_now(struct worker *w)
 	return n;
 }
 
-static int64_t idle_ms(struct worker *w)
+/* What is done in the background may be due and yet have to wait for others. */
+static int64_t idle_ms(struct worker *w, enum work_class class)
 {
 	int64_t due_ms;
-	if (repo_next_due(w->opts.repo, &due_ms, NULL) < 0 || due_ms < 0 || due_ms > POLL_MAX_MS)
+	if (class == WORK_BACKGROUND || repo_next_due(w->opts.repo, class, &due_ms, NULL) < 0 || due_ms < 0 ||
+	    due_ms > POLL_MAX_MS)
 		return POLL_MAX_MS;
 	return due_ms < 20 ? 20 : due_ms;
 }
 
 /* One round: claim and run. Returns how long to wait for the next; 0: not at all. */
-static int64_t work_once(struct worker *w, const char *worker_id)
+static int64_t work_once(struct worker *w, enum work_class class, const char *worker_id)
 {
 	struct err e = { 0 };
 	struct claim c;
-	int r = repo_claim(w->opts.repo, worker_id, LEASE_MS, &c, &e);
+	int r = repo_claim(w->opts.repo, class, worker_id, LEASE_MS, &c, &e);
 	if (r == -ERR_NOT_FOUND)
-		return idle_ms(w);
+		return idle_ms(w, class);
 	if (r < 0) {
 		log_warn("claim_failed", LOG_E(&e));
 		return AFTER_ERROR_MS;
@@ -109,27 +119,39 @@ static int64_t work_once(struct worker *w, const char *worker_id)
 
 static void *worker_main(void *arg)
 {
-	struct worker *w = arg;
+	const struct worker_thread *t = arg;
+	struct worker *w = t->w;
 	char id[WORKER_ID_SIZE];
 	worker_identity(id);
 	while (!atomic_load(&w->stopping)) {
 		uint64_t seen = hints_now(w);
-		int64_t wait_ms = work_once(w, id);
+		int64_t wait_ms = work_once(w, t->class, id);
 		if (wait_ms)
 			wait_for_work(w, seen, wait_ms);
 	}
 	return NULL;
 }
 
+static int start_thread(struct worker *w, enum work_class class, struct err *e)
+{
+	struct worker_thread *t = &w->threads[w->thread_count];
+	*t = (struct worker_thread){ .w = w, .class = class };
+	int r = pthread_create(&t->id, NULL, worker_main, t);
+	if (r)
+		return err_errno(e, r, "start worker thread %u", w->thread_count);
+	w->thread_count++;
+	return 0;
+}
+
 static int start_threads(struct worker *w, struct err *e)
 {
 	uint32_t n = w->opts.threads < THREADS_MAX ? w->opts.threads : THREADS_MAX;
-	for (; w->thread_count < n; w->thread_count++) {
-		int r = pthread_create(&w->threads[w->thread_count], NULL, worker_main, w);
-		if (r)
-			return err_errno(e, r, "start worker thread %u", w->thread_count);
-	}
-	return 0;
+	int r = 0;
+	while (r == 0 && w->thread_count < n)
+		r = start_thread(w, WORK_JOBS, e);
+	if (r == 0 && w->opts.analyze && n > 0)
+		r = start_thread(w, WORK_BACKGROUND, e);
+	return r;
 }
 
 int worker_start(const struct worker_opts *opts, struct worker **ret, struct err *e)
@@ -171,7 +193,7 @@ void worker_stop(struct worker *w)
 	(void)pthread_cond_broadcast(&w->wake);
 	(void)pthread_mutex_unlock(&w->lock);
 	for (uint32_t i = 0; i < w->thread_count; i++)
-		(void)pthread_join(w->threads[i], NULL);
+		(void)pthread_join(w->threads[i].id, NULL);
 	if (w->work_hints)
 		bus_unsubscribe(w->opts.bus, w->work_hints);
 	janitor_stop(w->janitor);
@@ -215,6 +237,11 @@ static bool probe_keep_going(void *ctx)
 {
 	struct probe_run *p = ctx;
 	return !atomic_load(&p->w->stopping);
+}
+
+bool worker_analyzes(const struct worker *w)
+{
+	return w->opts.analyze;
 }
 
 int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e)

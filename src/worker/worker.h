@@ -23,10 +23,14 @@ struct worker_opts {
 	struct bus *bus;
 	const char *task_path; /* the millrace-task executable */
 	uint32_t threads;
+	/* Files that become ready here get an analysis; and one more thread (beside those for jobs) makes analyses, when no
+	 * job's chunk can be claimed: a job never waits for it, and its tasks are nice. */
+	bool analyze;
 	bool janitor;               /* leases, retention, stale uploads; off in one-shot runs */
 	uint64_t task_memory_bytes; /* limit of one task; 0: the default */
 };
 int worker_start(const struct worker_opts *opts, struct worker **ret, struct err *e) MR_MUST_USE;
 void worker_stop(struct worker *w);
+bool worker_analyzes(const struct worker *w);
 /* Probes an object of the input store in a task. Blocks (tens of milliseconds, at most a minute); any thread. */
 int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e) MR_MUST_USE;

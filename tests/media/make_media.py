@@ -142,6 +142,8 @@ def track_ass():
 
 
 MP3 = '-c:a libmp3lame -b:a 128k -id3v2_version 3'
+BLACK_INTRO = ('-f lavfi -i color=black:size=320x180:rate=25:duration=3 -f lavfi -i testsrc2=size=320x180:rate=25:duration=3 '
+               '-filter_complex [0][1]concat')
 RECIPES = {
     'sample.mp4': ffmpeg(video(30), audio(30), X264, AAC, '-movflags +faststart'),
     'sample-60s.mp4': ffmpeg(video(60, '640x360'), audio(60), X264, AAC, '-movflags +faststart'),
@@ -177,6 +179,9 @@ RECIPES = {
     'tracks.srt': data(track_srt),
     'tracks.ass': data(track_ass),
     'rotated-90.mp4': of('portrait.mp4', '-c copy -metadata:s:v rotate=90'),
+    'black.mp4': ffmpeg('-f lavfi -i color=black:size=320x180:rate=25:duration=3', X264),
+    'black-intro.mp4': ffmpeg(BLACK_INTRO, X264),
+    'black-intro-one-keyframe.mp4': ffmpeg(BLACK_INTRO, X264, '-g 1000 -sc_threshold 0'),
     'late-audio.mp4': ffmpeg(video(6, '640x360'), '-itsoffset 1.5', audio(4), X264, AAC),
     'short-1-frame.mp4': ffmpeg(video('0.04', '640x360'), X264),
     'sound.wav': ffmpeg(audio(12), '-c:a pcm_s16le -ar 44100'),

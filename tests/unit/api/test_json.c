@@ -23,37 +23,6 @@ static void times_are_iso_8601(void **state)
 	expect(json_time(1700000000123), "\"2023-11-14T22:13:20.123Z\"");
 }
 
-static void a_file(void **state)
-{
-	(void)state;
-	char name[] = "a \"film\".mp4", type[] = "video/mp4", none[] = "", probe[] = "{\"format\":\"mov\"}";
-	struct file f = { .id = "0190aaaa-0000-7000-8000-000000000001",
-			  .user_id = "u",
-			  .name = name,
-			  .content_type = type,
-			  .size_bytes = 1ull << 40,
-			  .sha256 = "ab",
-			  .ready = true,
-			  .probe_json = probe,
-			  .created_ms = 1000,
-			  .updated_ms = 2000 };
-	expect(file_json(&f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
-			      "\"content_type\":\"video/mp4\",\"size\":1099511627776,\"sha256\":\"ab\","
-			      "\"probe\":{\"format\":\"mov\"},"
-			      "\"status\":\"ready\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
-			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
-	/* one that is still arriving */
-	f.content_type = none;
-	f.sha256[0] = '\0';
-	f.size_bytes = 0;
-	f.ready = false;
-	f.probe_json = NULL;
-	expect(file_json(&f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
-			      "\"content_type\":null,\"size\":0,\"sha256\":null,\"probe\":null,"
-			      "\"status\":\"uploading\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
-			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
-}
-
 struct json_fixture {
 	struct repo_fixture *rows;
 	struct signer *signer;
@@ -81,6 +50,74 @@ static int teardown(void **state)
 	(void)repo_fixture_teardown(&rows);
 	free(j);
 	return 0;
+}
+
+static json_t *shown(struct json_fixture *j, const struct file *f)
+{
+	return file_json(&j->api, f, "https://media.example", "media.example");
+}
+
+static void a_file(void **state)
+{
+	struct json_fixture *j = *state;
+	char name[] = "a \"film\".mp4", type[] = "video/mp4", none[] = "", probe[] = "{\"format\":\"mov\"}";
+	struct file f = { .id = "0190aaaa-0000-7000-8000-000000000001",
+			  .user_id = "u",
+			  .name = name,
+			  .content_type = type,
+			  .size_bytes = 1ull << 40,
+			  .sha256 = "ab",
+			  .ready = true,
+			  .probe_json = probe,
+			  .created_ms = 1000,
+			  .updated_ms = 2000 };
+	expect(shown(j, &f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
+			      "\"content_type\":\"video/mp4\",\"size\":1099511627776,\"sha256\":\"ab\","
+			      "\"probe\":{\"format\":\"mov\",\"loudness\":null},"
+			      "\"analysis\":{\"status\":\"off\",\"poster_url\":null,\"poster\":null,\"storyboard_url\":null,"
+			      "\"waveform_url\":null,\"waveform_image_url\":null,\"problems\":[]},"
+			      "\"status\":\"ready\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
+			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
+	/* one that is still arriving */
+	f.content_type = none;
+	f.sha256[0] = '\0';
+	f.size_bytes = 0;
+	f.ready = false;
+	f.probe_json = NULL;
+	expect(shown(j, &f), "{\"file_id\":\"0190aaaa-0000-7000-8000-000000000001\",\"filename\":\"a \\\"film\\\".mp4\","
+			      "\"content_type\":null,\"size\":0,\"sha256\":null,\"probe\":null,"
+			      "\"analysis\":{\"status\":\"off\",\"poster_url\":null,\"poster\":null,\"storyboard_url\":null,"
+			      "\"waveform_url\":null,\"waveform_image_url\":null,\"problems\":[]},"
+			      "\"status\":\"uploading\",\"created_at\":\"1970-01-01T00:00:01.000Z\","
+			      "\"updated_at\":\"1970-01-01T00:00:02.000Z\"}");
+}
+
+static void a_file_with_by_products(void **state)
+{
+	struct json_fixture *j = *state;
+	char name[] = "n", key[] = "k", type[] = "", probe[] = "{}",
+	     known[] = "{\"problems\":[],\"poster\":{\"width\":4},\"waveform\":{},\"storyboard\":{},"
+		       "\"loudness\":{\"integrated_lufs\":-23.5}}";
+	struct file f = { .id = "0190aaaa-0000-7000-8000-000000000001", .user_id = "u@x", .name = name, .key = key,
+			  .content_type = type, .ready = true, .probe_json = probe, .analysis = ANALYSIS_DONE,
+			  .analysis_json = known };
+	json_t *out = shown(j, &f), *a = json_object_get(out, "analysis");
+	assert_string_equal(json_string_value(json_object_get(a, "status")), "done");
+	static const char *const names[] = { "poster", "waveform", "waveform_image" };
+	static const char *const files[] = { "poster.jpg", "waveform.json", "waveform.png" };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *member = mr_asprintf("%s_url", names[i]);
+		_cleanup_free_ char *start = mr_asprintf("https://media.example/media/analysis/u~40x/%s/%s?X-Amz-", f.id, files[i]);
+		const char *url = json_string_value(json_object_get(a, member));
+		assert_non_null(url);
+		assert_memory_equal(url, start, strlen(start));
+		assert_non_null(strstr(url, "0000Z&X-Amz-Expires=86400")); /* as of a full hour, so that it stays the same */
+	}
+	assert_string_equal(json_string_value(json_object_get(a, "storyboard_url")),
+			    "https://media.example/api/files/0190aaaa-0000-7000-8000-000000000001/storyboard.vtt");
+	json_t *loudness = json_object_get(json_object_get(out, "probe"), "loudness");
+	assert_true(json_real_value(json_object_get(loudness, "integrated_lufs")) == -23.5);
+	json_decref(out);
 }
 
 static json_t *json_of(struct json_fixture *j, const struct job *job)
@@ -214,7 +251,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times_are_iso_8601),
-		cmocka_unit_test(a_file),
+		T(a_file),
+		T(a_file_with_by_products),
 		T(a_new_job),
 		T(progress_is_rounded_down),
 		T(a_failed_job_says_why),

@@ -175,13 +175,13 @@ void make_file(struct repo_fixture *f, const char *user, char id[UUID_SIZE])
 	memcpy(file.id, id, UUID_SIZE);
 	(void)snprintf(file.user_id, sizeof(file.user_id), "%s", user);
 	OK(repo_file_create(f->repo, &file, &f->e));
-	OK(repo_file_ready(f->repo, id, 777, "abc", "{\"format\":\"mov\"}", &f->e));
+	OK(repo_file_ready(f->repo, id, 777, "abc", "{\"format\":\"mov\"}", NULL, &f->e));
 }
 
 struct claim claim_as(struct repo_fixture *f, const char *worker)
 {
 	struct claim c = { 0 };
-	OK(repo_claim(f->repo, worker, LEASE_MS, &c, &f->e));
+	OK(repo_claim(f->repo, WORK_JOBS, worker, LEASE_MS, &c, &f->e));
 	return c;
 }
 

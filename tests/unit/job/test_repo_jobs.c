@@ -39,7 +39,7 @@ static enum err_kind do_purge(struct repo_fixture *f, const char *id)
 static enum err_kind do_claim(struct repo_fixture *f, const char *id)
 {
 	struct claim c = { 0 };
-	int r = repo_claim(f->repo, "w", LEASE_MS, &c, &f->e);
+	int r = repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &c, &f->e);
 	if (r >= 0)
 		assert_string_equal(c.job.id, id);
 	claim_release(&c);
@@ -442,7 +442,7 @@ static void files_from_arrival_to_deletion(void **state)
 	OK(repo_file_delete(f->repo, "u", id, &key, &f->e));
 	assert_string_equal(key, expected);
 	REFUSED(ERR_NOT_FOUND, repo_file_get(f->repo, "u", id, &file, &f->e));
-	REFUSED(ERR_NOT_FOUND, repo_file_ready(f->repo, id, 1, "", NULL, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_file_ready(f->repo, id, 1, "", NULL, NULL, &f->e));
 	job_release(&j);
 	REFUSED(ERR_CONFLICT, repo_job_retry(f->repo, "u", n.id, &j, &f->e));
 	CODE("FILE_GONE");

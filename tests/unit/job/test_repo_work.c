@@ -69,7 +69,7 @@ static void a_job_from_claim_to_completed(void **state)
 	job_release(&j);
 	REFUSED(ERR_LOST, repo_job_complete(f->repo, &finish, &f->e));
 	struct claim none = { 0 };
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, "w", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &none, &f->e));
 
 	struct rendition r[RENDITIONS_MAX];
 	uint32_t count = 0;
@@ -119,7 +119,7 @@ static void a_paused_worker_whose_lease_ran_out_changes_nothing(void **state)
 	MAKE_JOB(f, "u", id, 2);
 	_cleanup_claim_ struct claim paused = claim_as(f, "paused");
 	struct claim none = { 0 };
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, "other", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "other", LEASE_MS, &none, &f->e));
 	age(f, LEASE_MS + 1);
 	_cleanup_claim_ struct claim other = claim_as(f, "other");
 	assert_int_equal(other.chunk.index, paused.chunk.index);
@@ -147,7 +147,7 @@ static void a_late_heartbeat_holds_what_nobody_took(void **state)
 	age(f, LEASE_MS + 1);
 	OK(repo_heartbeat(f->repo, &c, 0, &f->e));
 	struct claim none = { 0 };
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, "other", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "other", LEASE_MS, &none, &f->e));
 }
 
 static void canceled_jobs_stop_their_workers(void **state)
@@ -165,7 +165,7 @@ static void canceled_jobs_stop_their_workers(void **state)
 	all_refused(f, &c, ERR_CANCELED);
 	assert_int_equal(fingerprint(f), before);
 	int64_t due = 0;
-	OK(repo_next_due(f->repo, &due, &f->e));
+	OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 	assert_int_equal(due, -1);
 	OK(repo_job_delete(f->repo, "u", id, &f->e));
 	OK(repo_job_purge(f->repo, id, &f->e));
@@ -255,8 +255,8 @@ static void failures_are_counted_and_kills_are_not(void **state)
 		fail_chunk(f, &c, false);
 		_cleanup_claim_ struct claim other = claim_as(f, "w"); /* the other chunk need not wait */
 		assert_int_equal(other.chunk.index, 1);
-		REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, "w", LEASE_MS, &none, &f->e));
-		OK(repo_next_due(f->repo, &due, &f->e));
+		REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &none, &f->e));
+		OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 		assert_true(due > low[i] && due <= high[i]);
 		OK(repo_chunk_release(f->repo, &other, &f->e));
 		age(f, high[i]);
@@ -401,14 +401,14 @@ static void next_due(void **state)
 	struct repo_fixture *f = *state;
 	char id[UUID_SIZE];
 	int64_t due = 0;
-	OK(repo_next_due(f->repo, &due, &f->e));
+	OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 	assert_int_equal(due, -1);
 	MAKE_JOB(f, "u", id, 1);
-	OK(repo_next_due(f->repo, &due, &f->e));
+	OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 	assert_int_equal(due, 0);
 	_cleanup_claim_ struct claim c = claim_as(f, "w");
 	assert_string_equal(c.job.id, id);
-	OK(repo_next_due(f->repo, &due, &f->e));
+	OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 	assert_true(due > LEASE_MS - 10000 && due <= LEASE_MS);
 }
 
@@ -424,7 +424,7 @@ static void *claim_many(void *arg)
 	struct crew *crew = arg;
 	struct claim c = { 0 };
 	int r;
-	while ((r = repo_claim(crew->repo, "w", LEASE_MS, &c, NULL)) == 0) {
+	while ((r = repo_claim(crew->repo, WORK_JOBS, "w", LEASE_MS, &c, NULL)) == 0) {
 		pthread_mutex_lock(&crew->lock);
 		crew->taken[c.chunk.index]++;
 		pthread_mutex_unlock(&crew->lock);

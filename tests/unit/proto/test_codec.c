@@ -1,5 +1,6 @@
 /* proto codecs: what goes in comes out; every truncation, every flipped bit and every extra byte is either refused or decodes
  * to something that encodes to the same bytes again (run it under ASan and UBSan, too). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/cm.h"
@@ -307,6 +308,69 @@ static void senseless_iframes_are_refused(void **state)
 	}
 }
 
+static void an_analysis(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	struct task_spec *s = calloc(1, sizeof(*s));
+	*s = (struct task_spec){ .kind = TASK_ANALYZE, .input_count = 1, .inputs = { { "source", 1000 } },
+				 .analyze = { .video_stream = 1, .audio_stream = -1, .cover_stream = 31, .rotation_degrees = 270,
+					      .seekable = true, .origin_ns = -7, .duration_ns = 3600000000000 } };
+	assert_int_equal(task_spec_encode(s, &b, &e), 0);
+	torture(recode_spec, &b);
+	s->analyze.rotation_degrees = 45;
+	assert_int_equal(task_spec_encode(s, &b, &e), -ERR_PROTOCOL);
+	s->analyze = (struct analyze_spec){ .video_stream = TASK_STREAMS_MAX };
+	assert_int_equal(task_spec_encode(s, &b, &e), -ERR_PROTOCOL);
+	free(s);
+
+	struct task_object object = { .kind = TASK_OBJECT_BYPRODUCT, .byproduct = BYPRODUCT_SPRITE,
+				      .index = ANALYZE_SPRITES_MAX - 1, .size_bytes = 10 };
+	buf_clear(&b);
+	assert_int_equal(task_object_encode(&object, &b, &e), 0);
+	torture(recode_object, &b);
+	object.index++;
+	assert_int_equal(task_object_encode(&object, &b, &e), -ERR_PROTOCOL);
+	object = (struct task_object){ .kind = TASK_OBJECT_BYPRODUCT, .byproduct = BYPRODUCT_POSTER, .index = 1, .size_bytes = 1 };
+	assert_int_equal(task_object_encode(&object, &b, &e), -ERR_PROTOCOL);
+	object = (struct task_object){ .kind = TASK_OBJECT_BYPRODUCT, .byproduct = 9, .size_bytes = 1 };
+	assert_int_equal(task_object_encode(&object, &b, &e), -ERR_PROTOCOL);
+
+	struct task_result *r = calloc(1, sizeof(*r));
+	*r = (struct task_result){ .kind = TASK_ANALYZE,
+				   .analyze = { .poster_width = 1280, .poster_height = 720, .poster_ticks = 90000, 
+						.tile_width = 160, .tile_height = 90, .columns = 5, .rows = 5, .tile_count = 3,
+						.tile_ticks = { 0, 90000, 270000 }, .point_count = 4500, .has_loudness = true,
+						.loudness = { -23000, 5000, LOUDNESS_UNKNOWN, -1000 },
+						.sound = { .code = "UNDECODABLE", .message = "stream 1: no sound" } } };
+	buf_clear(&b);
+	assert_int_equal(task_result_encode(r, &b, &e), 0);
+	torture(recode_result, &b);
+	struct analyze_result *a = &r->analyze;
+	const struct analyze_result good = *a;
+	a->tile_ticks[2] = a->tile_ticks[1];
+	assert_int_equal(task_result_encode(r, &b, &e), -ERR_PROTOCOL);
+	*a = good;
+	a->columns = 0; /* a front divides by it */
+	assert_int_equal(task_result_encode(r, &b, &e), -ERR_PROTOCOL);
+	*a = good;
+	a->tile_count = ANALYZE_TILES_MAX + 1;
+	assert_int_equal(task_result_encode(r, &b, &e), -ERR_PROTOCOL);
+	*a = good;
+	a->point_count = ANALYZE_POINTS_MAX + 1;
+	assert_int_equal(task_result_encode(r, &b, &e), -ERR_PROTOCOL);
+	*a = good;
+	a->poster_height = 0;
+	assert_int_equal(task_result_encode(r, &b, &e), -ERR_PROTOCOL);
+	*a = good;
+	memcpy(a->sound.code, "lower", sizeof("lower"));
+	assert_int_equal(task_result_encode(r, &b, &e), -ERR_PROTOCOL);
+	free(r);
+	buf_release(&b);
+}
+
 static void errors_travel_clean(void **state)
 {
 	(void)state;
@@ -343,7 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spec_round_trip),	     cmocka_unit_test(senseless_plans_are_refused),
-		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(what_a_child_sends),
+		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(an_analysis), cmocka_unit_test(what_a_child_sends),
 		cmocka_unit_test(senseless_iframes_are_refused),
 		cmocka_unit_test(errors_travel_clean),	     cmocka_unit_test(a_full_buffer_is_an_error),
 	};
