@@ -188,7 +188,8 @@ static int end_piece(struct transfer *t, struct err *e)
 	if (r < 0)
 		return r;
 	t->pieces = mr_reallocarray(t->pieces, t->piece_count + 1, sizeof(*t->pieces));
-	t->pieces[t->piece_count++] = (struct upload_piece){ .key = mr_steal(t->put_key), .bytes = t->put_bytes };
+	char *key = mr_steal(t->put_key);
+	t->pieces[t->piece_count++] = (struct upload_piece){ .key = key, .bytes = t->put_bytes };
 	if (t->digest && t->piece_count >= PIECES_UNVERIFIED_MAX)
 		return err_set(e, ERR_TOO_LARGE, "a request with Upload-Checksum is larger than %llu bytes",
 			       (unsigned long long)PIECES_UNVERIFIED_MAX * PIECE_BYTES);
