@@ -1,5 +1,6 @@
 /* millrace ladder FILE DIR: one file into a folder of adaptive HLS, without a server. The same planning, tasks, chunks
  * and publishing as in the server, over a database in memory and the folder as the store. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,9 +17,10 @@
 #include "cmd/locate.h"
 #include "cmd/options.h"
 #include "job/plan.h"
+#include "os/thread.h"
 #include "worker/worker.h"
 
-#define REFRESH_MS 100
+#define REFRESH_MS 250 /* the bar moves at least so often, and a signal is seen */
 
 static const struct option_def defs[] = {
 	{ "rungs", "LIST", NULL, "shorter sides, such as 720p,480p (default: chosen by the source)" },
@@ -43,6 +45,11 @@ struct one_shot {
 	char job_id[UUID_SIZE];
 	char file_id[UUID_SIZE]; /* of the by-products; empty: none */
 	int64_t duration_ticks;
+	struct bus_subscription *news;
+	/* protected by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool changed;
 };
 
 static atomic_bool interrupted;
@@ -80,11 +87,33 @@ static int read_options(struct one_shot *o, struct err *e)
 	return r;
 }
 
+static void on_job(void *ctx, const struct bus_event *ev)
+{
+	struct one_shot *o = ctx;
+	(void)ev; /* there is only this job */
+	(void)pthread_mutex_lock(&o->lock);
+	o->changed = true;
+	(void)pthread_cond_signal(&o->wake);
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+static void wait_for_news(struct one_shot *o)
+{
+	const int64_t due = clock_mono_ms() + REFRESH_MS;
+	(void)pthread_mutex_lock(&o->lock);
+	while (!o->changed && cond_wait_until(&o->wake, &o->lock, due))
+		;
+	o->changed = false;
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
 static int start(struct one_shot *o, struct err *e)
 {
 	int r = locate_task(options_get(&o->options, "task"), &o->task_path, e);
 	if (r == 0)
 		r = backends_open(&o->on, "sqlite::memory:", o->options.arguments[1], e);
+	if (r == 0)
+		r = bus_subscribe(o->on.bus, BUS_JOB, on_job, o, &o->news, e);
 	if (r == 0)
 		r = worker_start(&(struct worker_opts){ .repo = o->on.repo,
 							 .output = o->on.store,
@@ -146,7 +175,7 @@ static int create_job(struct one_shot *o, struct err *e)
 	return 0;
 }
 
-/* Polls the job's row until it has ended. */
+/* Looks at the job's row until it has ended, whenever something is said to have changed. */
 static int watch(struct one_shot *o, struct err *e)
 {
 	struct bar bar;
@@ -170,7 +199,7 @@ static int watch(struct one_shot *o, struct err *e)
 			bar_end(&bar);
 			return err_set(e, ERR_CANCELED, "interrupted");
 		}
-		(void)usleep(REFRESH_MS * 1000);
+		wait_for_news(o);
 	}
 }
 
@@ -181,7 +210,7 @@ static int watch_by_products(struct one_shot *o, struct err *e)
 	while (by_products_pending(o->on.repo, o->file_id)) {
 		if (atomic_load(&interrupted))
 			return err_set(e, ERR_CANCELED, "interrupted");
-		(void)usleep(REFRESH_MS * 1000);
+		wait_for_news(o);
 	}
 	int r = by_products_finish(o->on.repo, o->on.store, o->file_id, o->duration_ticks, &problems, e);
 	if (r == 0 && problems)
@@ -192,7 +221,11 @@ static int watch_by_products(struct one_shot *o, struct err *e)
 static void stop(struct one_shot *o)
 {
 	worker_stop(o->worker);
+	if (o->news)
+		bus_unsubscribe(o->on.bus, o->news);
 	backends_close(&o->on);
+	(void)pthread_mutex_destroy(&o->lock);
+	(void)pthread_cond_destroy(&o->wake);
 	free(o->task_path);
 	options_release(&o->options);
 }
@@ -211,6 +244,8 @@ int cmd_ladder(int argc, char **argv)
 {
 	struct one_shot *o = mr_calloc(1, sizeof(*o));
 	struct err e = { 0 };
+	(void)pthread_mutex_init(&o->lock, NULL);
+	cond_init_monotonic(&o->wake);
 	int code = 0;
 	int r = options_parse(&o->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
 	if (r == 0 && o->options.help) {

@@ -10,7 +10,7 @@
 #include "job/keys.h"
 #include "worker/chunk_run.h"
 
-#define NICE 10
+#define NICE 15 /* behind later chunks (worker.c), too */
 #define MEMORY_BYTES (1ull << 30)
 /* It takes a few hundredths of the media's length on a core of its own; here it gets what is left over. */
 #define WALL_FIRST_MS 60000

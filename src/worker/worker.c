@@ -23,6 +23,9 @@
 #define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
 #define AFTER_ERROR_MS 1000 /* the database is away */
 
+/* Somebody may be waiting for a job's first segments: what follows leaves the cores to them, and to the server itself. */
+#define LATER_CHUNK_NICENESS 10
+
 static const struct task_limits chunk_limits = { .memory_bytes = 3ull << 30, .wall_ms = 0, .silence_ms = 120000 };
 static const struct task_limits probe_limits = { .memory_bytes = 1ull << 30, .wall_ms = 60000, .silence_ms = 30000 };
 
@@ -112,6 +115,8 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
 		runner.limits.memory_bytes = w->opts.task_memory_bytes;
+	if (c.chunk.index > 0)
+		runner.limits.nice = LATER_CHUNK_NICENESS;
 	uint32_t wait_ms = runner_run(&runner, &c);
 	claim_release(&c);
 	return wait_ms;
