@@ -196,7 +196,8 @@ def test_same_bytes_read_forwards_and_in_chunks(tmp_path):
         run('ladder', media('tracks.mp4'), out, '--segment-seconds', '2', '--workers', workers, '--audio-tracks', '2,1',
             '--subtitle-tracks', '4', '--quiet', check=0)
         trees.append({p.relative_to(out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in out.rglob('*') if p.is_file()})
-    assert trees[0] == trees[1] and {n.split('/')[0] for n in trees[0]} == {'master.m3u8', '240p', 'audio', 'audio2', 'subs'}
+    assert trees[0] == trees[1] and {n.split('/')[0] for n in trees[0]} == {
+        'master.m3u8', 'manifest.mpd', '240p', 'audio', 'audio2', 'subs'}
 
 
 def test_subtitles_are_served_as_what_they_are(film):
