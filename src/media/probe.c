@@ -406,13 +406,25 @@ static int refuse_unusable(const struct probe *p, struct err *e)
 			    why ? why->message : "");
 }
 
-/* Sound that can be decoded doesn't make up for a picture that would come out in false colours. */
-static int refuse_false_colors(const struct probe *p, struct err *e)
+/* Sound that can be decoded doesn't make up for a picture that is locked, or would come out in false colours, or whose codec
+ * nobody here knows. (A picture that is merely damaged is another matter: the sound is what is left of the file.) */
+static int refuse_hidden_picture(const struct probe *p, struct err *e)
 {
-	for (uint32_t i = 0; p->r.best_video < 0 && i < p->r.stream_count; i++)
-		if (is_candidate(&p->r.streams[i], STREAM_VIDEO) && video_look_unsupported(p->f->streams[i]))
+	for (uint32_t i = 0; p->r.best_video < 0 && i < p->r.stream_count; i++) {
+		const struct walked_stream *w = &p->walk.streams[i];
+		const AVStream *st = p->f->streams[i];
+		if (!is_candidate(&p->r.streams[i], STREAM_VIDEO))
+			continue;
+		if (w->encrypted || probe_stream_encrypted(st))
+			return err_set_code(e, ERR_MEDIA, "ENCRYPTED_MEDIA", "stream %u (video %s) is encrypted", i,
+					    p->r.streams[i].codec);
+		if (video_look_unsupported(st))
 			return err_set_code(e, ERR_MEDIA, "UNSUPPORTED_HDR",
 					    "stream %u is Dolby Vision profile 5, whose colours only Dolby's own decoders know", i);
+		if (w->packets && !avcodec_find_decoder(st->codecpar->codec_id))
+			return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "stream %u: no decoder for video of codec %s (%s)", i,
+					    p->r.streams[i].codec, av_fourcc2str(st->codecpar->codec_tag));
+	}
 	return 0;
 }
 
@@ -447,7 +459,7 @@ static int assess(struct probe *p, struct err *e)
 		return r;
 	p->r.best_video = best_decodable(&p->r, STREAM_VIDEO);
 	p->r.best_audio = best_decodable(&p->r, STREAM_AUDIO);
-	r = refuse_false_colors(p, e);
+	r = refuse_hidden_picture(p, e);
 	if (r < 0)
 		return r;
 	if (p->r.best_video < 0 && p->r.best_audio < 0)

@@ -133,6 +133,7 @@ MADE = [
     plays('size-2.ts', 3, (320, 240), 0),
     plays('slow.mkv', 12, (320, 240), why='a few pictures a second, at no regular time'),
     refused('dolby-vision-5.mp4', frozenset({'UNSUPPORTED_HDR'}), 'colours that only a Dolby decoder knows'),
+    refused('unknown-codec.mp4', frozenset({'UNDECODABLE'}), 'its sound alone is not what was sent'),
     refused('encrypted.mp4', frozenset({'ENCRYPTED_MEDIA'})),
     plays('part-1.ts', 4, (640, 360)),
     plays('part-2.ts', 5, (640, 360)),
@@ -166,6 +167,10 @@ MADE = [
     refused('header-only.wav', EMPTY | DAMAGED, 'a WAV without a sample'),
     refused('header-only.mp4', EMPTY | DAMAGED),
 ]
+
+# Several sounds and subtitles, posters: scenarios of their own look at these.
+ELSEWHERE = {'tracks.mkv', 'tracks.mp4', 'tracks-sound.mka', 'tracks.srt', 'tracks.ass', 'black.mp4', 'black-intro.mp4',
+             'black-intro-one-keyframe.mp4'}
 
 SHARED = [dataclasses.replace(case, shared=True) for case in (
     plays('aac-16s-faststart.mp4', 16.064),

@@ -89,6 +89,11 @@ def dolby_vision_5(data):
     return bytes(out)
 
 
+def unknown_codec(data):
+    """The video track's sample entry names a codec that nobody has."""
+    return data.replace(b'avc1', b'qqq9')
+
+
 def riff_header_without_samples():
     chunk = b'fmt ' + (16).to_bytes(4, 'little') + bytes.fromhex('01000100803e0000007d000002001000')
     body = b'WAVE' + chunk + b'data' + (0).to_bytes(4, 'little')
@@ -209,6 +214,7 @@ RECIPES = {
     'mirrored.mp4': ('edited', 'silent.mp4', mirrored.__name__),
     'hevc.mp4': ffmpeg(video(1, '320x240'), '-c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p10le'),
     'dolby-vision-5.mp4': ('edited', 'hevc.mp4', dolby_vision_5.__name__),
+    'unknown-codec.mp4': ('edited', 'late-audio.mp4', unknown_codec.__name__),
     'encrypted.mp4': ffmpeg(video(2, '320x240'), audio(2), X264, AAC, '-encryption_scheme cenc-aes-ctr',
                             '-encryption_key 76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8'),
     'turns-surround.ts': ('joined', 'mono-44k.ts', 'surround-48k.ts'),
