@@ -85,7 +85,7 @@ def test_what_changes_is_not_stored(client, file):
 
 
 def test_a_file_record(client, file):
-    assert set(file) == {'file_id', 'filename', 'content_type', 'size', 'sha256', 'status', 'probe', 'created_at', 'updated_at'}
+    assert set(file) == {'file_id', 'filename', 'content_type', 'size', 'sha256', 'status', 'probe', 'analysis', 'created_at', 'updated_at'}
     assert file['filename'] == 'ein Ton.wav' and file['status'] == 'ready'
     assert file['size'] == media('sound-8k-mono.wav').stat().st_size
     assert uuid.UUID(file['file_id']).version == 7
