@@ -170,10 +170,9 @@ static int read_key(struct check *c, const struct hls_line *line, struct err *e)
 	return 0;
 }
 
-/* By the name's ending, as nothing is fetched here: these are fMP4, which cannot be decoded without an init segment. */
-static bool is_fmp4(struct hls_slice uri)
+/* By the name's ending, as nothing is fetched here. */
+static bool ends_in(struct hls_slice uri, const char *const *endings)
 {
-	static const char *const endings[] = { "m4s", "mp4", "m4v", "m4a", "cmfv", "cmfa", "cmft" };
 	size_t len = 0, dot = 0;
 	while (len < uri.len && uri.at[len] != '?' && uri.at[len] != '#')
 		len++;
@@ -183,12 +182,27 @@ static bool is_fmp4(struct hls_slice uri)
 		else if (uri.at[i] == '/')
 			dot = 0;
 	}
-	for (size_t i = 0; dot && i < sizeof(endings) / sizeof(endings[0]); i++) {
+	for (; dot && *endings; endings++) {
 		struct hls_slice ending = { uri.at + dot, len - dot };
-		if (ending.len && strncasecmp(ending.at, endings[i], ending.len) == 0 && endings[i][ending.len] == '\0')
+		if (ending.len && strncasecmp(ending.at, *endings, ending.len) == 0 && (*endings)[ending.len] == '\0')
 			return true;
 	}
 	return false;
+}
+
+/* fMP4 cannot be decoded without an init segment; WebVTT has none (RFC 8216, 3.5). */
+static int check_map(const struct check *c, const struct hls_line *line, struct err *e)
+{
+	static const char *const fmp4[] = { "m4s", "mp4", "m4v", "m4a", "cmfv", "cmfa", "cmft", NULL };
+	static const char *const webvtt[] = { "vtt", "webvtt", NULL };
+	if (!c->facts.has_map && ends_in(line->value, fmp4))
+		return hls_refuse(e, "map", line->number,
+				  "an fMP4 segment without EXT-X-MAP before it: %.*s (RFC 8216, 3.3)",
+				  HLS_SHOW(line->value));
+	if (c->facts.has_map && ends_in(line->value, webvtt))
+		return hls_refuse(e, "map", line->number, "a WebVTT segment behind EXT-X-MAP: %.*s (RFC 8216, 3.5)",
+				  HLS_SHOW(line->value));
+	return 0;
 }
 
 static int read_uri(struct check *c, const struct hls_line *line, struct err *e)
@@ -197,11 +211,9 @@ static int read_uri(struct check *c, const struct hls_line *line, struct err *e)
 	if (!c->extinf_line)
 		return hls_refuse(e, "extinf", line->number, "a URI without EXTINF: %.*s (RFC 8216, 4.3.2.1)",
 				  HLS_SHOW(line->value));
-	if (!f->has_map && is_fmp4(line->value))
-		return hls_refuse(e, "map", line->number,
-				  "an fMP4 segment without EXT-X-MAP before it: %.*s (RFC 8216, 3.3)",
-				  HLS_SHOW(line->value));
-	int r = check_range(c, line->value, e);
+	int r = check_map(c, line, e);
+	if (r == 0)
+		r = check_range(c, line->value, e);
 	if (r < 0)
 		return r;
 	if (!f->segment_count || c->extinf_nano < c->shortest_nano) {

@@ -244,10 +244,37 @@ static int read_type(const struct hls_attributes *a, enum type *ret, struct err 
 	return hls_refuse(e, "media", a->line, "TYPE=%.*s (RFC 8216, 4.3.4.1)", HLS_SHOW(name));
 }
 
+/* Subtags of one to eight letters and digits with hyphens between, the first of letters (RFC 5646, 2.1). */
+static int check_language(const struct hls_attributes *a, struct err *e)
+{
+	struct hls_slice v;
+	int r = hls_attribute_string(a, "LANGUAGE", false, &v, e);
+	if (r < 0)
+		return r;
+	size_t len = 0;
+	bool first = true, ok = true;
+	for (size_t i = 0; i < v.len && ok; i++) {
+		char c = v.at[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (c == '-') {
+			ok = len > 0;
+			first = false;
+			len = 0;
+			continue;
+		}
+		ok = ++len <= 8 && (letter || (!first && c >= '0' && c <= '9'));
+	}
+	if (v.len && (!ok || !len))
+		return hls_refuse(e, "language", a->line, "LANGUAGE=\"%.*s\" is no language tag (RFC 5646, 2.1)",
+				  HLS_SHOW(v));
+	return 0;
+}
+
 /* Which attributes each type needs or must not have (RFC 8216, 4.3.4.1). */
 static int check_type_attributes(const struct hls_attributes *a, enum type type, struct err *e)
 {
 	struct hls_slice uri, channels, instream;
+	bool forced;
 	int r = hls_attribute_string(a, "URI", type == SUBTITLES, &uri, e);
 	if (r == 0 && uri.len)
 		r = hls_uri_check(uri, a->line, e);
@@ -255,8 +282,12 @@ static int check_type_attributes(const struct hls_attributes *a, enum type type,
 		r = hls_attribute_string(a, "INSTREAM-ID", type == CLOSED_CAPTIONS, &instream, e);
 	if (r == 0)
 		r = hls_attribute_string(a, "CHANNELS", false, &channels, e);
+	if (r == 0)
+		r = hls_attribute_yes(a, "FORCED", &forced, e);
 	if (r < 0)
 		return r;
+	if (forced && type != SUBTITLES)
+		return hls_refuse(e, "media", a->line, "only subtitles may be FORCED (RFC 8216, 4.3.4.1)");
 	if (uri.len && type == CLOSED_CAPTIONS)
 		return hls_refuse(e, "media", a->line, "CLOSED-CAPTIONS have no URI (RFC 8216, 4.3.4.1)");
 	if (type != AUDIO)
@@ -291,6 +322,8 @@ static int read_rendition(struct check *c, const struct hls_line *line, struct e
 		r = hls_attribute_yes(&a, "AUTOSELECT", &autoselect, e);
 	if (r == 0)
 		r = check_type_attributes(&a, m.type, e);
+	if (r == 0)
+		r = check_language(&a, e);
 	if (r < 0)
 		return r;
 	if (m.is_default && !autoselect && hls_attributes_find(&a, "AUTOSELECT"))

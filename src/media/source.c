@@ -152,7 +152,8 @@ static int open_decoder(struct source *s, int track, int32_t index, struct err *
 	AVFormatContext *f = media_input_format(s->input);
 	if (index < 0)
 		return 0;
-	if ((unsigned)index >= f->nb_streams)
+	enum AVMediaType type = track == SOURCE_VIDEO ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
+	if ((unsigned)index >= f->nb_streams || f->streams[index]->codecpar->codec_type != type)
 		return err_set_code(e, ERR_MEDIA, "DAMAGED_MEDIA", "the source has no stream %d any more", index);
 	s->stream[track] = index;
 	/* One thread: frame threads would let damaged sources decode differently from run to run. */

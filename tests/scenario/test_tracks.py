@@ -20,8 +20,8 @@ DESCRIBED = 'public.accessibility.transcribes-spoken-dialog,public.accessibility
 
 def pitch(data):
     """The strongest frequency in the middle of a sound, in Hz: zero crossings of a sine."""
-    done = subprocess.run(['ffmpeg', '-v', 'error', '-i', '-', '-ss', '1', '-t', '1', '-ac', '1', '-ar', '48000', '-f', 's16le', '-'],
-                          input=data, capture_output=True, timeout=limit(60), check=True)
+    command = 'ffmpeg -v error -i - -ss 1 -t 1 -ac 1 -ar 48000 -f s16le -'
+    done = subprocess.run(command.split(), input=data, capture_output=True, timeout=limit(60), check=True)
     samples = struct.unpack(f'<{len(done.stdout) // 2}h', done.stdout)
     return sum(a < 0 <= b for a, b in zip(samples, samples[1:])) * 48000 / len(samples)
 
@@ -118,8 +118,8 @@ def clock(ms):
 
 def expected_cues(file, path, stream, texts):
     """The packets' own times, on the presentation's axis. (A muxer has moved all tracks behind by the sound's priming.)"""
-    done = subprocess.run(['ffprobe', '-v', 'error', '-select_streams', str(stream), '-show_entries', 'packet=pts_time,duration_time',
-                           '-of', 'csv=p=0', path], capture_output=True, text=True, timeout=limit(30), check=True)
+    command = f'ffprobe -v error -select_streams {stream} -show_entries packet=pts_time,duration_time -of csv=p=0'
+    done = subprocess.run([*command.split(), path], capture_output=True, text=True, timeout=limit(30), check=True)
     times = [[float(x) for x in line.split(',')[:2]] for line in dict.fromkeys(done.stdout.split())]
     origin = file['probe']['start_ns'] / 1e9
     assert len(times) == len(texts)
@@ -195,7 +195,8 @@ def test_same_bytes_read_forwards_and_in_chunks(tmp_path):
         out = tmp_path / str(workers)
         run('ladder', media('tracks.mp4'), out, '--segment-seconds', '2', '--workers', workers, '--audio-tracks', '2,1',
             '--subtitle-tracks', '4', '--quiet', check=0)
-        trees.append({p.relative_to(out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in out.rglob('*') if p.is_file()})
+        files = [p for p in out.rglob('*') if p.is_file()]
+        trees.append({p.relative_to(out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files})
     assert trees[0] == trees[1] and {n.split('/')[0] for n in trees[0]} == {
         'master.m3u8', 'manifest.mpd', '240p', 'audio', 'audio2', 'subs'}
 

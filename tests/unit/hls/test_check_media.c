@@ -67,6 +67,7 @@ static const struct {
 	{ FMP4_HEAD "#EXTINF:4.0,\n#EXT-X-BYTERANGE:100@0\na.mp4\n",
 	  TS_HEAD "#EXTINF:4.0,\n#EXT-X-BYTERANGE:100@0\na.ts\n",
 	  "version, line 7: EXT-X-BYTERANGE needs EXT-X-VERSION 4, the list has 3" },
+	{ TS_HEAD "#EXTINF:4.0,\na.vtt\n", FMP4_HEAD "#EXTINF:4.0,\na.vtt?x\n", "map, line 9: a WebVTT segment behind EXT-X-MAP" },
 	{ FMP4_HEAD "#EXTINF:4.0,\na.m4s\n", TS_HEAD "#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:4.0,\na.m4s\n",
 	  "version, line 6: EXT-X-MAP needs EXT-X-VERSION 6, the list has 3" },
 	{ "#EXTM3U\n#EXT-X-VERSION:5\n#EXT-X-TARGETDURATION:4\n#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"i.mp4\"\n"

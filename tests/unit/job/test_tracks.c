@@ -120,9 +120,11 @@ static void those_that_are_asked_for(void **state)
 	ladder_plan_release(&p);
 	assert_int_equal(plan("{\"audio_tracks\":[5]}", &p, &e), 0); /* of another programme, but asked for */
 	ladder_plan_release(&p);
-	static const char *const bad[] = { "{\"audio_tracks\":[4]}",	 "{\"audio_tracks\":[0]}",    "{\"audio_tracks\":[31]}",
-					   "{\"subtitle_tracks\":[7]}",	 "{\"audio_tracks\":[1,1]}",  "{\"audio_tracks\":[-1]}",
-					   "{\"subtitle_tracks\":\"6\"}", "{\"audio_tracks\":[1.5]}", "{\"audio_tracks\":[99]}" };
+	static const char *const bad[] = { "{\"audio_tracks\":[4]}",	  "{\"audio_tracks\":[0]}",
+					   "{\"audio_tracks\":[31]}",	  "{\"subtitle_tracks\":[7]}",
+					   "{\"audio_tracks\":[1,1]}",	  "{\"audio_tracks\":[-1]}",
+					   "{\"subtitle_tracks\":\"6\"}", "{\"audio_tracks\":[1.5]}",
+					   "{\"audio_tracks\":[99]}" };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(bad); i++) {
 		assert_int_equal(plan(bad[i], &p, &e), -ERR_INVALID);
 		assert_non_null(strstr(e.message, "_tracks"));
