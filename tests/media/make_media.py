@@ -134,7 +134,8 @@ def fields(order):
 
 def track_srt():
     cues = [('00:00:01,000', '00:00:02,500', 'Bonjour <i>à tous</i> & <b>merci</b>'),
-            ('00:00:03,500', '00:00:17,250', 'longtemps'), ('00:00:07,900', '00:00:08,700', 'deux\nlignes --> <ici>'), ('00:00:23,100', '00:00:23,900', 'fin')]
+            ('00:00:03,500', '00:00:17,250', 'longtemps'),
+            ('00:00:07,900', '00:00:08,700', 'deux\nlignes --> <ici>'), ('00:00:23,100', '00:00:23,900', 'fin')]
     return ''.join(f'{i + 1}\n{start} --> {end}\n{text}\n\n' for i, (start, end, text) in enumerate(cues)).encode()
 
 
