@@ -145,7 +145,7 @@ static bool next_line(struct cursor *l, struct hls_line *ret)
 
 int hls_lines_read(const char *text, size_t len, hls_line_fn fn, void *ctx, struct err *e)
 {
-	struct cursor l;
+	struct cursor l = { 0 };
 	struct hls_line line;
 	int r = begin(&l, text, len, e);
 	while (r == 0 && next_line(&l, &line))

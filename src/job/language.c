@@ -143,8 +143,8 @@ void language_tag(const char *found, char ret[LANGUAGE_TAG_SIZE])
 const char *language_name(const char *tag)
 {
 	const char *name = NULL;
-	/* Of a variety ("pt-BR") the name of its language says too little. */
-	if (*rest_of(tag) || !find_two(tag, &name))
+	/* Of a variety ("pt-BR") the name of its language says too little; of an unknown one there is none. */
+	if (!*tag || *rest_of(tag) || !find_two(tag, &name))
 		return NULL;
 	return name;
 }

@@ -33,6 +33,10 @@ struct subtitle_reader {
 	int clock;	     /* the stream that tells how far it has read */
 	AVRational clock_base;
 	int64_t clock_ticks; /* INT64_MIN before its first packet */
+	int64_t from;
+	bool at_start;	 /* nothing has been sought */
+	bool whole;	 /* with the source's whole index, however long it is */
+	bool left_range; /* of the part of the index that is held: what was read last isn't to be believed */
 	bool ended;
 	uint32_t read_errors;
 	struct track tracks[TASK_SUBTITLES_MAX];
@@ -66,6 +70,16 @@ static AVStream *stream(const struct subtitle_reader *r, int index)
 	return index >= 0 && (unsigned)index < f->nb_streams ? f->streams[index] : NULL;
 }
 
+static bool begins_at_start(const struct subtitle_reader *r)
+{
+	return r->task->ladder.sequential || r->from <= SEEK_MARGIN_TICKS;
+}
+
+static int64_t ticks_to_ns(const struct subtitle_reader *r, int64_t ticks)
+{
+	return r->task->ladder.origin_ns + av_rescale(ticks, 1000000000, VIDEO_TIMESCALE);
+}
+
 static void close_input(struct subtitle_reader *r)
 {
 	for (uint32_t i = 0; i < TASK_SUBTITLES_MAX; i++) {
@@ -75,13 +89,37 @@ static void close_input(struct subtitle_reader *r)
 	media_input_close(&r->input);
 }
 
+/* What is read of the index of a long MP4: from some seconds before the place where reading begins to behind where it ends. */
+static struct mp4_window_opts range_of(const struct subtitle_reader *r)
+{
+	const struct ladder_spec *l = &r->task->ladder;
+	const bool video = l->video_stream >= 0;
+	const int64_t end = l->video_ticks ? l->video_ticks[l->segment_count]
+					   : av_rescale(l->audio_frames[l->segment_count],
+							(int64_t)AAC_FRAME_SAMPLES * VIDEO_TIMESCALE, l->audio_rate);
+	uint32_t others = l->audio_count > 0 ? 1u << l->audios[0].stream : 0;
+	for (uint32_t i = 0; i < l->subtitle_count; i++)
+		others |= 1u << l->subtitle_streams[i];
+	return (struct mp4_window_opts){
+		.video = video ? l->video_stream : -1,
+		.audios = others,
+		.from_ns = begins_at_start(r) ? INT64_MIN : ticks_to_ns(r, r->from - 2 * SEEK_MARGIN_TICKS),
+		.end_ns = l->last ? INT64_MAX : ticks_to_ns(r, end),
+		.to_ns = l->last ? INT64_MAX : ticks_to_ns(r, end + SOURCE_APART_TICKS),
+		.index_min_bytes = MP4_WINDOW_INDEX_MIN_BYTES,
+	};
+}
+
 static int open_input(struct subtitle_reader *r, struct err *e)
 {
 	const struct ladder_spec *l = &r->task->ladder;
+	const struct mp4_window_opts range = range_of(r);
 	close_input(r);
-	int rc = media_input_open(r->task, 0, r->io, &r->input, e);
+	int rc = media_input_open_range(r->task, 0, r->io, r->whole ? NULL : &range, &r->input, e);
 	if (rc < 0)
 		return rc;
+	r->at_start = true;
+	r->left_range = false;
 	AVFormatContext *f = media_input_format(r->input);
 	for (unsigned i = 0; i < f->nb_streams; i++)
 		f->streams[i]->discard = AVDISCARD_ALL;
@@ -155,23 +193,17 @@ static int read_packet(struct subtitle_reader *r, struct err *e)
 	int rc = av_read_frame(media_input_format(r->input), r->packet);
 	if (rc >= 0) {
 		r->read_errors = 0;
-		take_packet(r, r->packet);
+		r->left_range = !media_input_holds(r->input, r->packet, r->at_start);
+		if (!r->left_range)
+			take_packet(r, r->packet);
 		av_packet_unref(r->packet);
 		return 0;
 	}
 	if (media_input_failed(r->input) || rc == AVERROR(ENOMEM))
 		return media_input_error(r->input, rc, e, "read subtitles");
 	r->ended = rc == AVERROR_EOF || ++r->read_errors >= READ_ERRORS_MAX;
+	r->left_range = r->ended && !media_input_complete(r->input);
 	return 0;
-}
-
-int subtitle_reader_until(struct subtitle_reader *r, int64_t ticks, struct err *e)
-{
-	int rc = 0;
-	int64_t goal = ticks > INT64_MAX - INTERLEAVE_TICKS ? INT64_MAX : ticks + INTERLEAVE_TICKS;
-	while (rc == 0 && !r->ended && r->clock_ticks < goal)
-		rc = read_packet(r, e);
-	return rc;
 }
 
 /* ---- The place to begin at ---- */
@@ -185,14 +217,39 @@ static int seek(struct subtitle_reader *r, int64_t from, bool *ret_there, struct
 	*ret_there = false;
 	if (!st)
 		return 0;
-	int64_t ns = l->origin_ns + av_rescale(from - SEEK_MARGIN_TICKS, 1000000000, VIDEO_TIMESCALE);
-	int64_t ts = av_rescale_q(ns, av_make_q(1, 1000000000), st->time_base);
+	int64_t ts = av_rescale_q(ticks_to_ns(r, from - SEEK_MARGIN_TICKS), av_make_q(1, 1000000000), st->time_base);
+	r->at_start = false;
 	if (av_seek_frame(media_input_format(r->input), index, ts, AVSEEK_FLAG_BACKWARD) < 0)
 		return 0;
 	int rc = 0;
-	while (rc == 0 && !r->ended && r->clock_ticks == INT64_MIN)
+	while (rc == 0 && !r->ended && !r->left_range && r->clock_ticks == INT64_MIN)
 		rc = read_packet(r, e);
 	*ret_there = !r->ended && r->clock_ticks <= from;
+	return rc;
+}
+
+static int begin(struct subtitle_reader *r, struct err *e)
+{
+	bool there = begins_at_start(r);
+	int rc = open_input(r, e);
+	if (rc < 0 || there)
+		return rc;
+	rc = seek(r, r->from, &there, e);
+	return rc == 0 && !there && !r->left_range ? open_input(r, e) : rc;
+}
+
+int subtitle_reader_until(struct subtitle_reader *r, int64_t ticks, struct err *e)
+{
+	int rc = 0;
+	int64_t goal = ticks > INT64_MAX - INTERLEAVE_TICKS ? INT64_MAX : ticks + INTERLEAVE_TICKS;
+	while (rc == 0 && (r->left_range || (!r->ended && r->clock_ticks < goal))) {
+		if (!r->left_range) {
+			rc = read_packet(r, e);
+			continue;
+		}
+		r->whole = true;
+		rc = begin(r, e);
+	}
 	return rc;
 }
 
@@ -202,18 +259,13 @@ int subtitle_reader_open(const struct task_spec *task, const struct media_io *io
 	struct subtitle_reader *r = mr_calloc(1, sizeof(*r));
 	r->task = task;
 	r->io = io;
+	r->from = from;
 	r->packet = av_packet_alloc();
 	if (!r->packet) {
 		subtitle_reader_close(&r);
 		return media_averror(e, AVERROR(ENOMEM), "read subtitles");
 	}
-	bool there = task->ladder.sequential || from <= SEEK_MARGIN_TICKS;
-	int rc = open_input(r, e);
-	if (rc == 0 && !there) {
-		rc = seek(r, from, &there, e);
-		if (rc == 0 && !there)
-			rc = open_input(r, e);
-	}
+	int rc = begin(r, e);
 	if (rc < 0) {
 		subtitle_reader_close(&r);
 		return rc;
