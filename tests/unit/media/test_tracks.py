@@ -7,7 +7,8 @@ import pytest
 from ladder_case import Source
 
 CUES = [('00:00:00,500', '00:00:01,500', 'first'), ('00:00:03,000', '00:00:21,000', 'long'),
-        ('00:00:07,700', '00:00:08,300', 'over'), ('00:00:15,200', '00:00:16,900', 'late'), ('00:00:23,000', '00:00:23,500', 'last')]
+        ('00:00:07,700', '00:00:08,300', 'over'), ('00:00:15,200', '00:00:16,900', 'late'),
+         ('00:00:23,000', '00:00:23,500', 'last')]
 TRACKS = {'audios': '1:1:72000,2:2:128000', 'subtitles': '3,4'}
 RUNS = [0, 1, 4, 8]
 
@@ -19,7 +20,8 @@ def source(request, tmp_path_factory):
     srt.write_text(''.join(f'{i}\n{a} --> {b}\n{text}\n\n' for i, (a, b, text) in enumerate(CUES, 1)))
     path = folder / f'film.{request.param}'
     command = ('ffmpeg -v error -f lavfi -i testsrc2=s=160x120:r=25:d=24 -f lavfi -i sine=440:d=24:r=48000 '
-               f'-f lavfi -i sine=660:d=24:r=44100 -i {srt} -i {srt} -map 0 -map 1 -map 2 -map 3 -map 4 -c:v libx264 -preset ultrafast -g 50 -c:a aac -aac_pns 0 -ac:a:1 2 '
+               f'-f lavfi -i sine=660:d=24:r=44100 -i {srt} -i {srt} -map 0 -map 1 -map 2 -map 3 -map 4 '
+                '-c:v libx264 -preset ultrafast -g 50 -c:a aac -aac_pns 0 -ac:a:1 2 '
                f'-c:s {"mov_text" if request.param == "mp4" else "srt"} {path}')
     subprocess.run(command.split(), check=True)
     return Source(path, segment_seconds=2, rungs=1)
