@@ -41,7 +41,8 @@ class Rig:
         self.seconds = time.monotonic() - began
         self.total = job['streaming']['segments_total']
         self.expected = digests(self.folder_of(job))
-        assert len(self.expected) == 3 * (self.total + 2) + 1
+        # of each rendition the header, segments and playlist; of each rung the I-frames; master and DASH manifest
+        assert len(self.expected) == 3 * (self.total + 2) + 2 + 2
 
     def folder_of(self, job):
         return self.server.store / 'hls' / 'local' / job['job_id']
