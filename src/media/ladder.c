@@ -414,10 +414,11 @@ static int make_chunk(const struct task_spec *task, const struct media_io *io, b
 
 /* ---- Once more, if need be ---- */
 
-/* Passes on what is made, but not a second time. */
+/* Passes on what is made, but not a second time. Each rendition's objects come in order, from one thread, and have counters
+ * of their own; those of several renditions come as it happens. */
 struct once {
 	const struct media_io *io;
-	uint32_t handed_over, to_skip;
+	uint32_t handed_over[TASK_RENDITIONS_MAX], to_skip[TASK_RENDITIONS_MAX];
 	int64_t done_ticks;
 	uint64_t bytes_read, bytes_before;
 };
@@ -431,12 +432,12 @@ static int once_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint
 static int once_object(void *ctx, const struct task_object *head, const void *data, struct err *e)
 {
 	struct once *o = ctx;
-	if (o->to_skip) {
-		o->to_skip--;
+	if (o->to_skip[head->rendition]) {
+		o->to_skip[head->rendition]--;
 		return 0;
 	}
 	int r = o->io->object(o->io->ctx, head, data, e);
-	o->handed_over += r == 0;
+	o->handed_over[head->rendition] += r == 0;
 	return r;
 }
 
@@ -450,7 +451,7 @@ static int once_progress(void *ctx, const struct task_progress *p, struct err *e
 }
 
 /* The part of a long source's index that is read first is enough but for damaged files. Where it isn't, the chunk is made
- * again with the whole: the same bytes in the same order. */
+ * again with the whole: the same bytes, in the same order within each rendition. */
 int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret, struct err *e)
 {
 	if (task->kind != TASK_LADDER || task->input_count == 0 || !runs_valid(&task->ladder))
@@ -460,7 +461,7 @@ int media_ladder(const struct task_spec *task, const struct media_io *io, struct
 	struct err why = { 0 };
 	int r = make_chunk(task, &passing, false, ret, &why);
 	if (r == -(int)ERR_RANGE && strcmp(err_code(&why), SOURCE_LEFT_RANGE) == 0) {
-		once.to_skip = once.handed_over;
+		memcpy(once.to_skip, once.handed_over, sizeof(once.to_skip));
 		once.bytes_before = once.bytes_read;
 		r = make_chunk(task, &passing, true, ret, &why);
 	}
