@@ -37,6 +37,14 @@ static void walk_problem(struct wire *w, struct analyze_problem *p)
 	wire_text(w, p->message, sizeof(p->message));
 }
 
+void walk_loudness(struct wire *w, struct loudness *l)
+{
+	wire_i32(w, &l->integrated_mlufs);
+	wire_i32(w, &l->range_mlu);
+	wire_i32(w, &l->true_peak_mdbtp);
+	wire_i32(w, &l->sample_peak_mdbfs);
+}
+
 /* The count comes before the times that it sizes. */
 void walk_analyze_result(struct wire *w, struct analyze_result *r)
 {
@@ -56,10 +64,7 @@ void walk_analyze_result(struct wire *w, struct analyze_result *r)
 		wire_i64(w, &r->tile_ticks[i]);
 	wire_u32(w, &r->point_count);
 	wire_bool(w, &r->has_loudness);
-	wire_i32(w, &r->loudness.integrated_mlufs);
-	wire_i32(w, &r->loudness.range_mlu);
-	wire_i32(w, &r->loudness.true_peak_mdbtp);
-	wire_i32(w, &r->loudness.sample_peak_mdbfs);
+	walk_loudness(w, &r->loudness);
 	walk_problem(w, &r->picture);
 	walk_problem(w, &r->sound);
 }

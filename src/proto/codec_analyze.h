@@ -6,5 +6,6 @@
 
 void walk_analyze_spec(struct wire *w, struct analyze_spec *s);
 const char *check_analyze_spec(const struct analyze_spec *s);
+void walk_loudness(struct wire *w, struct loudness *l);
 void walk_analyze_result(struct wire *w, struct analyze_result *r);
 const char *check_analyze_result(const struct analyze_result *r);

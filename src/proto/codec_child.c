@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "proto/channel.h"
 #include "proto/codec_analyze.h"
+#include "proto/codec_convert.h"
 #include "proto/wire.h"
 
 #define NS_MAX (INT64_MAX / 4) /* 73 years; sums of two don't overflow */
@@ -103,7 +104,7 @@ static void walk_object(struct wire *w, struct task_object *o)
 {
 	uint32_t kind = (uint32_t)o->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_BYPRODUCT) {
+	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_TAIL) {
 		wire_fault(w, "an unknown kind of object");
 		kind = TASK_OBJECT_INIT;
 	}
@@ -119,8 +120,9 @@ static void walk_object(struct wire *w, struct task_object *o)
 		uint32_t byproduct = (uint32_t)o->byproduct;
 		wire_u32(w, &byproduct);
 		o->byproduct = (enum byproduct)byproduct;
-		return;
 	}
+	if (o->kind != TASK_OBJECT_SEGMENT)
+		return;
 	wire_i64(w, &o->start_ticks);
 	wire_i64(w, &o->duration_ticks);
 	wire_u32(w, &o->iframe_count);
@@ -167,6 +169,8 @@ static const char *check_object(const struct task_object *o)
 		return o->codecs[0] ? NULL : "an init segment without codecs";
 	if (o->kind == TASK_OBJECT_BYPRODUCT)
 		return check_byproduct(o);
+	if (o->kind != TASK_OBJECT_SEGMENT)
+		return check_convert_object(o);
 	if (o->index >= TASK_SEGMENTS_MAX || !o->size_bytes || o->start_ticks < 0 || o->duration_ticks <= 0 ||
 	    !time_known(o->start_ticks) || !time_known(o->duration_ticks))
 		return "a segment whose number, size or times are out of range";
@@ -319,7 +323,7 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 {
 	uint32_t kind = (uint32_t)r->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_PROBE || kind > TASK_ANALYZE) {
+	if (kind < TASK_PROBE || kind > TASK_JOIN) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}
@@ -331,6 +335,10 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 	if (r->kind == TASK_ANALYZE) {
 		walk_analyze_result(w, &r->analyze);
 		return check_analyze_result(&r->analyze);
+	}
+	if (r->kind >= TASK_CONVERT) {
+		walk_convert_result(w, r);
+		return check_convert_result(r);
 	}
 	walk_ladder_result(w, &r->ladder);
 	return check_ladder_result(&r->ladder);

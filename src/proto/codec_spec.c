@@ -5,6 +5,7 @@
 
 #include "proto/channel.h"
 #include "proto/codec_analyze.h"
+#include "proto/codec_convert.h"
 #include "proto/wire.h"
 
 #define SIDE_MAX 16384u /* H.264's levels end far below */
@@ -194,7 +195,7 @@ static const char *check_ladder(const struct ladder_spec *l)
 
 static const char *check_spec(const struct task_spec *s)
 {
-	if (s->kind < TASK_PROBE || s->kind > TASK_ANALYZE)
+	if (s->kind < TASK_PROBE || s->kind > TASK_JOIN)
 		return "an unknown kind of task";
 	if (s->input_count < 1 || s->input_count > TASK_INPUTS_MAX)
 		return "no input, or too many";
@@ -203,6 +204,8 @@ static const char *check_spec(const struct task_spec *s)
 			return "an input without a name or of impossible size";
 	if (s->kind == TASK_ANALYZE)
 		return check_analyze_spec(&s->analyze);
+	if (s->kind >= TASK_CONVERT)
+		return check_convert_spec(&s->convert, s->kind, s->input_count);
 	return s->kind == TASK_LADDER ? check_ladder(&s->ladder) : NULL;
 }
 
@@ -210,7 +213,7 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 {
 	uint32_t kind = (uint32_t)s->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_PROBE || kind > TASK_ANALYZE) {
+	if (kind < TASK_PROBE || kind > TASK_JOIN) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}
@@ -228,6 +231,8 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 		walk_ladder(w, &s->ladder);
 	if (s->kind == TASK_ANALYZE)
 		walk_analyze_spec(w, &s->analyze);
+	if (s->kind >= TASK_CONVERT)
+		walk_convert_spec(w, &s->convert);
 }
 
 int task_spec_encode(const struct task_spec *s, struct buf *out, struct err *e)

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "proto/analyze.h"
+#include "proto/convert.h"
 
 #define TASK_INPUTS_MAX 64
 #define TASK_INPUT_NAME_SIZE 64
@@ -33,7 +34,7 @@
 #define AAC_FRAME_SAMPLES 1024
 #define TICKS_UNKNOWN INT64_MIN
 
-enum task_kind { TASK_PROBE = 1, TASK_LADDER = 2, TASK_ANALYZE = 3 };
+enum task_kind { TASK_PROBE = 1, TASK_LADDER = 2, TASK_ANALYZE = 3, TASK_CONVERT = 4, TASK_MEASURE = 5, TASK_JOIN = 6 };
 
 struct task_input {
 	char name[TASK_INPUT_NAME_SIZE]; /* "source" */
@@ -114,6 +115,7 @@ struct task_spec {
 	struct task_input inputs[TASK_INPUTS_MAX];
 	struct ladder_spec ladder;   /* TASK_LADDER */
 	struct analyze_spec analyze; /* TASK_ANALYZE */
+	struct convert_spec convert; /* TASK_CONVERT, TASK_MEASURE, TASK_JOIN */
 };
 /* Frees what the spec owns and zeroes it. */
 void task_spec_release(struct task_spec *spec);
@@ -139,13 +141,21 @@ struct task_iframe {
 };
 
 /* The head of an object; its bytes follow as blobs until size_bytes are there. */
-enum task_object_kind { TASK_OBJECT_INIT = 1, TASK_OBJECT_SEGMENT = 2, TASK_OBJECT_BYPRODUCT = 3 };
+enum task_object_kind {
+	TASK_OBJECT_INIT = 1,
+	TASK_OBJECT_SEGMENT,
+	TASK_OBJECT_BYPRODUCT,
+	TASK_OBJECT_PART,
+	TASK_OBJECT_INDEX,
+	TASK_OBJECT_HEAD,
+	TASK_OBJECT_TAIL,
+};
 struct task_object {
 	enum task_object_kind kind;
 	uint32_t rendition;
 	char codecs[64];        /* INIT: RFC 6381. TS and subtitles send an INIT of zero bytes, for their codecs */
 	enum byproduct byproduct; /* BYPRODUCT */
-	uint32_t index;         /* SEGMENT: of the presentation, not of the chunk; BYPRODUCT: of the sprites */
+	uint32_t index;         /* SEGMENT: of the presentation, not of the chunk; BYPRODUCT: of the sprites; PART: of the chunk */
 	int64_t start_ticks;    /* video, subtitles: 1/90000 s; audio: samples of audio_rate */
 	int64_t duration_ticks; /* > 0 */
 	uint64_t size_bytes;
@@ -212,4 +222,7 @@ struct task_result {
 	struct probe_result probe;
 	struct ladder_result ladder;
 	struct analyze_result analyze;
+	struct convert_result convert;
+	struct measure_result measure;
+	struct join_result join;
 };

@@ -114,6 +114,10 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 		return task_ladder(spec, &io, result, e);
 	case TASK_ANALYZE:
 		return task_analyze(spec, &io, result, e);
+	case TASK_CONVERT:
+	case TASK_MEASURE:
+	case TASK_JOIN:
+		break;
 	}
 	return err_set(e, ERR_PROTOCOL, "an unknown kind of task");
 }

@@ -47,6 +47,7 @@ struct run {
 	struct buf message, answer;
 	bool in_object;
 	uint64_t object_left;
+	uint32_t objects; /* begun so far */
 	int64_t done_ticks;
 	bool input_failed;
 	struct err input_failure; /* what read said; the task's failure is a consequence of it */
@@ -262,16 +263,28 @@ static int handle_progress(struct run *r, struct err *e)
 	return r->h->progress ? own(r, r->h->progress(r->h->ctx, &p, e)) : 0;
 }
 
+/* Parts in order, and last the index. */
+static const char *check_conversion_object(const struct task_object *o, uint32_t objects_before)
+{
+	if (o->kind == TASK_OBJECT_PART)
+		return o->index == objects_before ? NULL : "a part out of order";
+	return o->kind == TASK_OBJECT_INDEX ? NULL : "an object that a conversion doesn't make";
+}
+
 /* The broken task must not choose what is stored under which name. */
 static const char *check_object(const struct run *r, const struct task_object *o)
 {
 	const struct ladder_spec *l = &r->spec->ladder;
 	if (r->spec->kind == TASK_ANALYZE)
 		return o->kind == TASK_OBJECT_BYPRODUCT ? NULL : "an object that an analysis doesn't make";
+	if (r->spec->kind == TASK_CONVERT)
+		return check_conversion_object(o, r->objects);
+	if (r->spec->kind == TASK_JOIN)
+		return o->kind == TASK_OBJECT_HEAD || o->kind == TASK_OBJECT_TAIL ? NULL : "an object that a join doesn't make";
 	if (r->spec->kind != TASK_LADDER)
 		return "an object from a task that makes none";
-	if (o->kind == TASK_OBJECT_BYPRODUCT)
-		return "a by-product from a task that makes none";
+	if (o->kind != TASK_OBJECT_INIT && o->kind != TASK_OBJECT_SEGMENT)
+		return "an object that a ladder doesn't make";
 	if (o->rendition >= l->rung_count + l->audio_count + l->subtitle_count)
 		return "an object of a rendition that isn't asked for";
 	if (o->kind == TASK_OBJECT_INIT)
@@ -304,6 +317,7 @@ static int handle_object(struct run *r, struct err *e)
 	if (res < 0)
 		return res;
 	r->in_object = true;
+	r->objects++;
 	r->object_left = o.size_bytes;
 	return o.size_bytes ? 0 : end_object(r, e);
 }

@@ -371,6 +371,106 @@ static void an_analysis(void **state)
 	buf_release(&b);
 }
 
+static void a_conversion(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	struct task_spec *s = calloc(1, sizeof(*s));
+	sample_conversion(s);
+	assert_int_equal(task_spec_encode(s, &b, &e), 0);
+	torture(recode_spec, &b);
+	s->kind = TASK_JOIN;
+	s->convert.first_sample = 0;
+	s->convert.last = true;
+	s->input_count = CONVERT_JOIN_INPUTS;
+	for (int i = 1; i < CONVERT_JOIN_INPUTS; i++)
+		s->inputs[i] = (struct task_input){ "index", 12 };
+	buf_clear(&b);
+	assert_int_equal(task_spec_encode(s, &b, &e), 0);
+	torture(recode_spec, &b);
+	free(s);
+	for (int kind = TASK_CONVERT; kind <= TASK_JOIN; kind++) {
+		struct task_result r = { .kind = (enum task_kind)kind };
+		if (kind == TASK_CONVERT)
+			r.convert = (struct convert_result){ 4096, 9999, 2, 1, true };
+		else if (kind == TASK_MEASURE)
+			r.measure = (struct measure_result){ 4096, true, { -23000, 5000, LOUDNESS_UNKNOWN, -1000 } };
+		else
+			r.join = (struct join_result){ 4096, 500, 128, 9999, 128000 };
+		buf_clear(&b);
+		assert_int_equal(task_result_encode(&r, &b, &e), 0);
+		torture(recode_result, &b);
+	}
+	for (int kind = TASK_OBJECT_PART; kind <= TASK_OBJECT_TAIL; kind++) {
+		struct task_object o = { .kind = (enum task_object_kind)kind, .size_bytes = 77,
+					 .index = kind == TASK_OBJECT_PART ? 3 : 0 };
+		buf_clear(&b);
+		assert_int_equal(task_object_encode(&o, &b, &e), 0);
+		torture(recode_object, &b);
+		o.index = CONVERT_PARTS_MAX;
+		assert_int_equal(task_object_encode(&o, &b, &e), -ERR_PROTOCOL);
+		o = (struct task_object){ .kind = (enum task_object_kind)kind };
+		assert_int_equal(task_object_encode(&o, &b, &e), -ERR_PROTOCOL);
+	}
+	buf_release(&b);
+}
+
+static void refuse_conversion(struct task_spec *s, const char *why)
+{
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	assert_int_equal(task_spec_encode(s, &b, &e), -ERR_PROTOCOL);
+	assert_non_null(strstr(e.message, why));
+	buf_release(&b);
+	sample_conversion(s);
+}
+
+static void senseless_conversions_are_refused(void **state)
+{
+	(void)state;
+	struct task_spec s;
+	sample_conversion(&s);
+	struct convert_spec *c = &s.convert;
+	c->format = (enum convert_format)8;
+	refuse_conversion(&s, "format");
+	c->stream = TASK_STREAMS_MAX;
+	refuse_conversion(&s, "stream");
+	c->channels = 3;
+	refuse_conversion(&s, "channels");
+	c->rate = 96000;
+	refuse_conversion(&s, "sample rate");
+	c->quality = 2;
+	refuse_conversion(&s, "quality");
+	c->sample = SAMPLE_S16;
+	refuse_conversion(&s, "samples");
+	c->gain_mb = CONVERT_GAIN_MAX_MB + 1;
+	refuse_conversion(&s, "gain");
+	c->start_sample = -1;
+	refuse_conversion(&s, "start");
+	c->end_sample = c->start_sample;
+	refuse_conversion(&s, "start");
+	c->first_sample++;
+	refuse_conversion(&s, "grid");
+	c->sample_count--;
+	refuse_conversion(&s, "grid");
+	c->sample_count = 0;
+	refuse_conversion(&s, "samples");
+	s.input_count = 2;
+	s.inputs[1] = s.inputs[0];
+	refuse_conversion(&s, "inputs");
+	s.kind = TASK_MEASURE;
+	refuse_conversion(&s, "one piece");
+	*c = (struct convert_spec){ .format = CONVERT_OPUS, .rate = 48000, .channels = 8, .bitrate_bps = 96000,
+				    .end_sample = CONVERT_TO_END, .sample_count = 960 };
+	refuse_conversion(&s, "one piece");
+	*c = (struct convert_spec){ .format = CONVERT_FLAC, .rate = 48000, .channels = 8, .sample = SAMPLE_F32,
+				    .end_sample = CONVERT_TO_END, .sample_count = 4096 };
+	refuse_conversion(&s, "samples");
+}
+
 static void errors_travel_clean(void **state)
 {
 	(void)state;
@@ -407,7 +507,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spec_round_trip),	     cmocka_unit_test(senseless_plans_are_refused),
-		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(an_analysis), cmocka_unit_test(what_a_child_sends),
+		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(an_analysis), cmocka_unit_test(a_conversion),
+		cmocka_unit_test(senseless_conversions_are_refused), cmocka_unit_test(what_a_child_sends),
 		cmocka_unit_test(senseless_iframes_are_refused),
 		cmocka_unit_test(errors_travel_clean),	     cmocka_unit_test(a_full_buffer_is_an_error),
 	};
