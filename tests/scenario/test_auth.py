@@ -13,14 +13,16 @@ from server import ROOT, run, wait_for
 from tokens import Provider, hs256, key_set
 
 OPTIONS = ('--workers', '0', '--jwt-secret', tokens.SECRET)
+TUS = {'Tus-Resumable': '1.0.0'}
 
 
 @pytest.fixture(scope='module')
 def mine(module_server):
-    """What Alice owns: (client, file, job)."""
+    """What Alice owns: her client, and ids by kind."""
     alice = Client(module_server.url, token=hs256('alice'))
-    file = alice.upload(media('sound-8k-mono.wav'))
-    return alice, file, alice.start_job(file['file_id'])
+    file = alice.upload(media('sound-8k-mono.wav'))['file_id']
+    upload = alice.post('/api/uploads', headers={**TUS, 'Upload-Length': '9'}).headers['Location'].rsplit('/', 1)[1]
+    return alice, {'file': file, 'job': alice.start_job(file)['job_id'], 'upload': upload}
 
 
 @pytest.fixture
@@ -29,38 +31,47 @@ def bob(server):
 
 
 # Every route that names a thing, and what it is called with.
-OWNED = {('GET', '/api/files/{id}'): 'file', ('DELETE', '/api/files/{id}'): 'file', ('GET', '/api/jobs/{id}'): 'job',
+OWNED = {('GET', '/api/files/{id}'): 'file', ('DELETE', '/api/files/{id}'): 'file',
+         ('GET', '/api/files/{id}/storyboard.vtt'): 'file', ('HEAD', '/api/uploads/{id}'): 'upload',
+         ('PATCH', '/api/uploads/{id}'): 'upload', ('DELETE', '/api/uploads/{id}'): 'upload', ('GET', '/api/jobs/{id}'): 'job',
          ('DELETE', '/api/jobs/{id}'): 'job', ('POST', '/api/jobs/{id}/retry'): 'job', ('GET', '/api/jobs/{id}/events'): 'job'}
 
 
 def test_every_route_with_an_id_is_tested_here():
     text = (ROOT / 'src' / 'api' / 'routes.c').read_text()
-    assert set(re.findall(r'\{\s*"([A-Z]+)",\s*"(/[^"]*\{id\}[^"]*)"', text)) == set(OWNED)
+    named = set(re.findall(r'\{\s*"([A-Z]+)",\s*"(/[^"]*\{id\}[^"]*)"', text))
+    assert {(method, path) for method, path in named if method != 'OPTIONS'} == set(OWNED)
 
 
 @pytest.mark.parametrize('route', OWNED, ids=' '.join)
 def test_what_is_anothers_is_not_there(mine, bob, route):
-    alice, file, job = mine
-    path = route[1].replace('{id}', file['file_id'] if OWNED[route] == 'file' else job['job_id'])
-    theirs = error_of(bob.call(route[0], path), 404, 'NOT_FOUND')
-    nothing = error_of(bob.call(route[0], route[1].replace('{id}', '01a1fd75-3c72-710f-ac67-33c73944a85f')), 404, 'NOT_FOUND')
+    alice, ids = mine
+    method, pattern = route
+    path = pattern.replace('{id}', ids[OWNED[route]])
+    nowhere = pattern.replace('{id}', '01a1fd75-3c72-710f-ac67-33c73944a85f')
+    answers = [(bob.call(method, p, headers=TUS), requests.request(method, alice.url + p, headers=TUS)) for p in (path, nowhere)]
+    if method == 'HEAD':
+        assert [(a.status_code, b.status_code) for a, b in answers] == [(404, 401)] * 2
+        return
+    theirs, nothing = (error_of(a, 404, 'NOT_FOUND') for a, _ in answers)
     assert theirs['message'] == nothing['message'], 'the same answer as for what is not there'
-    error_of(requests.request(route[0], alice.url + path), 401, 'UNAUTHORIZED')
-    error_of(bob.call(route[0], path, params={'user_id': 'alice'}), 403)
-    assert alice.job(job['job_id'])['status'] == 'pending'
-    assert alice.get(f'/api/files/{file["file_id"]}').status_code == 200
+    error_of(answers[0][1], 401, 'UNAUTHORIZED')
+    error_of(bob.call(method, path, headers=TUS, params={'user_id': 'alice'}), 403)
+    assert alice.job(ids['job'])['status'] == 'pending'
+    assert alice.get(f'/api/files/{ids["file"]}').status_code == 200
+    assert alice.call('HEAD', f'/api/uploads/{ids["upload"]}', headers=TUS).status_code == 200
 
 
 def test_lists_and_creation_see_ones_own_alone(mine, bob):
-    alice, file, job = mine
+    alice, ids = mine
     assert bob.files() == [] and bob.jobs() == []
-    error_of(bob.post('/api/jobs', json={'kind': 'ladder', 'file_id': file['file_id']}), 404)
-    error_of(bob.post('/api/jobs', json={'kind': 'ladder', 'file_id': file['file_id'], 'user_id': 'alice'}), 403)
+    error_of(bob.post('/api/jobs', json={'kind': 'ladder', 'file_id': ids['file']}), 404)
+    error_of(bob.post('/api/jobs', json={'kind': 'ladder', 'file_id': ids['file'], 'user_id': 'alice'}), 403)
     error_of(bob.get('/api/jobs', params={'user_id': 'alice'}), 403)
     error_of(bob.get('/api/events', params={'user_id': 'alice'}), 403)
     error_of(bob.post('/api/files', params={'user_id': 'alice'}, data=b'x'), 403)
-    assert [f['file_id'] for f in alice.files(user_id='alice')] == [file['file_id']]
-    assert job['user_id'] == 'alice'
+    assert [f['file_id'] for f in alice.files(user_id='alice')] == [ids['file']]
+    assert alice.job(ids['job'])['user_id'] == 'alice'
 
 
 @pytest.mark.parametrize('route', [('POST', '/api/files'), ('GET', '/api/files'), ('POST', '/api/jobs'), ('GET', '/api/jobs'),
@@ -119,11 +130,11 @@ def test_cookie_session(server, mine):
     assert now == {'authenticated': True, 'required': True, 'user_id': 'alice', 'csrf_token': session['csrf_token']}
 
     # Reading needs the cookie alone, changing the CSRF token as well.
-    _, file, job = mine
-    assert browser.get(f'{server.url}/api/jobs/{job["job_id"]}').status_code == 200
-    with browser.get(f'{server.url}/api/jobs/{job["job_id"]}/events', stream=True, timeout=20) as events:
+    _, ids = mine
+    assert browser.get(f'{server.url}/api/jobs/{ids["job"]}').status_code == 200
+    with browser.get(f'{server.url}/api/jobs/{ids["job"]}/events', stream=True, timeout=20) as events:
         assert events.status_code == 200
-    body = {'kind': 'ladder', 'file_id': file['file_id']}
+    body = {'kind': 'ladder', 'file_id': ids['file']}
     error_of(browser.post(server.url + '/api/jobs', json=body), 403, 'CSRF')
     error_of(browser.post(server.url + '/api/jobs', json=body, headers={'X-CSRF-Token': 'x' * 43}), 403, 'CSRF')
     good = {'X-CSRF-Token': session['csrf_token']}
