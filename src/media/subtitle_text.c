@@ -7,8 +7,8 @@
 #include "base/encode.h"
 
 #define FIELDS 8 /* before the text */
-/* Room for the closing tags of the styles, and for the longest character. */
-#define RESERVE 32
+/* Room for a line break, tags that are closed and opened before a character, the longest character and the closing tags. */
+#define RESERVE 48
 
 enum { ITALIC = 1, BOLD = 2, UNDERLINE = 4 };
 static const struct {
@@ -136,8 +136,10 @@ bool subtitle_text(const char *event, struct buf *out)
 	}
 	if (!s)
 		return false;
+	bool blocks = true; /* a block may end in what is left: else it isn't looked for again and again */
 	for (size_t left = strlen(s); left > 0;) {
-		const char *close = *s == '{' ? memchr(s, '}', left) : NULL;
+		const char *close = blocks && *s == '{' ? memchr(s, '}', left) : NULL;
+		blocks = blocks && (*s != '{' || close);
 		size_t n = close ? (size_t)(close - s) + 1 : take(&w, s, left);
 		if (close)
 			apply_block(&w, s + 1, n - 2);

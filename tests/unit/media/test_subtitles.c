@@ -62,6 +62,22 @@ static void a_long_text_is_cut(void **state)
 	assert_string_equal(out.data + out.len - 4, strrchr(out.data, '<'));
 }
 
+/* Packets may have many megabytes: nothing is looked through more than once. (Otherwise this doesn't end.) */
+static void braces_without_end(void **state)
+{
+	(void)state;
+	const size_t len = 16u << 20;
+	char *event = malloc(len + 1);
+	memset(event, '{', len);
+	memcpy(event, EVENT, strlen(EVENT));
+	event[len] = '\0';
+	_cleanup_buf_ struct buf out;
+	buf_init(&out, SUBTITLE_TEXT_MAX_BYTES);
+	assert_true(subtitle_text(event, &out));
+	assert_false(out.failed);
+	free(event);
+}
+
 static void assert_segment(struct subtitle_cues *c, int64_t start, int64_t end, int64_t earliest, const char *cues)
 {
 	_cleanup_buf_ struct buf out;
@@ -131,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts),
 		cmocka_unit_test(a_long_text_is_cut),
+		cmocka_unit_test(braces_without_end),
 		cmocka_unit_test(segments),
 		cmocka_unit_test(bounds),
 	};
