@@ -262,7 +262,7 @@ static int complete(struct transfer *t, struct err *e)
 	if (r == 0) /* its analysis */
 		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
 	/* The janitor, or a request that came before, is at it or has done it: the bytes are safe. */
-	return r == -ERR_BUSY || r == -ERR_NOT_FOUND ? 0 : r;
+	return r == -ERR_BUSY || r == -ERR_NOT_FOUND || r == -ERR_LOST ? 0 : r;
 }
 
 static int transfer_finish(void *ctx, struct http_request *req, void *take_state, struct err *e)

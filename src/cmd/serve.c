@@ -183,7 +183,9 @@ static void stop(struct server *s)
 {
 	if (s->http && http_server_drain(s->http, DRAIN_MS) < 0)
 		log_warn("drain_incomplete", LOG_I("ms", DRAIN_MS));
-	/* Tasks are told to stop and claims given back while the HTTP server still answers nobody new. */
+	/* The HTTP server waits for handlers: they must not wait for tasks or join uploads any longer. */
+	if (s->worker)
+		worker_interrupt(s->worker);
 	if (s->http)
 		http_server_stop(s->http);
 	worker_stop(s->worker);

@@ -82,8 +82,8 @@ int repo_upload_create(struct repo *r, const struct file *f, uint64_t length, co
 		       struct err *e) MR_MUST_USE;
 int repo_upload_get(struct repo *r, const char *user_id, const char *id, struct resumable *ret,
 		    struct err *e) MR_MUST_USE;
-/* `writer` (unique to this request) becomes the one that may extend. ERR_CONFLICT code OFFSET_MISMATCH: not at
- * `offset`. */
+/* `writer` (unique to this request) becomes the one that may extend, unless all is there. ERR_CONFLICT code
+ * OFFSET_MISMATCH: not at `offset`. */
 int repo_upload_take(struct repo *r, const char *id, const char *writer, uint64_t offset, struct err *e) MR_MUST_USE;
 /* Adds stored pieces behind the others, all or none. ERR_LOST: there is another writer by now. */
 int repo_upload_extend(struct repo *r, const char *id, const char *writer, const struct upload_piece *pieces,
@@ -94,8 +94,9 @@ int repo_upload_join_claim(struct repo *r, const char *id, const char *joiner, i
 			   struct err *e) MR_MUST_USE;
 int repo_upload_pieces(struct repo *r, const char *id, struct upload_piece **ret, uint32_t *ret_count,
 		       struct err *e) MR_MUST_USE;
-/* The file is ready; the pieces are doomed. ERR_NOT_FOUND: it was deleted meanwhile. */
-int repo_upload_joined(struct repo *r, const char *id, const char *sha256, const char *probe_json,
+/* The file is ready; the pieces are doomed. ERR_NOT_FOUND: it was deleted meanwhile. ERR_LOST: another joiner has taken
+ * it over. */
+int repo_upload_joined(struct repo *r, const char *id, const char *joiner, const char *sha256, const char *probe_json,
 		       const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
 
 /* ---- jobs ---- */

@@ -9,9 +9,6 @@
 #include "job/keys.h"
 #include "job/repo_internal.h"
 
-/* A claim that still runs may store objects until its next heartbeat tells it that the file is gone. */
-#define DOOMED_LATER_MS 60000
-
 int repo_analysis_end(struct db_conn *c, const char *job_id, const char *file_id, enum analysis_state state,
 		      const char *json, int64_t now_ms, struct err *e)
 {
@@ -73,5 +70,6 @@ int repo_analysis_drop(struct db_conn *c, const char *user_id, const char *file_
 		r = db_exec(c, "DELETE FROM job WHERE id = $1", DB_PARAMS(DB_TEXT(id)), NULL, e);
 	if (r < 0)
 		return r;
+	/* A claim that still runs learns of it with its next heartbeat. */
 	return doom_prefix(c, user_id, file_id, chunks ? now_ms + DOOMED_LATER_MS : now_ms, e);
 }

@@ -198,14 +198,22 @@ static int look_up(struct db_conn *c, struct delete_tx *t, char user_id[USER_ID_
 	return 0;
 }
 
-/* Of a resumable upload that isn't joined. */
-static int doom_pieces(struct db_conn *c, const char *id, struct err *e)
+/* The object, and the pieces of a resumable upload that isn't joined. Who joins it at this moment may store the object once
+ * more before it learns of the end. */
+static int doom_objects(struct db_conn *c, const struct delete_tx *t, int64_t now, struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	_cleanup_free_ char *pieces = key_upload_pieces(id);
-	int r = db_first(c, "SELECT id FROM upload WHERE id = $1 AND joined = 0", DB_PARAMS(DB_TEXT(id)), &rows, e);
+	int r = db_first(c, "SELECT join_due_ms FROM upload WHERE id = $1 AND joined = 0", DB_PARAMS(DB_TEXT(t->id)), &rows, e);
+	if (r < 0)
+		return r;
+	bool arriving = r > 0;
+	int64_t lease_ms = arriving ? db_int(rows, 0) : 0;
 	db_finish(&rows);
-	return r > 0 ? repo_object_doom(c, pieces, e) : r;
+	r = repo_object_doom_at(c, t->key, lease_ms ? now + DOOMED_LATER_MS : now, e);
+	if (r < 0 || !arriving)
+		return r;
+	_cleanup_free_ char *pieces = key_upload_pieces(t->id);
+	return repo_object_doom(c, pieces, e);
 }
 
 static int check_unused(struct db_conn *c, const char *file_id, struct err *e)
@@ -238,9 +246,7 @@ static int delete_tx(struct db_conn *c, void *ctx, struct err *e)
 		r = repo_analysis_drop(c, user_id, t->id, now, e);
 	if (r < 0 || (r = check_unused(c, t->id, e)) < 0)
 		return r;
-	r = repo_object_doom(c, t->key, e);
-	if (r == 0)
-		r = doom_pieces(c, t->id, e);
+	r = doom_objects(c, t, now, e);
 	if (r < 0)
 		return r;
 	return db_exec(c, "DELETE FROM file WHERE id = $1", DB_PARAMS(DB_TEXT(t->id)), NULL, e);

@@ -78,6 +78,8 @@ int repo_file_insert(struct db_conn *c, const struct file *f, struct err *e) MR_
 /* ERR_NOT_FOUND if it was deleted meanwhile. */
 int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
 			 const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
+/* For so long somebody who doesn't know yet that a file was deleted may store objects of it. */
+#define DOOMED_LATER_MS 60000
 /* The object's row goes with this transaction; the object itself soon after: repo_objects_doomed. */
 int repo_object_doom(struct db_conn *c, const char *key, struct err *e) MR_MUST_USE;
 /* Not before a time. */

@@ -101,7 +101,10 @@ static int take_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	const struct take_tx *t = ctx;
 	int64_t changes;
-	int r = db_exec(c, "UPDATE upload SET writer = $2 WHERE id = $1 AND offset_bytes = $3",
+	/* Of what is complete the writer is whoever joins it. */
+	int r = db_exec(c,
+			"UPDATE upload SET writer = CASE WHEN offset_bytes < length THEN $2 ELSE writer END"
+			" WHERE id = $1 AND offset_bytes = $3",
 			DB_PARAMS(DB_TEXT(t->id), DB_TEXT(t->writer), DB_INT(t->offset)), &changes, e);
 	if (r < 0 || changes)
 		return r;
@@ -260,9 +263,20 @@ int repo_upload_pieces(struct repo *repo, const char *id, struct upload_piece **
 }
 
 struct joined_tx {
-	const char *id, *sha256, *probe_json;
+	const char *id, *joiner, *sha256, *probe_json;
 	const struct analysis_plan *analysis;
 };
+
+/* Deleted, or somebody else's: a joiner whose lease ran out may be slow rather than dead. */
+static int not_ours(struct db_conn *c, const char *id, struct err *e)
+{
+	struct resumable now;
+	int r = load(c, NULL, id, &now, e);
+	if (r < 0)
+		return r;
+	resumable_release(&now);
+	return err_set(e, ERR_LOST, "somebody else joins the upload, or has joined it");
+}
 
 static int joined_tx(struct db_conn *c, void *ctx, struct err *e)
 {
@@ -271,10 +285,12 @@ static int joined_tx(struct db_conn *c, void *ctx, struct err *e)
 	uint64_t length;
 	{
 		_cleanup_db_rows_ struct db_rows *rows = NULL;
-		int r = db_first(c, "UPDATE upload SET joined = 1, writer = '' WHERE id = $1 RETURNING length",
-				 DB_PARAMS(DB_TEXT(t->id)), &rows, e);
+		int r = db_first(c,
+				 "UPDATE upload SET joined = 1, writer = ''"
+				 " WHERE id = $1 AND joined = 0 AND writer = $2 RETURNING length",
+				 DB_PARAMS(DB_TEXT(t->id), DB_TEXT(t->joiner)), &rows, e);
 		if (r <= 0)
-			return r < 0 ? r : no_such_upload(e);
+			return r < 0 ? r : not_ours(c, t->id, e);
 		length = (uint64_t)db_int(rows, 0);
 	}
 	int r = db_exec(c, "DELETE FROM upload_piece WHERE upload_id = $1", DB_PARAMS(DB_TEXT(t->id)), NULL, e);
@@ -283,9 +299,11 @@ static int joined_tx(struct db_conn *c, void *ctx, struct err *e)
 	return r < 0 ? r : repo_file_make_ready(c, t->id, length, t->sha256, t->probe_json, t->analysis, e);
 }
 
-int repo_upload_joined(struct repo *r, const char *id, const char *sha256, const char *probe_json,
+int repo_upload_joined(struct repo *r, const char *id, const char *joiner, const char *sha256, const char *probe_json,
 		       const struct analysis_plan *analysis, struct err *e)
 {
-	struct joined_tx t = { .id = id, .sha256 = sha256, .probe_json = probe_json, .analysis = analysis };
+	struct joined_tx t = {
+		.id = id, .joiner = joiner, .sha256 = sha256, .probe_json = probe_json, .analysis = analysis
+	};
 	return repo_transact(r, "finish an upload", joined_tx, &t, e);
 }

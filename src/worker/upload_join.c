@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "job/keys.h"
 #include "worker/file_probe.h"
+#include "worker/worker.h"
 
 #define LEASE_MS 20000
 #define COPY_BYTES (256u << 10)
@@ -56,6 +57,10 @@ static int copy_piece(struct join *j, const struct upload_piece *piece, struct s
 	uint64_t done = 0;
 	size_t n = 1;
 	while (r == 0 && n > 0) {
+		if (worker_is_stopping(j->o->worker)) {
+			r = err_set(e, ERR_UNAVAILABLE, "the server stops: the upload is joined when it is back");
+			break;
+		}
 		r = store_reader_read(in, done, j->buffer, COPY_BYTES, &n, e);
 		if (r == 0 && n > 0)
 			r = store_put_write(put, j->buffer, n, e);
@@ -109,15 +114,17 @@ static int join(struct join *j, struct err *e)
 	struct file_probe p = { 0 };
 	r = file_probe_run(j->o->worker, j->upload.user_id, j->upload.id, j->upload.key, &p, e);
 	if (r == 0)
-		r = repo_upload_joined(j->o->repo, j->upload.id, info.sha256, p.json, p.wanted, e);
+		r = repo_upload_joined(j->o->repo, j->upload.id, j->joiner, info.sha256, p.json, p.wanted, e);
 	file_probe_release(&p);
 	return r;
 }
 
-/* What the file is can't be mended by another try. */
-static bool is_final(const struct err *why)
+/* What the file is can't be mended by another try. Only who still holds the lease may say so: another joiner may have made
+ * the file ready. */
+static bool is_final(struct join *j, const struct err *why)
 {
-	return why->kind == ERR_MEDIA || why->kind == ERR_UNSUPPORTED;
+	struct err ignored;
+	return (why->kind == ERR_MEDIA || why->kind == ERR_UNSUPPORTED) && prolong(j, &ignored) == 0;
 }
 
 /* What can't be removed now is doomed already, and the janitor's. */
@@ -144,7 +151,7 @@ int upload_join(const struct upload_join_opts *o, const char *id, struct err *e)
 	free(j.buffer);
 	if (r < 0)
 		log_info("upload_join_failed", LOG_S("file", j.upload.id), LOG_E(&why));
-	if (r == 0 || is_final(&why))
+	if (r == 0 || is_final(&j, &why))
 		clean_up(o, j.upload.id, r < 0);
 	resumable_release(&j.upload);
 	return r < 0 ? err_copy(e, &why) : 0;

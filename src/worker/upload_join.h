@@ -5,7 +5,7 @@
  *
  * Guarantees: idempotent; one joiner at a time (a lease in the database); memory is bounded; the object is complete or not
  * there. A file that can't be used is removed with all that has arrived of it; after any other failure the pieces stay, and a
- * later call does it. */
+ * later call does it; so also when the worker stops. */
 #pragma once
 
 #include "base/err.h"
@@ -19,7 +19,8 @@ struct upload_join_opts {
 	struct worker *worker; /* probes */
 };
 /* `id` NULL: any that waits and that nobody is at; ERR_NOT_FOUND if there is none. Blocks for as long as copying takes.
- * ERR_BUSY: somebody else is joining it. ERR_MEDIA, ERR_UNSUPPORTED: what media_probe says of the file, which is gone now. */
+ * ERR_BUSY, ERR_LOST: somebody else is joining it, or has. ERR_MEDIA, ERR_UNSUPPORTED: what media_probe says of the file,
+ * which is gone now. */
 int upload_join(const struct upload_join_opts *o, const char *id, struct err *e) MR_MUST_USE;
 /* Removes a file and what has arrived of it: rows first, so that nobody sees it, then objects; what can't be removed now is
  * the janitor's. `user_id` NULL: anybody's. */

@@ -189,14 +189,24 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 	return 0;
 }
 
-void worker_stop(struct worker *w)
+void worker_interrupt(struct worker *w)
 {
-	if (!w)
-		return;
 	(void)pthread_mutex_lock(&w->lock);
 	atomic_store(&w->stopping, true);
 	(void)pthread_cond_broadcast(&w->wake);
 	(void)pthread_mutex_unlock(&w->lock);
+}
+
+bool worker_is_stopping(const struct worker *w)
+{
+	return atomic_load(&w->stopping);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (!w)
+		return;
+	worker_interrupt(w);
 	for (uint32_t i = 0; i < w->thread_count; i++)
 		(void)pthread_join(w->threads[i].id, NULL);
 	if (w->work_hints)
@@ -241,7 +251,7 @@ static int probe_progress(void *ctx, const struct task_progress *p, struct err *
 static bool probe_keep_going(void *ctx)
 {
 	struct probe_run *p = ctx;
-	return !atomic_load(&p->w->stopping);
+	return !worker_is_stopping(p->w);
 }
 
 bool worker_analyzes(const struct worker *w)

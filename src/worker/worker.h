@@ -2,10 +2,12 @@
  *
  *   worker_start(&opts, &w, e);      // threads = 0: no chunks are run here, but probes are
  *   worker_probe(w, key, &probe, e);
- *   worker_stop(w);                  // tells tasks to stop, gives claims back, joins
+ *   worker_interrupt(w);             // tells tasks, probes and joins of uploads to stop
+ *   worker_stop(w);                  // the same, gives claims back, joins the threads
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -31,6 +33,9 @@ struct worker_opts {
 };
 int worker_start(const struct worker_opts *opts, struct worker **ret, struct err *e) MR_MUST_USE;
 void worker_stop(struct worker *w);
+/* Doesn't wait; any thread. What runs on others' threads (probes, joins of uploads) has to be over before worker_stop. */
+void worker_interrupt(struct worker *w);
+bool worker_is_stopping(const struct worker *w);
 bool worker_analyzes(const struct worker *w);
 /* Probes an object of the input store in a task. Blocks (tens of milliseconds, at most a minute); any thread. */
 int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e) MR_MUST_USE;
