@@ -241,8 +241,11 @@ def ffmpeg_says(source, *options, data=None):
     one of its own guess, two pictures of a variable frame rate may fall on the same tick."""
     command = ['ffmpeg', '-v', 'warning', '-nostdin' if data is None else '-y', '-xerror', '-i', str(source),
                '-map', '0:v?', '-map', '0:a?', *options, '-enc_time_base', '-1', '-f', 'null', '-']
-    done = subprocess.run(command, capture_output=True, input=data, timeout=limit(120), check=False)
-    # Its HLS reader knows no subtitles, and says so of each.
+    return complaint_of(subprocess.run(command, capture_output=True, input=data, timeout=limit(120), check=False))
+
+
+def complaint_of(done):
+    """Of an ffmpeg that has ended. Its HLS reader knows no subtitles, and says so of each."""
     lines = done.stderr.decode(errors='replace').splitlines(keepends=True)
     text = ''.join(line for line in lines if "Can't support the subtitle(uri: " not in line)
     return text if text or done.returncode == 0 else f'exit {done.returncode}'

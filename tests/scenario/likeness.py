@@ -14,6 +14,7 @@ import re
 import subprocess
 import tempfile
 
+from hls import complaint_of
 from server import limit
 
 CELLS = 8
@@ -52,10 +53,9 @@ class Measured:
                          f'[y]aresample={RATE}:async=1:min_hard_comp=0.02:first_pts=0,'
                          'aformat=sample_fmts=s16:channel_layouts=mono[s]')
             maps += ['-map', '[l]', '-f', 'null', '-', '-map', '[s]', '-f', 's16le', self.folder / 'sound']
-        done = subprocess.run(['ffmpeg', '-v', 'warning', '-nostdin', '-i', source, '-filter_complex', ';'.join(graph),
-                               *map(str, maps)], capture_output=True, timeout=limit(120), check=False)
-        text = done.stderr.decode(errors='replace')
-        return text if text or done.returncode == 0 else f'exit {done.returncode}'
+        return complaint_of(subprocess.run(['ffmpeg', '-v', 'warning', '-nostdin', '-i', source, '-filter_complex',
+                                            ';'.join(graph), *map(str, maps)], capture_output=True, timeout=limit(120),
+                                           check=False))
 
     def read_times(self):
         text = (self.folder / 'times').read_text()
