@@ -24,6 +24,7 @@
 
 static const struct option_def defs[] = {
 	{ "rungs", "LIST", NULL, "shorter sides, such as 720p,480p (default: chosen by the source)" },
+	{ "codecs", "LIST", "h264", "of each rung: h264, or h264,hevc" },
 	{ "container", "fmp4|ts", "fmp4", "segment format" },
 	{ "segment-seconds", "N", "4", "length of a segment, 2 to 10" },
 	{ "audio-tracks", "LIST", NULL, "streams of the source, such as 1,2; the first plays by default (default: all)" },
@@ -78,6 +79,8 @@ static int read_options(struct one_shot *o, struct err *e)
 		r = options_number(&o->options, "workers", 1, 256, &o->threads, e);
 	if (r == 0 && rungs)
 		r = ladder_params_parse_rungs(rungs, &o->params, e);
+	if (r == 0)
+		r = ladder_params_parse_codecs(options_get(&o->options, "codecs"), &o->params, e);
 	if (r == 0 && options_get(&o->options, "audio-tracks"))
 		r = ladder_params_parse_tracks(options_get(&o->options, "audio-tracks"), "audio_tracks", &o->params, e);
 	if (r == 0 && options_get(&o->options, "subtitle-tracks"))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/plan_codecs.h"
 #include "job/plan_rungs.h"
 #include "job/plan_tracks.h"
 
@@ -197,7 +198,9 @@ static void add_rungs(struct ladder_plan *p, const struct probe_stream *v)
 					 .width = g->width,
 					 .height = g->height,
 					 .has_iframes = true };
-		(void)snprintf(r->name, sizeof(r->name), "%up", g->width < g->height ? g->width : g->height);
+		const bool plain = g->codec == VIDEO_H264;
+		(void)snprintf(r->name, sizeof(r->name), "%up%s%s", g->width < g->height ? g->width : g->height,
+			       plain ? "" : "-", plain ? "" : video_codec_name(g->codec));
 		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
 		if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)
 			r->frame_rate_milli = (uint32_t)(1000.0 * v->fps_num / v->fps_den + 0.5);
@@ -217,7 +220,9 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 	s->sequential = !probe->seekable;
 	s->segment_ticks = params->segment_seconds * VIDEO_TIMESCALE;
 	s->video_threads = s->sequential ? SEQUENTIAL_THREADS : 1;
-	int r = plan_tracks(probe, params, s, e);
+	int r = ladder_params_check(params, e);
+	if (r == 0)
+		r = plan_tracks(probe, params, s, e);
 	if (r < 0)
 		return r;
 	const struct probe_stream *v = plan_find_stream(probe, s->video_stream);
@@ -234,8 +239,8 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 		r = plan_video(&p, v, e);
 		if (r < 0)
 			return r;
-	} else if (params->rung_count) {
-		return err_set(e, ERR_INVALID, "rungs: the source has no video");
+	} else if (params->rung_count || params->codecs != CODEC_BIT(VIDEO_H264)) {
+		return err_set(e, ERR_INVALID, "%s: the source has no video", params->rung_count ? "rungs" : "codecs");
 	}
 	plan_boundaries(&p, probe, v);
 	merge_empty_tail(&p);

@@ -23,9 +23,13 @@ struct ladder_tracks {
 	uint32_t streams[TASK_SUBTITLES_MAX]; /* indices in the source, in the order asked for */
 };
 
+/* A set of enum video_codec. */
+#define CODEC_BIT(codec) (1u << (codec))
+
 /* A rung as a request asks for it. 0: as the table in plan_rungs.c has it. */
 struct rung_params {
 	uint32_t side;		 /* the picture's shorter one; even */
+	uint32_t codecs;	 /* CODEC_BITs: a rung in each; 0: in all of the ladder's */
 	uint32_t crf_x10;	 /* 100–510 */
 	uint32_t maxrate_bps;	 /* cap of the rate */
 	uint32_t bufsize_bits;	 /* over which the cap holds; with maxrate alone one second of it */
@@ -36,7 +40,8 @@ struct ladder_params {
 	enum segment_container container;
 	uint32_t segment_seconds;       /* 2–10 */
 	uint32_t rung_count; /* 0: chosen by the source */
-	struct rung_params rungs[TASK_RUNGS_MAX]; /* falling, each side once */
+	struct rung_params rungs[TASK_RUNGS_MAX]; /* falling, each side once in a codec */
+	uint32_t codecs; /* CODEC_BITs, for the rungs that name none */
 	struct ladder_tracks audio_tracks; /* at most TASK_AUDIOS_MAX */
 	struct ladder_tracks subtitle_tracks;
 };
@@ -44,6 +49,11 @@ void ladder_params_default(struct ladder_params *p);
 /* From a request's "params" text (JSON object, may be NULL or ""); unknown fields, types and ranges are ERR_INVALID
  * naming the field. */
 int ladder_params_parse(const char *json, struct ladder_params *ret, struct err *e) MR_MUST_USE;
+/* "h264,hevc" */
+int ladder_params_parse_codecs(const char *list, struct ladder_params *p, struct err *e) MR_MUST_USE;
+/* What only all of them together can tell: ERR_INVALID where the rungs and their codecs don't go together, or with the
+ * container. ladder_plan asks it, too. */
+int ladder_params_check(const struct ladder_params *p, struct err *e) MR_MUST_USE;
 /* "480p,360p" */
 int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct err *e) MR_MUST_USE;
 /* "1,3", or "" for none; `name` is the parameter's, "audio_tracks" or "subtitle_tracks". */

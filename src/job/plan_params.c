@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "job/plan.h"
+#include "job/plan_codecs.h"
 
 #define RUNG_MIN 64
 #define RUNG_MAX 4320
@@ -18,12 +19,14 @@
 
 void ladder_params_default(struct ladder_params *p)
 {
-	*p = (struct ladder_params){ .container = CONTAINER_FMP4, .segment_seconds = 4 };
+	*p = (struct ladder_params){ .container = CONTAINER_FMP4, .segment_seconds = 4, .codecs = CODEC_BIT(VIDEO_H264) };
 }
 
 static int falling(const void *a, const void *b)
 {
 	const struct rung_params *x = a, *y = b;
+	if (x->side == y->side)
+		return (x->codecs > y->codecs) - (x->codecs < y->codecs);
 	return (x->side < y->side) - (x->side > y->side);
 }
 
@@ -42,11 +45,11 @@ static int parse_side(const char *text, size_t len, uint32_t *ret, struct err *e
 	return 0;
 }
 
-/* The list is kept falling and without repeats. */
+/* The list is kept falling and without repeats. Which codecs a rung has that names none isn't known yet. */
 static int add_rung(struct ladder_params *p, const struct rung_params *rung, struct err *e)
 {
 	for (uint32_t k = 0; k < p->rung_count; k++) {
-		if (p->rungs[k].side != rung->side)
+		if (p->rungs[k].side != rung->side || p->rungs[k].codecs != rung->codecs)
 			continue;
 		if (memcmp(&p->rungs[k], rung, sizeof(*rung)) == 0)
 			return 0;
@@ -98,8 +101,12 @@ static int read_rung_field(const char *name, json_t *v, struct rung_params *rung
 	if (strcmp(name, "bufsize") == 0)
 		return read_whole(name, v, MAXRATE_MIN / BUFSIZE_RATIO_MAX, MAXRATE_MAX * BUFSIZE_RATIO_MAX,
 				  &rung->bufsize_bits, e);
+	if (strcmp(name, "codec") == 0)
+		return codec_bits_add(name, json_is_string(v) ? json_string_value(v) : "", json_string_length(v),
+				      &rung->codecs, e);
 	if (strcmp(name, "crf") != 0)
-		return err_set(e, ERR_INVALID, "%.64s: not a parameter of a rung (name, crf, maxrate, bufsize)", name);
+		return err_set(e, ERR_INVALID,
+			       "%.64s: not a parameter of a rung (name, codec, crf, maxrate, bufsize)", name);
 	double crf = json_number_value(v);
 	if (!json_is_number(v) || crf < CRF_MIN || crf > CRF_MAX)
 		return err_set(e, ERR_INVALID, "crf: expected a number from %d to %d", CRF_MIN, CRF_MAX);
@@ -107,7 +114,7 @@ static int read_rung_field(const char *name, json_t *v, struct rung_params *rung
 	return 0;
 }
 
-/* "720p", or {"name": "720p", "crf": 22, "maxrate": 3000000, "bufsize": 3000000}. */
+/* "720p", or {"name": "720p", "codec": "h264", "crf": 22, "maxrate": 3000000, "bufsize": 3000000}. */
 static int read_rung(json_t *item, struct rung_params *ret, struct err *e)
 {
 	if (json_is_string(item))
@@ -228,11 +235,13 @@ static int read_field(const char *name, json_t *v, struct ladder_params *p, stru
 	}
 	if (strcmp(name, "rungs") == 0)
 		return read_rungs(v, p, e);
+	if (strcmp(name, "codecs") == 0)
+		return codec_bits_read(name, v, &p->codecs, e);
 	if (strcmp(name, "audio_tracks") == 0 || strcmp(name, "subtitle_tracks") == 0)
 		return read_tracks(name, v, p, e);
 	return err_set(e, ERR_INVALID,
-		       "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs, audio_tracks,"
-		       " subtitle_tracks)",
+		       "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs, codecs,"
+		       " audio_tracks, subtitle_tracks)",
 		       name);
 }
 
@@ -257,6 +266,8 @@ int ladder_params_parse(const char *json, struct ladder_params *ret, struct err 
 				break;
 		}
 		json_decref(root);
+		if (r == 0)
+			r = ladder_params_check(&p, e);
 		if (r < 0)
 			return r;
 	}
@@ -277,11 +288,15 @@ static void format_tracks(struct buf *b, const char *name, const struct ladder_t
 static void format_rung(struct buf *b, const struct rung_params *r, bool first)
 {
 	(void)buf_puts(b, first ? "" : ",");
-	if (!r->crf_x10 && !r->maxrate_bps) {
+	if (!r->codecs && !r->crf_x10 && !r->maxrate_bps) {
 		(void)buf_printf(b, "\"%up\"", r->side);
 		return;
 	}
 	(void)buf_printf(b, "{\"name\":\"%up\"", r->side);
+	if (r->codecs) {
+		(void)buf_puts(b, ",\"codec\":");
+		codec_bits_format(b, r->codecs);
+	}
 	if (r->crf_x10)
 		(void)buf_printf(b, ",\"crf\":%u.%u", r->crf_x10 / 10, r->crf_x10 % 10);
 	if (r->maxrate_bps)
@@ -299,6 +314,8 @@ char *ladder_params_format(const struct ladder_params *p)
 			 p->container == CONTAINER_TS ? "ts" : "fmp4", p->segment_seconds);
 	for (uint32_t i = 0; i < p->rung_count; i++)
 		format_rung(&b, &p->rungs[i], i == 0);
+	(void)buf_puts(&b, "],\"codecs\":[");
+	codec_bits_format(&b, p->codecs);
 	(void)buf_puts(&b, "]");
 	format_tracks(&b, "audio_tracks", &p->audio_tracks);
 	format_tracks(&b, "subtitle_tracks", &p->subtitle_tracks);

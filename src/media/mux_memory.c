@@ -43,7 +43,8 @@ int mux_memory_open(const char *format, const AVCodecParameters *par, AVRational
 	r = avcodec_parameters_copy(st->codecpar, par);
 	if (r < 0)
 		return r;
-	st->codecpar->codec_tag = 0;
+	/* hvc1: parameter sets are in the header alone (ISO/IEC 14496-15, 8.4.1); Apple plays no other. */
+	st->codecpar->codec_tag = par->codec_id == AV_CODEC_ID_HEVC ? MKTAG('h', 'v', 'c', '1') : 0;
 	st->codecpar->initial_padding = 0; /* the timeline has taken the encoder's priming out already */
 	st->time_base = time_base;
 	st->sample_aspect_ratio = (AVRational){ 1, 1 };

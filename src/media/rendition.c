@@ -51,9 +51,10 @@ static int codec_string(const struct rendition *r, char *out, size_t out_size, s
 		(void)snprintf(out, out_size, "mp4a.40.2");
 		return 0;
 	}
-	if (r->par->extradata_size > 0)
-		return video_codec_string(r->par->extradata, (size_t)r->par->extradata_size, out, out_size, e);
-	return video_codec_string(r->packets[0]->data, (size_t)r->packets[0]->size, out, out_size, e);
+	const AVCodecParameters *par = r->par;
+	if (par->extradata_size > 0)
+		return video_codec_string(par->codec_id, par->extradata, (size_t)par->extradata_size, out, out_size, e);
+	return video_codec_string(par->codec_id, r->packets[0]->data, (size_t)r->packets[0]->size, out, out_size, e);
 }
 
 static int announce(struct rendition *r, struct err *e)

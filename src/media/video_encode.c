@@ -1,4 +1,4 @@
-/* libx264 set up for chunks: see video_encode.h. */
+/* libx264 set up for chunks, and what all encoders have in common: see video_encode.h. */
 #include "media/video_encode.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "media/averror.h"
+#include "media/video_hevc.h"
 
 /* keyint=infinite: every IDR is one that was asked for (cadence.c). cpu-independent: the same decisions on every CPU.
  * vbv: capped by maxrate and bufsize; no HRD parameters, whose initial delays would make the headers differ. */
@@ -23,8 +24,10 @@ static int threads_of(const struct ladder_spec *spec, const struct ladder_rung *
 	return (int)spec->video_threads;
 }
 
-static int set_private(AVCodecContext *c, const struct ladder_rung *rung)
+static int set_h264(AVCodecContext *c, const struct ladder_spec *spec, const struct ladder_rung *rung)
 {
+	c->level = (int)rung->level_x10;
+	c->thread_count = threads_of(spec, rung);
 	int r = av_opt_set(c->priv_data, "preset", "veryfast", 0);
 	if (r >= 0)
 		r = av_opt_set_double(c->priv_data, "crf", rung->crf_x10 / 10.0, 0);
@@ -43,10 +46,13 @@ int video_encoder_open(const struct ladder_spec *spec, uint32_t rung_index, cons
 		       struct err *e)
 {
 	const struct ladder_rung *rung = &spec->rungs[rung_index];
-	const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
+	const bool hevc = rung->codec == VIDEO_HEVC;
+	const char *name = hevc ? "libx265" : "libx264";
+	const AVCodec *codec = avcodec_find_encoder_by_name(name);
 	AVCodecContext *c = codec ? avcodec_alloc_context3(codec) : NULL;
 	if (!c)
-		return err_set(e, ERR_INTERNAL, codec ? "no memory for an encoder" : "libavcodec has no libx264");
+		return codec ? err_set(e, ERR_INTERNAL, "no memory for an encoder")
+			     : err_set(e, ERR_INTERNAL, "libavcodec has no %s", name);
 	c->width = (int)rung->width;
 	c->height = (int)rung->height;
 	c->pix_fmt = AV_PIX_FMT_YUV420P;
@@ -58,19 +64,17 @@ int video_encoder_open(const struct ladder_spec *spec, uint32_t rung_index, cons
 	c->color_primaries = color->primaries;
 	c->color_trc = color->transfer;
 	c->chroma_sample_location = AVCHROMA_LOC_LEFT;
-	c->level = (int)rung->level_x10;
 	c->rc_max_rate = rung->maxrate_bps;
 	c->rc_buffer_size = (int)rung->bufsize_bits;
-	c->thread_count = threads_of(spec, rung);
 	c->flags |= (int)(AV_CODEC_FLAG_CLOSED_GOP | AV_CODEC_FLAG_BITEXACT);
 	if (spec->container == CONTAINER_FMP4)
 		c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-	int r = set_private(c, rung);
+	int r = hevc ? video_hevc_set(c, rung) : set_h264(c, spec, rung);
 	if (r >= 0)
 		r = avcodec_open2(c, codec, NULL);
 	if (r < 0) {
 		avcodec_free_context(&c);
-		return averror_internal(e, r, "open the H.264 encoder");
+		return averror_internal(e, r, hevc ? "open the HEVC encoder" : "open the H.264 encoder");
 	}
 	*ret = c;
 	return 0;
@@ -103,8 +107,10 @@ int encoder_send(AVCodecContext *enc, const AVFrame *frame, encoder_sink *sink, 
 	return receive_all(enc, sink, ctx, e);
 }
 
-int video_codec_string(const uint8_t *b, size_t len, char *out, size_t out_size, struct err *e)
+int video_codec_string(enum AVCodecID codec, const uint8_t *b, size_t len, char *out, size_t out_size, struct err *e)
 {
+	if (codec == AV_CODEC_ID_HEVC)
+		return video_hevc_codec_string(b, len, out, out_size, e);
 	for (size_t i = 0; i + 6 < len; i++) {
 		if (b[i] != 0 || b[i + 1] != 0 || b[i + 2] != 1 || (b[i + 3] & 0x1f) != 7)
 			continue;

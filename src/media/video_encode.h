@@ -1,6 +1,6 @@
-/* H.264 encoders of a ladder's rungs: libx264, capped CRF, closed GOPs, IDRs where they are asked for and nowhere
- * else. Runs in the task; one thread each (x264 starts spec->video_threads of its own). Same frames,
- * same spec: same bytes.
+/* Encoders of a ladder's rungs: libx264, or libx265 (media/video_hevc.h); capped CRF, closed GOPs, IDRs where they are asked
+ * for and nowhere else. Runs in the task; one thread each (x264 starts spec->video_threads of its own, x265 one for its
+ * pictures). Same frames, same spec: same bytes.
  *
  *   AVCodecContext *enc = NULL;
  *   if (video_encoder_open(spec, 0, &color, &enc, e) < 0) ...
@@ -25,4 +25,5 @@ typedef int encoder_sink(void *ctx, AVPacket *packet, struct err *e);
 int encoder_send(AVCodecContext *enc, const AVFrame *frame, encoder_sink *sink, void *ctx, struct err *e) MR_MUST_USE;
 
 /* RFC 6381: "avc1.64001F" from the SPS in Annex B bytes (extradata or a packet); ERR_INTERNAL without one. */
-int video_codec_string(const uint8_t *annex_b, size_t len, char *out, size_t out_size, struct err *e) MR_MUST_USE;
+int video_codec_string(enum AVCodecID codec, const uint8_t *annex_b, size_t len, char *out, size_t out_size,
+		       struct err *e) MR_MUST_USE;

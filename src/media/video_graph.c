@@ -13,6 +13,7 @@
 #include <libavfilter/buffersrc.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "media/averror.h"
@@ -31,21 +32,41 @@ struct video_graph {
 	enum AVColorRange range;
 };
 
+/* The rungs from the largest to the smallest; of those that are equal the first is the first. */
+static void falling(const struct ladder_spec *s, uint32_t order[TASK_RUNGS_MAX])
+{
+	for (uint32_t r = 0; r < s->rung_count; r++) {
+		const struct ladder_rung *rung = &s->rungs[r];
+		uint32_t at = r;
+		for (; at > 0; at--) {
+			const struct ladder_rung *before = &s->rungs[order[at - 1]];
+			if (before->width * before->height >= rung->width * rung->height)
+				break;
+			order[at] = order[at - 1];
+		}
+		order[at] = r;
+	}
+}
+
 static void describe(const struct video_graph *g, const AVFrame *in, struct buf *b)
 {
 	const struct ladder_spec *s = g->spec;
+	uint32_t order[TASK_RUNGS_MAX];
+	falling(s, order);
 	buf_printf(b, "[in]");
 	video_look_upright(&g->look, s->rotation_degrees, b);
-	for (uint32_t r = 0; r < s->rung_count; r++) {
-		const struct ladder_rung *rung = &s->rungs[r];
-		if (r == 0)
+	for (uint32_t i = 0; i < s->rung_count; i++) {
+		const struct ladder_rung *rung = &s->rungs[order[i]], *above = i ? &s->rungs[order[i - 1]] : NULL;
+		if (!above)
 			video_look_scale(&g->look, in, rung->width, rung->height, SCALER, b);
+		else if (above->width == rung->width && above->height == rung->height) /* in another codec */
+			buf_printf(b, ";[s%u]null", i - 1);
 		else
-			buf_printf(b, ";[s%u]scale=%u:%u:" SCALER, r - 1, rung->width, rung->height);
-		if (r + 1 < s->rung_count)
-			buf_printf(b, ",split[out%u][s%u]", r, r);
+			buf_printf(b, ";[s%u]scale=%u:%u:" SCALER, i - 1, rung->width, rung->height);
+		if (i + 1 < s->rung_count)
+			buf_printf(b, ",split[out%u][s%u]", order[i], i);
 		else
-			buf_printf(b, "[out%u]", r);
+			buf_printf(b, "[out%u]", order[i]);
 	}
 }
 
@@ -75,7 +96,7 @@ static int link_ends(struct video_graph *g, AVFilterInOut *inputs, AVFilterInOut
 	/* `inputs` are the description's open inputs: the one to feed; `outputs` its open outputs. */
 	int r = inputs ? avfilter_link(g->source, 0, inputs->filter_ctx, (unsigned)inputs->pad_idx) : AVERROR_BUG;
 	for (AVFilterInOut *o = outputs; r >= 0 && o; o = o->next) {
-		uint32_t rung = (uint32_t)(o->name[3] - '0'); /* "out0" … "out7" */
+		unsigned long rung = strtoul(o->name + 3, NULL, 10); /* "out0", … */
 		r = rung < g->spec->rung_count ? 0 : AVERROR_BUG;
 		if (r >= 0)
 			r = avfilter_graph_create_filter(&g->sinks[rung], avfilter_get_by_name("buffersink"), o->name, NULL,

@@ -1,4 +1,4 @@
-/* One decoded frame in, one picture for every rung out: turned upright, scaled in a cascade (each rung from the one
+/* One decoded frame in, one picture for every rung out: turned upright, scaled in a cascade (each size once, from the one
  * above), square pixels, 8-bit 4:2:0, video range, standard light. Wraps libavfilter, single-threaded: the pictures are
  * the same every time on one kind of CPU. Runs in the task; one thread.
  *

@@ -27,6 +27,11 @@ static void walk_rung(struct wire *w, struct ladder_rung *r)
 	wire_u32(w, &r->bufsize_bits);
 	wire_text(w, r->profile, sizeof(r->profile));
 	wire_u32(w, &r->level_x10);
+	uint32_t codec = (uint32_t)r->codec;
+	wire_u32(w, &codec);
+	r->codec = codec == VIDEO_HEVC ? VIDEO_HEVC : VIDEO_H264;
+	if (codec != (uint32_t)r->codec)
+		wire_fault(w, "an unknown video codec");
 }
 
 static void walk_audios(struct wire *w, struct ladder_spec *l)
@@ -117,6 +122,8 @@ static const char *check_rungs(const struct ladder_spec *l)
 			return "a rung whose sides are odd or out of range";
 		if (r->crf_x10 > 510 || !r->maxrate_bps || !r->bufsize_bits || r->level_x10 > 62 || !r->profile[0])
 			return "a rung whose rate, profile or level is out of range";
+		if (r->codec == VIDEO_HEVC && l->container == CONTAINER_TS)
+			return "HEVC in TS";
 	}
 	return NULL;
 }

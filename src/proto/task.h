@@ -20,7 +20,7 @@
 
 #define TASK_INPUTS_MAX 64
 #define TASK_INPUT_NAME_SIZE 64
-#define TASK_RUNGS_MAX 8
+#define TASK_RUNGS_MAX 12
 #define TASK_AUDIOS_MAX 8
 #define TASK_SUBTITLES_MAX 16
 #define TASK_RENDITIONS_MAX (TASK_RUNGS_MAX + TASK_AUDIOS_MAX + TASK_SUBTITLES_MAX)
@@ -43,14 +43,17 @@ struct task_input {
 
 enum segment_container { CONTAINER_FMP4 = 0, CONTAINER_TS = 1 };
 
+enum video_codec { VIDEO_H264 = 0, VIDEO_HEVC = 1 };
+
 /* One video rung. The encoder's numbers are part of the plan, so that every chunk and every retry uses the same. */
 struct ladder_rung {
 	uint32_t width, height; /* even; as displayed (after rotation and sample aspect ratio) */
 	uint32_t crf_x10;
 	uint32_t maxrate_bps;
 	uint32_t bufsize_bits;
-	char profile[16];   /* x264's name: "high", "main", "baseline" */
+	char profile[16];   /* the encoder's name: "high", "main", "baseline"; of HEVC "main" */
 	uint32_t level_x10; /* 31 for 3.1 */
+	enum video_codec codec; /* HEVC: in fMP4 only */
 };
 
 /* One sound track and what becomes of it. */
@@ -60,7 +63,7 @@ struct ladder_audio {
 };
 
 /* A chunk of a ladder: segments first_segment … first_segment + segment_count - 1 of every rendition. Renditions are
- * numbered: the rungs from 0 in the order given (largest first), then the audios, then the subtitles. */
+ * numbered: the rungs from 0 in the order given (H.264 before HEVC, each largest first), then the audios, then the subtitles. */
 struct ladder_spec {
 	enum segment_container container;
 	int32_t video_stream; /* index in the source; -1: none */

@@ -258,10 +258,11 @@ def ffprobe(data, *options):
     return json.loads(done.stdout)
 
 
-def idr_times(data):
-    """Seconds at which pictures of a stream's H.264 are IDR pictures, by their NAL units (type 5)."""
+def idr_times(data, codec='h264'):
+    """Seconds at which a stream's pictures are IDR pictures, by their NAL units (H.264: type 5; HEVC: 19 and 20)."""
+    types = {'h264': '5', 'hevc': '19-20'}[codec]
     done = subprocess.run(['ffmpeg', '-v', 'error', '-i', '-', '-map', '0:v', '-c', 'copy', '-copyts', '-bsf:v',
-                           'h264_mp4toannexb,filter_units=pass_types=5', '-f', 'framecrc', '-'],
+                           f'{codec}_mp4toannexb,filter_units=pass_types={types}', '-f', 'framecrc', '-'],
                           input=data, capture_output=True, timeout=limit(60), check=False)
     assert done.returncode == 0, done.stderr.decode(errors='replace')
     text = done.stdout.decode()

@@ -20,7 +20,7 @@ from make_media import media
 from server import SOAK, Server, alive, limit, wait_for
 
 SEEDS = range(50 if SOAK else 5)
-PARAMS = {'rungs': ['240p', '144p'], 'segment_seconds': 2}
+PARAMS = {'rungs': ['240p', {'name': '144p', 'codec': 'hevc'}], 'segment_seconds': 2}
 SECONDS = 150
 
 

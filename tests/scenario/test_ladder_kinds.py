@@ -1,8 +1,10 @@
 """Ladders of what is not the usual film: sound alone, silent, with a cover, upright, turned, surround, of a single rung."""
+import re
+
 import pytest
 import requests
 
-from hls import Presentation, complaints, ffmpeg_says, ffprobe, peak_bps
+from hls import Presentation, complaints, ffmpeg_says, ffprobe, idr_times, peak_bps
 from make_media import media
 
 AAC_FRAME = 1024 / 48000
@@ -66,6 +68,34 @@ def test_a_rung_as_asked_for(client):
     cap = 120000 + 60000  # what a buffer adds in half a target duration
     assert peak_bps(p.sizes('240p'), 2) <= 1.05 * cap + 16000
     assert job['streaming']['dash_url'] and requests.get(job['streaming']['dash_url']).status_code == 200
+
+
+def test_hevc_beside_h264(client):
+    """Each rung in each codec: variants of their own, one sound, I-frames, and a set of their own in DASH."""
+    job, p = ladder_of(client, 'late-audio.mp4', codecs=['h264', 'hevc'], rungs=['240p', '144p'], segment_seconds=2)
+    assert job['params']['codecs'] == ['h264', 'hevc']
+    assert p.rungs() == ['240p', '144p', '240p-hevc', '144p-hevc']
+    codecs = [a['CODECS'].split(',') for a, _ in p.master.variants]
+    assert [c[0] for c in codecs[2:]] == ['hvc1.1.6.L60.90', 'hvc1.1.6.L60.90']
+    assert all(c[0].startswith('avc1.64') for c in codecs[:2]) and all(c[1] == 'mp4a.40.2' for c in codecs)
+    assert {a['AUDIO'] for a, _ in p.master.variants} == {'audio'} and len(p.master.iframes) == 4
+    for h264, hevc in (('240p', '240p-hevc'), ('144p', '144p-hevc')):
+        assert [s for s, _ in p.named()[h264].segments] == [s for s, _ in p.named()[hevc].segments]
+        assert sum(n for _, n in p.sizes(hevc)) < sum(n for _, n in p.sizes(h264))
+    data = p.stream('240p-hevc')
+    stream = ffprobe(data, '-show_streams', '-count_frames')['streams'][0]
+    assert (stream['codec_tag_string'], stream['profile'], stream['height']) == ('hvc1', 'Main', 240)
+    assert stream['nb_read_frames'] == ffprobe(p.stream('240p'), '-show_streams', '-count_frames')['streams'][0]['nb_read_frames']
+    assert idr_times(data, 'hevc') == idr_times(p.stream('240p')) and len(idr_times(data, 'hevc')) >= 3
+    sets = re.findall(r'<AdaptationSet[^>]*"video"', requests.get(job['streaming']['dash_url']).text)
+    assert len(sets) == 2
+
+
+def test_hevc_in_transport_streams_is_refused(client):
+    file_id = client.upload(media('silent.mp4'))['file_id']
+    for params, word in (({'codecs': ['h264', 'hevc'], 'container': 'ts'}, 'fmp4'), ({'codecs': ['hevc']}, 'h264')):
+        answer = client.post('/api/jobs', json={'kind': 'ladder', 'file_id': file_id, 'params': params})
+        assert answer.status_code == 400 and word in answer.json()['error']['message']
 
 
 def test_rungs_above_the_source_are_left_out(client):

@@ -14,7 +14,8 @@ export interface PlayerHooks {
 
 /** A rung is named by its shorter side; audio by its rate. */
 function rungName(level: Level): string {
-	if (level.width && level.height) return `${Math.min(level.width, level.height)}p`;
+	const codec = level.videoCodec?.startsWith('hvc1') ? ' HEVC' : '';
+	if (level.width && level.height) return `${Math.min(level.width, level.height)}p${codec}`;
 	return `${Math.round(level.bitrate / 1000)} kbit/s`;
 }
 

@@ -167,6 +167,102 @@ static void asked_rates_are_the_plan(void **state)
 	ladder_plan_release(&p);
 }
 
+static void codecs_beside_each_other(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *params, *names, *canonical;
+	} cases[] = {
+		{ "{\"codecs\":[\"h264\",\"hevc\"]}", "480p:854x480 360p:640x360 240p:428x240 480p-hevc:854x480"
+						    " 360p-hevc:640x360 240p-hevc:428x240 audio",
+		  "\"rungs\":[],\"codecs\":[\"h264\",\"hevc\"]" },
+		{ "{\"codecs\":[\"hevc\",\"h264\"],\"rungs\":[\"240p\",{\"name\":\"480p\",\"codec\":\"hevc\"}]}",
+		  "240p:428x240 480p-hevc:854x480 240p-hevc:428x240 audio",
+		  "\"rungs\":[{\"name\":\"480p\",\"codec\":\"hevc\"},\"240p\"],\"codecs\":[\"h264\",\"hevc\"]" },
+		{ "{\"rungs\":[{\"name\":\"360p\",\"codec\":\"hevc\",\"crf\":28},{\"name\":\"360p\",\"codec\":\"h264\"}]}",
+		  "360p:640x360 360p-hevc:640x360 audio",
+		  "\"rungs\":[{\"name\":\"360p\",\"codec\":\"h264\"},{\"name\":\"360p\",\"codec\":\"hevc\",\"crf\":28.0}],"
+		  "\"codecs\":[\"h264\"]" },
+		{ "{\"codecs\":[\"h264\",\"h264\"],\"rungs\":[\"240p\"]}", "240p:428x240 audio",
+		  "\"rungs\":[\"240p\"],\"codecs\":[\"h264\"]" },
+	};
+	const struct source film = { 854, 480, 0, 24, 1, 48000, 2, 30 };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct ladder_params params, again;
+		struct ladder_plan p;
+		struct err e;
+		char names[512];
+		assert_int_equal(ladder_params_parse(cases[i].params, &params, &e), 0);
+		_cleanup_free_ char *canonical = ladder_params_format(&params);
+		assert_non_null(strstr(canonical, cases[i].canonical));
+		if (params.rung_count) { /* an empty list isn't one to ask for */
+			assert_int_equal(ladder_params_parse(canonical, &again, &e), 0);
+			assert_memory_equal(&again, &params, sizeof(params));
+		}
+		assert_int_equal(plan_source(&film, &params, &p, &e), 0);
+		names_of(&p, names, sizeof(names));
+		assert_string_equal(names, cases[i].names);
+		struct ladder_spec back;
+		assert_int_equal(ladder_spec_parse(p.spec_json, &back, NULL), 0);
+		assert_memory_equal(&back, &p.spec, sizeof(back));
+		ladder_plan_release(&p);
+	}
+}
+
+/* H.265, tables A.8 and A.9: pictures and rates that just fit, or just don't. */
+static void hevc_has_its_own_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t width, height, fps, level_x10;
+	} cases[] = {
+		{ 1920, 1080, 25, 40 },	 { 1920, 1080, 60, 41 },  { 1280, 720, 30, 31 },  { 1280, 720, 60, 40 },
+		{ 854, 480, 30, 30 },	 { 640, 360, 30, 21 },	  { 426, 240, 30, 20 },	  { 3840, 2160, 30, 50 },
+		{ 3840, 2160, 60, 51 },	 { 7680, 4320, 30, 60 },  { 2400, 64, 25, 31 },
+	};
+	struct ladder_params params;
+	struct err e;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		const struct source film = { .width = cases[i].width, .height = cases[i].height, .fps_num = cases[i].fps,
+					     .fps_den = 1, .seconds = 9 };
+		struct ladder_plan p;
+		char text[128];
+		(void)snprintf(text, sizeof(text), "{\"rungs\":[\"%up\"],\"codecs\":[\"h264\",\"hevc\"]}", cases[i].height);
+		assert_int_equal(ladder_params_parse(text, &params, &e), 0);
+		assert_int_equal(plan_source(&film, &params, &p, &e), 0);
+		const struct ladder_rung *h264 = &p.spec.rungs[0], *hevc = &p.spec.rungs[1];
+		assert_int_equal(p.spec.rung_count, 2);
+		assert_true(h264->codec == VIDEO_H264 && hevc->codec == VIDEO_HEVC);
+		assert_int_equal(hevc->level_x10, cases[i].level_x10);
+		assert_true(hevc->maxrate_bps < h264->maxrate_bps && hevc->maxrate_bps > h264->maxrate_bps / 2);
+		assert_string_equal(hevc->profile, "main");
+		ladder_plan_release(&p);
+	}
+}
+
+static void an_hevc_rung_needs_company(void **state)
+{
+	(void)state;
+	const struct source film = { 854, 480, 0, 24, 1, 48000, 2, 30 };
+	const struct source sound = { .sample_rate = 48000, .channels = 2, .seconds = 9 }, dot = { .width = 14, .height = 14, .fps_num = 25, .fps_den = 1, .seconds = 1 };
+	struct ladder_params params;
+	struct ladder_plan p;
+	struct err e;
+	assert_int_equal(ladder_params_parse("{\"rungs\":[\"720p\",{\"name\":\"480p\",\"codec\":\"hevc\"}]}", &params, &e), 0);
+	assert_int_equal(plan_source(&film, &params, &p, &e), -ERR_INVALID);
+	assert_non_null(strstr(e.message, "every H.264 rung asked for is above that"));
+	ladder_params_default(&params);
+	assert_int_equal(ladder_params_parse_codecs("h264,hevc", &params, &e), 0);
+	assert_int_equal(plan_source(&sound, &params, &p, &e), -ERR_INVALID);
+	assert_non_null(strstr(e.message, "no video"));
+	assert_int_equal(plan_source(&dot, &params, &p, &e), -ERR_INVALID);
+	assert_non_null(strstr(e.message, "too small"));
+	params.container = CONTAINER_TS;
+	assert_int_equal(plan_source(&film, &params, &p, &e), -ERR_INVALID);
+	assert_int_equal(ladder_params_parse_codecs("", &params, &e), -ERR_INVALID);
+	assert_int_equal(ladder_params_parse_codecs("h264,", &params, &e), -ERR_INVALID);
+}
+
 static void bad_parameters_are_named(void **state)
 {
 	(void)state;
@@ -190,6 +286,18 @@ static void bad_parameters_are_named(void **state)
 		{ "{\"rungs\":[{\"name\":\"720p\",\"preset\":\"slow\"}]}", "rungs[0]: preset" },
 		{ "{\"rungs\":[\"720p\",{\"name\":\"720p\",\"crf\":20}]}", "720p is asked for in two ways" },
 		{ "{\"rungs\":\"720p\"}", "rungs" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"codec\":\"av1\"}]}", "rungs[0]: codec" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"codec\":[\"hevc\"]}]}", "rungs[0]: codec" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"codec\":\"hevc\"}]}", "at least one rung has to be \"h264\"" },
+		{ "{\"codecs\":[\"hevc\"]}", "at least one rung has to be \"h264\"" },
+		{ "{\"codecs\":[\"h264\",\"hevc\"],\"container\":\"ts\"}", "\"hevc\" is made in the container" },
+		{ "{\"codecs\":\"hevc\"}", "codecs" },
+		{ "{\"codecs\":[]}", "codecs" },
+		{ "{\"codecs\":[1]}", "codecs" },
+		{ "{\"codecs\":[\"h264\",\"hevc\"],\"rungs\":[\"720p\",{\"name\":\"720p\",\"codec\":\"hevc\"}]}",
+		  "720p is asked for in two ways" },
+		{ "{\"codecs\":[\"h264\",\"hevc\"],\"rungs\":[\"64p\",\"66p\",\"68p\",\"70p\",\"72p\",\"74p\",\"76p\"]}",
+		  "at most 12 in all codecs" },
 		{ "{\"segment_seconds\":1}", "segment_seconds" },
 		{ "{\"segment_seconds\":4.5}", "segment_seconds" },
 		{ "{\"container\":\"mkv\"}", "container" },
@@ -421,6 +529,9 @@ int main(void)
 		cmocka_unit_test(rungs_follow_the_source),
 		cmocka_unit_test(asked_rungs_are_never_above_the_source),
 		cmocka_unit_test(asked_rates_are_the_plan),
+		cmocka_unit_test(codecs_beside_each_other),
+		cmocka_unit_test(hevc_has_its_own_numbers),
+		cmocka_unit_test(an_hevc_rung_needs_company),
 		cmocka_unit_test(bad_parameters_are_named),
 		cmocka_unit_test(every_duration_gives_a_sound_plan),
 		cmocka_unit_test(boundaries_lie_on_frames),

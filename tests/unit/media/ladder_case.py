@@ -9,6 +9,7 @@ TOOL = os.environ.get('LADDER_TOOL', 'build-media/tests/unit/media/ladder_tool')
 RUNGS = {
     'small': '{w}x{h}:230:1200000:1800000:high:30',
     'half': '{w}x{h}:240:600000:900000:main:30',
+    'hevc': '{w}x{h}:260:600000:900000:main:30:hevc',
 }
 
 
@@ -44,7 +45,8 @@ class Source:
     """A file and the plan for it: segment boundaries on the frame grid, origin, sizes."""
 
     def __init__(self, path, segment_seconds=2, rungs=2, sequential=False, rotation=0, container='fmp4', video=True, audio=True,
-                 channels=2, rate=48000, duration=None, last=True):
+                 channels=2, rate=48000, duration=None, last=True, hevc=False):
+        self.hevc = hevc  # the last rung is
         self.path, self.container, self.sequential, self.rotation = path, container, sequential, rotation
         info = ffprobe(path, '-show_streams', '-show_format')
         streams = info['streams']
@@ -99,7 +101,9 @@ class Source:
         }
         if self.video >= 0:
             args['video_ticks'] = ','.join(map(str, self.video_ticks[first:first + count + 1]))
-            kinds = ['small'] + ['half'] * len(self.rungs)
+            kinds = ['small'] + ['half'] * (len(self.rungs) - 1)
+            if self.hevc:
+                kinds[-1] = 'hevc'
             args['rungs'] = ','.join(RUNGS[k].format(w=w, h=h) for k, (w, h) in zip(kinds, self.rungs))
         if self.audio >= 0:
             args['audios'] = f'{self.audio}:{self.channels}:128000'

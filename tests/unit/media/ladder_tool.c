@@ -91,7 +91,7 @@ static uint32_t list64(const char *text, int64_t **ret)
 
 static void set_rungs(struct ladder_spec *l, const char *text)
 {
-	/* WxH:crf_x10:maxrate:bufsize:profile:level,… */
+	/* WxH:crf_x10:maxrate:bufsize:profile:level[:hevc],… */
 	_cleanup_free_ char *copy = mr_strdup(text);
 	char *rest = NULL;
 	for (char *r = strtok_r(copy, ",", &rest); r; r = strtok_r(NULL, ",", &rest)) {
@@ -99,6 +99,7 @@ static void set_rungs(struct ladder_spec *l, const char *text)
 		if (sscanf(r, "%ux%u:%u:%u:%u:%15[^:]:%u", &rung->width, &rung->height, &rung->crf_x10, &rung->maxrate_bps,
 			   &rung->bufsize_bits, rung->profile, &rung->level_x10) != 7)
 			abort();
+		rung->codec = strstr(r, ":hevc") ? VIDEO_HEVC : VIDEO_H264;
 	}
 }
 

@@ -51,9 +51,9 @@ def chunks(source, out, runs, order=None, **kw):
     return whole
 
 
-@pytest.mark.parametrize('container', ['fmp4', 'ts'])
-def test_chunks_equal_a_single_run(film, tmp_path, container):
-    s = Source(film, container=container)
+@pytest.mark.parametrize('container,hevc', [('fmp4', False), ('ts', False), ('fmp4', True)])
+def test_chunks_equal_a_single_run(film, tmp_path, container, hevc):
+    s = Source(film, container=container, hevc=hevc)
     runs = [0, 1, 3]
     one = s.chunk(tmp_path / 'one', runs=runs)
     assert one.error is None, one.result
@@ -72,8 +72,9 @@ def test_chunks_equal_a_single_run(film, tmp_path, container):
         assert bytes_of(tmp_path / other) == want, other
 
 
-def test_resume_gives_the_same_bytes_and_only_what_is_missing(film, tmp_path):
-    s = Source(film)
+@pytest.mark.parametrize('hevc', [False, True])
+def test_resume_gives_the_same_bytes_and_only_what_is_missing(film, tmp_path, hevc):
+    s = Source(film, hevc=hevc)
     s.chunk(tmp_path / 'one', runs=[0, 1, 3])
     want = bytes_of(tmp_path / 'one')
     for sequential in (False, True):

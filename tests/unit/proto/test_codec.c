@@ -159,6 +159,8 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "odd");
 	s.ladder.rungs[0].maxrate_bps = 0;
 	refuse(&s, "rate");
+	s.ladder.rungs[1].codec = VIDEO_HEVC;
+	refuse(&s, "HEVC in TS");
 	s.ladder.rung_count = 0;
 	refuse(&s, "rungs");
 	s.ladder.rung_count = TASK_RUNGS_MAX + 1;
