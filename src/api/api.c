@@ -9,7 +9,10 @@ int api_new(const struct api_opts *opts, struct api **ret, struct err *e)
 	struct api *a = mr_calloc(1, sizeof(*a));
 	a->o = *opts;
 	int r = events_new(a, &a->events, e);
+	if (r == 0)
+		r = progress_cache_new(a, &a->progress, e);
 	if (r < 0) {
+		events_free(a->events);
 		free(a);
 		return r;
 	}
@@ -21,6 +24,7 @@ void api_free(struct api *a)
 {
 	if (!a)
 		return;
+	progress_cache_free(a->progress);
 	events_free(a->events);
 	free(a);
 }

@@ -30,6 +30,7 @@ struct api_opts {
 	struct http_auth *auth;
 	struct signer *signer;
 	uint64_t max_upload_bytes;
+	uint64_t max_audio_bytes; /* POST /api/upload-audio */
 };
 int api_new(const struct api_opts *opts, struct api **ret, struct err *e) MR_MUST_USE;
 /* After the server has stopped. NULL is fine. */

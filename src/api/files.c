@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/keys.h"
+#include "job/probe_json.h"
 #include "worker/file_probe.h"
 #include "worker/upload_join.h"
 
@@ -99,11 +100,24 @@ static void upload_abort(void *take_state)
 	discard(u);
 }
 
-static int probe_and_record(struct upload *u, const struct store_info *info, struct err *e)
+static int check_probe(const char *json, int (*check)(const struct probe_result *p, struct err *e), struct err *e)
+{
+	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
+	int r = probe_json_parse(json, probe, e);
+	if (r == 0)
+		r = check(probe, e);
+	free(probe);
+	return r;
+}
+
+static int probe_and_record(struct upload *u, const struct store_info *info,
+			    int (*check)(const struct probe_result *p, struct err *e), struct err *e)
 {
 	struct api *a = u->api;
 	struct file_probe p = { 0 };
 	int r = file_probe_run(a->o.worker, u->file.user_id, u->file.id, u->file.key, &p, e);
+	if (r == 0 && check)
+		r = check_probe(p.json, check, e);
 	if (r == 0)
 		r = repo_file_ready(a->o.repo, u->file.id, info->size, info->sha256, p.json, p.wanted, e);
 	if (r == 0 && p.wanted)
@@ -112,24 +126,32 @@ static int probe_and_record(struct upload *u, const struct store_info *info, str
 	return r;
 }
 
-static int upload_finish(void *ctx, struct http_request *req, void *take_state, struct err *e)
+int upload_settle(struct api *a, void *take_state, int (*check)(const struct probe_result *p, struct err *e), struct file *ret,
+		  struct err *e)
 {
-	struct api *a = ctx;
 	struct upload *u = take_state;
 	struct store_info info;
 	int r = store_put_finish(mr_steal(u->put), NULL, &info, e);
 	if (r == 0 && info.size == 0)
 		r = err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the file has no bytes");
 	if (r == 0)
-		r = probe_and_record(u, &info, e);
-	struct file f;
+		r = probe_and_record(u, &info, check, e);
 	if (r == 0)
-		r = repo_file_get(a->o.repo, u->file.user_id, u->file.id, &f, e);
-	if (r < 0) {
+		r = repo_file_get(a->o.repo, u->file.user_id, u->file.id, ret, e);
+	if (r < 0)
 		discard(u);
+	else
+		upload_free(u);
+	return r;
+}
+
+static int upload_finish(void *ctx, struct http_request *req, void *take_state, struct err *e)
+{
+	struct api *a = ctx;
+	struct file f;
+	int r = upload_settle(a, take_state, NULL, &f, e);
+	if (r < 0)
 		return r;
-	}
-	upload_free(u);
 	http_response_header(req, "Location", http_request_printf(req, "/api/files/%s", f.id));
 	r = http_respond_json(req, 201, shown_to(a, req, &f));
 	file_release(&f);

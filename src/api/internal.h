@@ -10,10 +10,12 @@
 #include "http/upload.h"
 
 struct events;
+struct progress_cache;
 
 struct api {
 	struct api_opts o;
 	struct events *events;
+	struct progress_cache *progress;
 };
 
 /* ISO 8601, or null for 0. */
@@ -31,6 +33,10 @@ void unload_job(void *ctx, void *job);
 
 /* files.c */
 extern const struct http_sink upload_sink;
+/* The end of an upload begun by upload_sink: stored, probed, ready; `check` (NULL: none) may refuse what the probe found. Takes
+ * the state; what fails is removed. */
+int upload_settle(struct api *a, void *take_state, int (*check)(const struct probe_result *p, struct err *e), struct file *ret,
+		  struct err *e) MR_MUST_USE;
 int files_list(void *ctx, struct http_request *req, struct err *e);
 int files_get(void *ctx, struct http_request *req, struct err *e);
 int files_delete(void *ctx, struct http_request *req, struct err *e);
@@ -47,11 +53,53 @@ json_t *analysis_json(const struct api *a, const struct file *f, const char *bas
 json_t *analysis_loudness(const struct file *f);
 int storyboard_get(void *ctx, struct http_request *req, struct err *e);
 /* jobs.c */
+/* Of a request with an Idempotency-Key: `hash` tells its body. */
+struct repeatable {
+	const char *key; /* NULL: none */
+	char hash[SHA256_HEX_SIZE];
+};
+/* The request's file, ready and the caller's. */
+int source_file(struct api *a, struct http_request *req, const char *file_id, struct file *ret,
+		struct err *e) MR_MUST_USE;
+/* All of a new job but its prefix, params and plan; borrows. */
+struct job_new job_new_for(const struct file *f, enum job_kind kind, const struct repeatable *rep);
+/* Creates it (or finds the first of its key) and tells workers and listeners. */
+int job_create(struct api *a, struct http_request *req, const struct job_new *n, struct job *ret,
+	       struct err *e) MR_MUST_USE;
 int jobs_create(void *ctx, struct http_request *req, struct err *e);
 int jobs_list(void *ctx, struct http_request *req, struct err *e);
 int jobs_get(void *ctx, struct http_request *req, struct err *e);
 int jobs_delete(void *ctx, struct http_request *req, struct err *e);
 int jobs_retry(void *ctx, struct http_request *req, struct err *e);
+/* conversions.c */
+int conversion_create(struct api *a, struct http_request *req, const struct file *f, const json_t *params,
+		      const struct repeatable *rep, struct job *ret, struct err *e) MR_MUST_USE;
+/* What a conversion's JSON has beyond other jobs'. */
+void conversion_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job);
+/* Answers with the file, or with its signed address in an object of these names. */
+int conversion_respond_file(struct api *a, struct http_request *req, const struct job *j, struct err *e) MR_MUST_USE;
+int conversion_respond_url(struct api *a, struct http_request *req, const struct job *j, const char *url_name,
+			   const char *expires_name, struct err *e) MR_MUST_USE;
+int jobs_file(void *ctx, struct http_request *req, struct err *e);
+int jobs_download(void *ctx, struct http_request *req, struct err *e);
+/* converter.c */
+extern const struct http_sink converter_upload_sink;
+int converter_convert(void *ctx, struct http_request *req, struct err *e);
+int converter_progress(void *ctx, struct http_request *req, struct err *e);
+int converter_download(void *ctx, struct http_request *req, struct err *e);
+/* progress.c */
+struct progress_cache;
+int progress_cache_new(struct api *a, struct progress_cache **ret, struct err *e) MR_MUST_USE;
+void progress_cache_free(struct progress_cache *p);
+struct progress_view {
+	char job_id[UUID_SIZE], user_id[USER_ID_MAX + 1];
+	enum job_status status;
+	double percent;
+	char stage[24];
+};
+/* How far the user's job is; ERR_NOT_FOUND. */
+int progress_cache_get(struct progress_cache *p, const char *user_id, const char *job_id, struct progress_view *ret,
+		       struct err *e) MR_MUST_USE;
 /* events.c */
 int events_new(struct api *a, struct events **ret, struct err *e) MR_MUST_USE;
 void events_free(struct events *ev);

@@ -64,12 +64,14 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 				     j->eta_seconds >= 0 ? json_real(tenths(j->eta_seconds)) : json_null());
 	bool plays = j->published_segments && j->status != JOB_CANCELED;
 	json_t *streaming = json_pack(
-		"{sb so so sI so so}", "enabled", 1, "playlist_url", hls_url(a, j, plays, KEY_MASTER, base_url, host), "dash_url",
+		"{sb so so sI so so}", "enabled", (int)(j->kind == JOB_LADDER), "playlist_url",
+		hls_url(a, j, plays, KEY_MASTER, base_url, host), "dash_url",
 		hls_url(a, j, presentation_has_manifest(j), KEY_MANIFEST, base_url, host), "segments_completed",
-		(json_int_t)j->published_segments, "segments_total", json_integer(j->segment_count), "started_at",
+		(json_int_t)j->published_segments, "segments_total",
+		j->kind == JOB_LADDER ? json_integer(j->segment_count) : json_null(), "started_at",
 		json_time(j->streaming_ms));
 	json_t *params = json_loads(j->params_json, 0, NULL);
-	return json_pack(
+	json_t *o = json_pack(
 		"{ss ss ss ss ss? ss? so so so so s{sb sn sb} si sn so so so so so sn so}", "job_id", j->id, "user_id",
 		j->user_id, "kind", job_kind_name(j->kind), "status", job_status_name(j->status), "file_id",
 		j->file_id[0] ? j->file_id : NULL, "filename",
@@ -79,6 +81,9 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 		(int)j->generation_attempt, "tts_cache_key", "created_at", json_time(j->created_ms), "updated_at",
 		json_time(j->updated_ms), "started_at", json_time(j->started_ms), "finished_at",
 		json_time(j->finished_ms), "expires_at", json_time(j->expires_ms), "result", "error", error_json(j));
+	if (o && j->kind == JOB_CONVERT)
+		conversion_json(a, j, base_url, host, o);
+	return o;
 }
 
 static int respond(struct api *a, struct http_request *req, unsigned status, const struct job *j)
@@ -88,7 +93,7 @@ static int respond(struct api *a, struct http_request *req, unsigned status, con
 }
 
 /* The request's file, ready and the caller's. */
-static int source_file(struct api *a, struct http_request *req, const char *file_id, struct file *ret, struct err *e)
+int source_file(struct api *a, struct http_request *req, const char *file_id, struct file *ret, struct err *e)
 {
 	if (!uuid_valid(file_id))
 		return err_set(e, ERR_INVALID, "file_id: \"%.40s\" is not the id of a file", file_id);
@@ -101,7 +106,7 @@ static int source_file(struct api *a, struct http_request *req, const char *file
 	return err_set_code(e, ERR_CONFLICT, "FILE_NOT_READY", "the file is still arriving");
 }
 
-static int plan_of(const struct file *f, const json_t *params, struct ladder_plan *ret, struct err *e)
+static int ladder_of(const struct file *f, const json_t *params, struct ladder_plan *ret, struct err *e)
 {
 	struct ladder_params p;
 	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
@@ -114,12 +119,6 @@ static int plan_of(const struct file *f, const json_t *params, struct ladder_pla
 	free(probe);
 	return r;
 }
-
-/* Of a request with an Idempotency-Key: `hash` tells its body. */
-struct repeatable {
-	const char *key; /* NULL: none */
-	char hash[SHA256_HEX_SIZE];
-};
 
 static int read_repeatable(struct http_request *req, struct repeatable *ret, struct err *e)
 {
@@ -134,44 +133,53 @@ static int read_repeatable(struct http_request *req, struct repeatable *ret, str
 }
 
 static int create_ladder(struct api *a, struct http_request *req, const struct file *f, const json_t *params,
-			 const struct repeatable *rep, struct err *e)
+			 const struct repeatable *rep, struct job *ret, struct err *e)
 {
 	struct ladder_plan plan;
-	int r = plan_of(f, params, &plan, e);
+	int r = ladder_of(f, params, &plan, e);
 	if (r < 0)
 		return r;
-	struct job_new n = { .user_id = f->user_id,
-			     .kind = JOB_LADDER,
-			     .file_id = f->id,
-			     .source_key = f->key,
-			     .source_bytes = f->size_bytes,
-			     .source_name = f->name,
-			     .plan = ladder_job_plan(&plan),
-			     .idempotency_key = rep->key,
-			     .request_hash = rep->hash };
-	uuid7_new(n.id);
+	struct job_new n = job_new_for(f, JOB_LADDER, rep);
 	_cleanup_free_ char *prefix = key_job_prefix(n.kind, n.user_id, n.id);
 	_cleanup_free_ char *params_json = ladder_params_format(&plan.params);
 	n.prefix = prefix;
 	n.params_json = params_json;
-	struct job j;
-	bool existing;
-	r = repo_job_create(a->o.repo, &n, &j, &existing, e);
+	n.plan = ladder_job_plan(&plan);
+	r = job_create(a, req, &n, ret, e);
 	ladder_plan_release(&plan);
+	return r;
+}
+
+struct job_new job_new_for(const struct file *f, enum job_kind kind, const struct repeatable *rep)
+{
+	struct job_new n = { .user_id = f->user_id,
+			     .kind = kind,
+			     .file_id = f->id,
+			     .source_key = f->key,
+			     .source_bytes = f->size_bytes,
+			     .source_name = f->name,
+			     .idempotency_key = rep->key,
+			     .request_hash = rep->hash };
+	uuid7_new(n.id);
+	return n;
+}
+
+int job_create(struct api *a, struct http_request *req, const struct job_new *n, struct job *ret, struct err *e)
+{
+	bool existing;
+	int r = repo_job_create(a->o.repo, n, ret, &existing, e);
 	if (r < 0)
 		return r;
-	http_request_log(req, "job", j.id);
+	http_request_log(req, "job", ret->id);
 	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
-	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j.user_id, .job_id = j.id });
-	r = respond(a, req, 202, &j);
-	job_release(&j);
-	return r;
+	bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = ret->user_id, .job_id = ret->id });
+	return 0;
 }
 
 int jobs_create(void *ctx, struct http_request *req, struct err *e)
 {
 	static const char *const fields[] = { "kind", "file_id", "params", "user_id", NULL };
-	static const char *const kinds[] = { "ladder", NULL };
+	static const char *const kinds[] = { "ladder", "convert", NULL };
 	struct api *a = ctx;
 	const json_t *in = http_request_json(req);
 	const char *file_id;
@@ -198,11 +206,16 @@ int jobs_create(void *ctx, struct http_request *req, struct err *e)
 			return r;
 	}
 	struct file f;
+	struct job j;
 	r = source_file(a, req, file_id, &f, e);
 	if (r < 0)
 		return r;
-	r = create_ladder(a, req, &f, params, &rep, e);
+	r = (kind == 0 ? create_ladder : conversion_create)(a, req, &f, params, &rep, &j, e);
 	file_release(&f);
+	if (r < 0)
+		return r;
+	r = respond(a, req, 202, &j);
+	job_release(&j);
 	return r;
 }
 
@@ -233,7 +246,7 @@ static int read_filter(struct http_request *req, struct job_filter *f, struct er
 	}
 	if (kind && *kind) {
 		if (!job_kind_parse(kind, &k))
-			return err_set(e, ERR_INVALID, "kind: expected ladder");
+			return err_set(e, ERR_INVALID, "kind: expected ladder or convert");
 		f->kind = (int)k;
 	}
 	return 0;

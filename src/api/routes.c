@@ -39,8 +39,16 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/jobs/{id}", jobs_get, OWNED_JOB },
 	{ "DELETE", "/api/jobs/{id}", jobs_delete, OWNED_JOB },
 	{ "POST", "/api/jobs/{id}/retry", jobs_retry, OWNED_JOB, .body = HTTP_BODY_JSON },
+	{ "GET", "/api/jobs/{id}/file", jobs_file, OWNED_JOB },
+	{ "POST", "/api/jobs/{id}/download", jobs_download, OWNED_JOB, .body = HTTP_BODY_JSON },
 	{ "GET", "/api/jobs/{id}/events", events_job, OWNED_JOB },
 	{ "GET", "/api/events", events_all, .access = HTTP_ACCESS_USER },
+
+	{ "POST", "/api/upload-audio", NULL, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_STREAM,
+	  .sink = &converter_upload_sink },
+	{ "POST", "/api/convert-audio", converter_convert, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
+	{ "GET", "/api/progress", converter_progress, .access = HTTP_ACCESS_USER },
+	{ "GET", "/api/download", converter_download, .access = HTTP_ACCESS_USER },
 
 	{ "GET", "/hls/{job}/{path...}", playlists_get, .access = HTTP_ACCESS_SIGNED },
 	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },

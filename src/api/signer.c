@@ -104,8 +104,15 @@ static struct sigv4_key sigv4_key_of(const struct access_key *k)
 int signer_presign(const struct signer *s, const char *method, const char *host, const char *path, int64_t signed_at_ms,
 		   uint32_t expires_s, struct buf *out, struct err *e)
 {
+	return signer_presign_with(s, method, host, path, NULL, 0, signed_at_ms, expires_s, out, e);
+}
+
+int signer_presign_with(const struct signer *s, const char *method, const char *host, const char *path,
+			const struct sigv4_pair *extra, size_t extra_count, int64_t signed_at_ms, uint32_t expires_s,
+			struct buf *out, struct err *e)
+{
 	struct sigv4_key key = sigv4_key_of(&s->keys[0]);
-	return sigv4_presign(&key, method, host, path, NULL, 0, signed_at_ms, expires_s, out, e);
+	return sigv4_presign(&key, method, host, path, extra, extra_count, signed_at_ms, expires_s, out, e);
 }
 
 bool signer_lookup(void *ctx, const char *access_key_id, struct sigv4_key *ret_key)

@@ -25,6 +25,10 @@ void signer_free(struct signer *s);
 /* Appends "{path}?X-Amz-…", signed for `host` with the server's own key. */
 int signer_presign(const struct signer *s, const char *method, const char *host, const char *path, int64_t signed_at_ms,
 		   uint32_t expires_s, struct buf *out, struct err *e) MR_MUST_USE;
+/* The same with further query parameters, which are signed, too. */
+int signer_presign_with(const struct signer *s, const char *method, const char *host, const char *path,
+			const struct sigv4_pair *extra, size_t extra_count, int64_t signed_at_ms, uint32_t expires_s,
+			struct buf *out, struct err *e) MR_MUST_USE;
 /* For http_server_opts.key_lookup; ctx is the signer. */
 bool signer_lookup(void *ctx, const char *access_key_id, struct sigv4_key *ret_key);
 /* True if a request signed with this key may reach the object. */

@@ -47,6 +47,7 @@ static const struct option_def defs[] = {
 	{ "trust-proxy", NULL, NULL, "believe X-Forwarded-For, -Proto and -Host" },
 	{ "cors-origin", "ORIGIN", NULL, "a web origin that may call the API, or *", .repeats = true },
 	{ "max-upload-bytes", "N", "17179869184", "largest upload" },
+	{ "max-audio-bytes", "N", "2147483648", "largest upload at /api/upload-audio" },
 	{ "http-threads", "N", "2", "threads that move HTTP bytes" },
 	{ "io-threads", "N", "8", "threads on which store transfers and requests run" },
 	{ "max-connections", "N", "1000", "HTTP connections at once" },
@@ -141,10 +142,11 @@ static int start_worker(struct server *s, struct err *e)
 static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
-	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_connections = 0;
+	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0;
 	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 ||
 	    options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
 	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
+	    options_number(o, "max-audio-bytes", 1, UINT64_MAX / 2, &max_audio, e) < 0 ||
 	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
 		return -ERR_INVALID;
 	struct http_auth_opts auth = auth_opts(s);
@@ -158,7 +160,8 @@ static int start_http(struct server *s, struct err *e)
 						 .bus = s->on.bus,
 						 .auth = s->auth,
 						 .signer = s->signer,
-						 .max_upload_bytes = max_upload },
+						 .max_upload_bytes = max_upload,
+						 .max_audio_bytes = max_audio },
 			    &s->api, e);
 	if (r < 0)
 		return r;

@@ -180,6 +180,9 @@ void conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls, en
 	admit_unload(req);
 	if (req->active && s->opts.access_log && log_is_on(LOG_INFO))
 		write_access_line(req, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	if (req->reply.on_sent && why == MHD_REQUEST_TERMINATED_COMPLETED_OK && req->reply.status == 200 &&
+	    strcmp(req->method, "HEAD") != 0)
+		work_later(s, req->reply.on_sent, req->reply.on_sent_text);
 	/* Between two requests libmicrohttpd's idle timeout counts; this one stops a first line that never ends. */
 	int64_t deadline_ms = clock_mono_ms() + s->opts.idle_timeout_ms + s->opts.header_timeout_ms;
 	(void)pthread_mutex_lock(&s->lock);

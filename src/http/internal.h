@@ -96,6 +96,8 @@ struct reply {
 	uint64_t length; /* of the body; UINT64_MAX: unknown */
 	bool cacheable;  /* has its own Cache-Control rules: no default no-store */
 	bool from_fd;    /* by sendfile, behind headers sent before */
+	void (*on_sent)(void *ctx, const char *text); /* http_response_on_sent; NULL: nobody asked */
+	const char *on_sent_text;
 	struct header *headers, **tail;
 };
 
@@ -144,6 +146,9 @@ struct http_request {
 	} log[HTTP_LOG_FIELDS];
 	unsigned log_count;
 };
+
+/* work.c: fn(server's ctx, copy of text) on the pool; where the pool is full or the server stops it is left out. */
+void work_later(struct http_server *s, void (*fn)(void *ctx, const char *text), const char *text);
 
 /* connection.c: libmicrohttpd's callbacks. */
 void conn_find_remote(struct http_request *req);

@@ -110,6 +110,12 @@ void reply_clear(struct http_request *req)
 	req->reply.from_fd = false;
 }
 
+void http_response_on_sent(struct http_request *req, void (*fn)(void *ctx, const char *text), const char *text)
+{
+	req->reply.on_sent = fn;
+	req->reply.on_sent_text = http_request_strdup(req, text);
+}
+
 void reply_set(struct http_request *req, unsigned status, struct MHD_Response *take, uint64_t length)
 {
 	reply_clear(req);

@@ -37,6 +37,9 @@ int http_respond_text(struct http_request *req, unsigned status, const char *con
 int http_respond_empty(struct http_request *req, unsigned status);
 /* 303 for a page, 307 to keep the method. Returns 0. */
 int http_respond_redirect(struct http_request *req, unsigned status, const char *location);
+/* Calls fn(server's ctx, copy of text) on the pool once this answer has been sent to its last byte; never for one that was cut, and
+ * perhaps not at all when the server stops. For whole answers alone: not for HEAD, not for a status other than 200. */
+void http_response_on_sent(struct http_request *req, void (*fn)(void *ctx, const char *text), const char *text);
 /* What the layer does with a handler's failure; for handlers that want the error's shape and still return 0. ERR_BUSY,
  * ERR_UNAVAILABLE and ERR_NO_SPACE carry Retry-After (5 s unless the handler set it). Details of ERR_INTERNAL and
  * ERR_IO are logged, not shown. */

@@ -3,6 +3,9 @@
  * The order matters: the connection is suspended before the work is handed over (it may be done before pool_submit
  * returns), and `jobs` is counted down after the resume, so that http_server_stop, which waits for zero, never stops
  * libmicrohttpd with a suspended connection, which would abort the process. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "http/internal.h"
 #include "http/response.h"
 #include "os/pool.h"
@@ -49,4 +52,34 @@ bool work_start(struct http_request *req, work_fn fn)
 		work_end(req, PHASE_RESPOND);
 	}
 	return true;
+}
+
+struct later {
+	struct http_server *server;
+	void (*fn)(void *ctx, const char *text);
+	char text[];
+};
+
+static void run_later(void *arg)
+{
+	struct later *l = arg;
+	struct http_server *s = l->server;
+	l->fn(s->opts.ctx, l->text);
+	free(l);
+	work_release(s);
+}
+
+void work_later(struct http_server *s, void (*fn)(void *ctx, const char *text), const char *text)
+{
+	size_t n = strlen(text) + 1;
+	if (!work_hold(s))
+		return;
+	struct later *l = mr_calloc(1, sizeof(*l) + n);
+	l->server = s;
+	l->fn = fn;
+	memcpy(l->text, text, n);
+	if (pool_submit(s->opts.pool, run_later, l) == 0)
+		return;
+	free(l);
+	work_release(s);
 }

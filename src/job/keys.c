@@ -98,6 +98,9 @@ char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id
 	case JOB_ANALYZE:
 		folder = "analysis";
 		break;
+	case JOB_CONVERT:
+		folder = "conversions";
+		break;
 	}
 	return mr_asprintf("%s/%s/%s", folder, user, job_id);
 }
@@ -120,6 +123,37 @@ char *key_byproduct(enum byproduct byproduct, uint32_t index)
 		break;
 	}
 	return mr_strdup("poster.jpg");
+}
+
+char *key_conversion(const char *user_id, const char *job_id, const char *extension)
+{
+	_cleanup_free_ char *prefix = key_job_prefix(JOB_CONVERT, user_id, job_id);
+	return mr_asprintf("%s.%s", prefix, extension);
+}
+
+char *key_parts(const char *job_id)
+{
+	return mr_asprintf("parts/%s/", job_id);
+}
+
+char *key_part(const char *job_id, uint32_t chunk, uint32_t part)
+{
+	return mr_asprintf("parts/%s/%u/%u", job_id, chunk, part);
+}
+
+char *key_part_index(const char *job_id, uint32_t chunk)
+{
+	return mr_asprintf("parts/%s/%u/index", job_id, chunk);
+}
+
+char *key_part_head(const char *job_id)
+{
+	return mr_asprintf("parts/%s/head", job_id);
+}
+
+char *key_part_tail(const char *job_id)
+{
+	return mr_asprintf("parts/%s/tail", job_id);
 }
 
 char *key_in_job(const char *prefix, const char *relative)

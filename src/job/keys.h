@@ -21,6 +21,15 @@ char *key_analysis_prefix(const char *user_id, const char *file_id); /* analysis
 char *key_byproduct(enum byproduct byproduct, uint32_t index);
 /* "{prefix}/{relative}", or relative alone if the prefix is empty. */
 char *key_in_job(const char *prefix, const char *relative);
+/* conversions/{user}/{job}.{ext} */
+char *key_conversion(const char *user_id, const char *job_id, const char *extension);
+/* parts/{job}/: what a conversion's chunks have made, until it is joined. Of each chunk its parts in order and an index
+ * that describes them; of the join what comes before and behind all of them. */
+char *key_parts(const char *job_id);
+char *key_part(const char *job_id, uint32_t chunk, uint32_t part);
+char *key_part_index(const char *job_id, uint32_t chunk);
+char *key_part_head(const char *job_id);
+char *key_part_tail(const char *job_id);
 /* Relative to the job's prefix. */
 char *key_init(const struct rendition *r);				       /* 720p/init.mp4 */
 char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts | .vtt */

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-static const char *const kind_names[] = { [JOB_LADDER] = "ladder" };
+static const char *const kind_names[] = { [JOB_LADDER] = "ladder", [JOB_CONVERT] = "convert" };
 static const char *const status_names[] = {
 	[JOB_PENDING] = "pending",     [JOB_PROCESSING] = "processing", [JOB_STREAMING] = "streaming",
 	[JOB_COMPLETED] = "completed", [JOB_FAILED] = "failed",		[JOB_CANCELED] = "canceled",
@@ -86,6 +86,7 @@ void job_release(struct job *j)
 	free(j->prefix);
 	free(j->spec_json);
 	free(j->error_message);
+	free(j->result_json);
 	memset(j, 0, sizeof(*j));
 }
 

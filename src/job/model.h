@@ -11,13 +11,16 @@
  *   any ──DELETE of an ended job (api) or its expiry (janitor)──▶ deleting ──objects gone (janitor)──▶ no row
  *
  * A chunk's life:
- *   waiting (the finish chunk, until all others are done) ──▶ ready
+ *   waiting (for all chunks of an earlier kind to be done) ──▶ ready
  *   ready ──claim: claims + 1, lease──▶ running ──▶ done
  *   running ──lease ran out, worker gone, told to stop──▶ ready (not a failure)
  *   running ──failed──▶ ready with a delay (back-off), or failed for good after CHUNK_FAILURES_MAX since its last commit
  *   any ──job canceled or failed──▶ canceled (done stays done)
  * A job of kind `analyze` makes a file's by-products (job/repo_analysis.c): nobody sees it, it has one chunk, and it is
  * gone, with a result on its file's row, when that is done or failed for good, or when the file is deleted.
+ *
+ * A conversion's chunks are measuring (where loudness is to be normalized), converting, joining; each kind waits for the one
+ * before. What they made lies under parts/{job}/ until the join has put it into one file.
  *
  * A claim's number is the fencing token: every write of a worker names it, and fails with ERR_LOST if the row has moved on.
  */
@@ -38,7 +41,7 @@
 #define RENDITION_LABEL_SIZE 64
 #define RENDITION_NAME_SIZE 16
 
-enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2 };
+enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2, JOB_CONVERT = 3 };
 enum job_status {
 	JOB_PENDING = 1,
 	JOB_PROCESSING,
@@ -54,11 +57,21 @@ bool job_kind_parse(const char *name, enum job_kind *ret);
 bool job_status_parse(const char *name, enum job_status *ret);
 bool job_status_is_final(enum job_status status); /* completed, failed, canceled */
 
-enum chunk_kind { CHUNK_LADDER = 1, CHUNK_FINISH = 2, CHUNK_ANALYZE = 3 };
+/* Within a job the lower kinds come first. */
+enum chunk_kind {
+	CHUNK_LADDER = 1,
+	CHUNK_FINISH = 2,
+	CHUNK_ANALYZE = 3,
+	CHUNK_MEASURE = 4,
+	CHUNK_CONVERT = 5,
+	CHUNK_JOIN = 6,
+};
 enum chunk_state { CHUNK_WAITING = 1, CHUNK_READY, CHUNK_RUNNING, CHUNK_DONE, CHUNK_FAILED, CHUNK_CANCELED };
 
 /* What hasn't become ready so long after its last byte came is removed. */
 #define UPLOAD_LIFETIME_MS (24 * 3600 * INT64_C(1000))
+/* A conversion, from its creation and again from its completion. */
+#define CONVERSION_LIFETIME_MS (7 * 24 * 3600 * INT64_C(1000))
 /* Of a file's by-products. */
 enum analysis_state {
 	ANALYSIS_OFF = 0, /* none was asked for */
@@ -95,7 +108,8 @@ struct job {
 	char *source_key; /* of the input in the store */
 	uint64_t source_bytes;
 	char *source_name; /* as its file was called: for people */
-	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs) */
+	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs); a conversion's: the key
+			     of its file */
 	char *spec_json;  /* struct job_plan's */
 	int64_t duration_ticks; /* planned length in 1/90000 s */
 	uint32_t segment_count;	   /* planned, corrected when the source ended early or late */
@@ -107,10 +121,12 @@ struct job {
 	double percent;		   /* never falls */
 	double speed;		   /* media seconds per second; 0: not known */
 	double eta_seconds;	   /* < 0: not known */
-	char stage[24];		   /* "queued", "encoding", "finishing", "done" */
+	char stage[24];		   /* "queued", "encoding", "measuring", "converting", "finishing", "done" */
 	uint32_t generation_attempt; /* from 1 */
 	char error_code[40];
 	char *error_message; /* NULL: none */
+	char *result_json;   /* of a completed conversion; NULL: none */
+	int64_t removed_ms;  /* its file was removed after a download; 0: it was not */
 	bool error_retriable;
 	int64_t created_ms, updated_ms;
 	int64_t started_ms;   /* first claim; 0: not yet */
@@ -162,7 +178,7 @@ struct chunk {
 	char job_id[UUID_SIZE];
 	uint32_t index;
 	enum chunk_kind kind;
-	uint32_t first_segment, segment_count;
+	uint32_t first_segment, segment_count; /* of a conversion: in frames of its codec's grid */
 	bool last; /* the last with media: open-ended */
 	enum chunk_state state;
 	uint32_t claims; /* how often it was claimed: the fencing token */
@@ -176,7 +192,7 @@ struct plan_chunk {
 	enum chunk_kind kind;
 	uint32_t first_segment, segment_count;
 	bool last;
-	bool waits; /* until all others are done */
+	bool waits; /* until all of lower kinds are done */
 	int64_t weight_ticks;
 };
 

@@ -167,7 +167,7 @@ int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32
 enum work_class { WORK_JOBS = 0, WORK_BACKGROUND };
 /* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a
  * pending job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the
- * user's jobs (a new one first), then chunks by index: job/repo_work.c. */
+ * user's jobs (a new one first), where little work is left a little earlier; then chunks by index: job/repo_work.c. */
 int repo_claim(struct repo *r, enum work_class class, const char *worker_id, int64_t lease_ms, struct claim *ret,
 	       struct err *e) MR_MUST_USE;
 /* Prolongs the lease and stores the progress of the chunk (never falling) and of its job. ERR_LOST: stop, it is not
@@ -202,6 +202,22 @@ int repo_next_due(struct repo *r, enum work_class class, int64_t *ret_ms, struct
  * with a failure that is final.) */
 int repo_analysis_done(struct repo *r, const struct claim *c, enum analysis_state state, const char *json,
 		       struct err *e) MR_MUST_USE;
+
+/* ---- conversions ---- */
+/* A chunk that measures or converts is done, and later ones can read what it found (job/convert_json.h). Fenced. */
+int repo_step_done(struct repo *r, const struct claim *c, const char *result_json, struct err *e) MR_MUST_USE;
+struct step_result {
+	uint32_t chunk;
+	char *json;
+};
+/* Of the job's chunks of that kind that are done, by index; freed with step_results_free. */
+int repo_step_results(struct repo *r, const char *job_id, enum chunk_kind kind, struct step_result **ret,
+		      uint32_t *ret_count, struct err *e) MR_MUST_USE;
+void step_results_free(struct step_result *list, uint32_t count);
+/* The file is stored: the job is completed, its parts are doomed. Fenced by the join's claim. */
+int repo_convert_complete(struct repo *r, const struct claim *c, const char *result_json, struct err *e) MR_MUST_USE;
+/* The file was fetched and is doomed; the job stays. ERR_CONFLICT: there is none. */
+int repo_result_remove(struct repo *r, const char *user_id, const char *id, struct err *e) MR_MUST_USE;
 
 /* ---- publishing ---- */
 /* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least

@@ -226,7 +226,7 @@ static int finish_chunk(struct db_conn *c, const struct fence *f, int64_t saved_
 	if (r < 0)
 		return r;
 	r = repo_progress(c, k->job_id, f->now_ms, k->weight_ticks - k->done_ticks + saved_ticks, e);
-	return r < 0 ? r : repo_finish_if_last(c, k->job_id, f->now_ms, e);
+	return r < 0 ? r : repo_open_next(c, k->job_id, f->now_ms, e);
 }
 
 static int check_end(const struct chunk *k, uint32_t next, struct err *e)

@@ -21,7 +21,8 @@ _Static_assert(JOB_COMPLETED == 4 && JOB_FAILED == 5 && JOB_CANCELED == 6 && JOB
 _Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQL says the same");
 _Static_assert(CHUNK_DONE == 4 && CHUNK_FAILED == 5 && CHUNK_CANCELED == 6, "SQL says the same");
 _Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2 && CHUNK_ANALYZE == 3, "SQL says the same");
-_Static_assert(JOB_ANALYZE == 2, "SQL says the same");
+_Static_assert(CHUNK_MEASURE == 4 && CHUNK_CONVERT == 5 && CHUNK_JOIN == 6, "SQL says the same");
+_Static_assert(JOB_ANALYZE == 2 && JOB_CONVERT == 3, "SQL says the same");
 
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
@@ -37,7 +38,7 @@ int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, stru
 	" duration_ticks, segment_count, target_duration_s, rendition_count, visible_segments,"                 \
 	" published_segments, ended, percent, speed, eta_seconds, stage, generation_attempt, error_code,"       \
 	" error_message, error_retriable, created_ms, updated_ms, started_ms, streaming_ms, finished_ms,"       \
-	" expires_ms, revision, source_name"
+	" expires_ms, revision, source_name, result_json, removed_ms"
 void repo_job_row(struct db_rows *rows, struct job *ret);
 
 #define FILE_COLUMNS                                                                                                    \
@@ -108,10 +109,16 @@ int repo_fence_finish(struct db_conn *c, const struct claim *claim, struct fence
 /* Adds finished work to the job and shows it: percent, speed, what remains. */
 int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks,
 		  struct err *e) MR_MUST_USE;
+/* "encoding": what a job's stage is called while chunks of this kind run. */
+const char *repo_stage_of(enum chunk_kind kind);
 /* A running or waiting chunk of the job becomes canceled; what is done stays done. */
 int repo_cancel_chunks(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
-/* Makes the finish chunk ready once no other chunk of the (open) job is left. */
-int repo_finish_if_last(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* Once no chunk of the (open) job is ready or running, those of the lowest kind that waits become ready. */
+int repo_open_next(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* A conversion's parts are to be removed at that time: all was put together. No other kind of job has any. */
+int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, struct err *e) MR_MUST_USE;
+/* The same where somebody may still be making some: a little later. */
+int repo_parts_abandon(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* Writes down a new job with its plan. */
 int repo_job_insert(struct db_conn *c, const struct job_new *n, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* The last write of an analysis: its job goes, its result stays with the file. */

@@ -148,6 +148,7 @@ static int cancel_tx(struct db_conn *c, void *ctx, struct err *e)
 	int64_t now;
 	int r;
 	if ((r = enter_status(c, t, &now, e)) < 0 || (r = repo_cancel_chunks(c, t->id, e)) < 0 ||
+	    (r = repo_parts_abandon(c, &t->job, now, e)) < 0 ||
 	    (r = db_exec(c, "UPDATE job SET finished_ms = $2, speed = 0, eta_seconds = -1 WHERE id = $1",
 			 DB_PARAMS(DB_TEXT(t->id), DB_INT(now)), NULL, e)) < 0)
 		return r;
@@ -163,23 +164,14 @@ int repo_job_cancel(struct repo *repo, const char *user_id, const char *id, stru
 	return change(repo, "cancel", cancel_tx, &t, ret, e);
 }
 
-/* What was made stays; what failed or was canceled by the failure is ready again, the finish chunk once the others are
- * done. */
+/* What was made stays; what failed or was canceled by the failure is ready again, in the kinds' order. */
 static int reopen_chunks(struct db_conn *c, const char *job_id, int64_t now, struct err *e)
 {
 	int r = db_exec(c,
-			"UPDATE chunk SET state = 2, due_ms = $2, failures = 0, worker = ''"
-			" WHERE job_id = $1 AND kind <> 2 AND state IN (5, 6)",
-			DB_PARAMS(DB_TEXT(job_id), DB_INT(now)), NULL, e);
-	if (r < 0)
-		return r;
-	r = db_exec(c,
-		    "UPDATE chunk SET state = 1, failures = 0, worker = '' WHERE job_id = $1 AND kind = 2"
-		    " AND state IN (5, 6)",
-		    DB_PARAMS(DB_TEXT(job_id)), NULL, e);
-	if (r < 0)
-		return r;
-	return repo_finish_if_last(c, job_id, now, e);
+			"UPDATE chunk SET state = 1, due_ms = NULL, failures = 0, worker = '' WHERE job_id = $1"
+			" AND state IN (5, 6)",
+			DB_PARAMS(DB_TEXT(job_id)), NULL, e);
+	return r < 0 ? r : repo_open_next(c, job_id, now, e);
 }
 
 /* The object of a file that was deleted since is gone, too. */

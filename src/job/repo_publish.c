@@ -250,20 +250,6 @@ int repo_job_lagging(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ct
 
 /* ---- the finish chunk ---- */
 
-int repo_finish_if_last(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e)
-{
-	int64_t changes;
-	/* In an open job exactly the chunks that are neither done nor waiting have a due time. */
-	int r = db_exec(c,
-			"UPDATE chunk SET state = 2, due_ms = $2 WHERE job_id = $1 AND kind = 2 AND state = 1"
-			" AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.job_id = $1 AND o.due_ms IS NOT NULL)",
-			DB_PARAMS(DB_TEXT(job_id), DB_INT(now_ms)), &changes, e);
-	if (r < 0 || !changes)
-		return r;
-	return db_exec(c, "UPDATE job SET stage = 'finishing' WHERE id = $1 AND status <> 1",
-		       DB_PARAMS(DB_TEXT(job_id)), NULL, e);
-}
-
 struct measured_tx {
 	const struct claim *claim;
 	uint32_t rendition;

@@ -52,7 +52,9 @@ void repo_job_row(struct db_rows *rows, struct job *ret)
 			     .finished_ms = db_int(rows, 29),
 			     .expires_ms = db_int(rows, 30),
 			     .revision = db_int(rows, 31),
-			     .source_name = dup_text(rows, 32) };
+			     .source_name = dup_text(rows, 32),
+			     .result_json = dup_text(rows, 33),
+			     .removed_ms = db_int(rows, 34) };
 	repo_copy_text(rows, 0, ret->id, sizeof(ret->id));
 	repo_copy_text(rows, 1, ret->user_id, sizeof(ret->user_id));
 	repo_copy_text(rows, 5, ret->file_id, sizeof(ret->file_id));

@@ -5,6 +5,11 @@
  * the first chunk of a new job never waits behind a film: not behind another user's, and of one's own only until the
  * next turn.
  *
+ * Who has little left goes before those that have much: a turn counts as if it had been later by what is left of the
+ * work, at most by TURN_MAX. So a short conversion doesn't wait for a turn of twenty long ones; and nobody waits longer
+ * than that for others that came later, however many short ones there are. A user's are taken together there, so that many
+ * short jobs are no way to go first.
+ *
  * An idle worker's poll is one look at the index of due chunks; it takes no lock.
  */
 #include <stdio.h>
@@ -30,13 +35,20 @@ static int nothing_to_do(struct err *e)
 
 /* PostgreSQL takes this text, too: the last condition makes it safe there. Many workers would then put the inner choice
  * of the chunk into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
+#define TURN_MAX "30000" /* ms */
+/* What is left of a job, in ms of media; of a conversion a twentieth, since it is so much less work. */
+#define LEFT "(weight_ticks - done_ticks) / (CASE kind WHEN 3 THEN 1800 ELSE 90 END)"
+#define TURN(left) "CASE WHEN " left " < " TURN_MAX " THEN " left " ELSE " TURN_MAX " END"
 static const char claim_job_sql[] =
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
 	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
-	"  FROM (SELECT id, created_ms, served_ms, MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms"
-	"        FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) j"
+	"  FROM (SELECT id, created_ms, served_ms, left_ms, MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms,"
+	"         SUM(left_ms) OVER (PARTITION BY user_id) AS user_left_ms"
+	"        FROM (SELECT id, user_id, created_ms, served_ms, " LEFT " AS left_ms"
+	"              FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) o) j"
 	"  WHERE EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
-	"  ORDER BY j.user_served_ms, j.served_ms, j.created_ms, j.id LIMIT 1)"
+	"  ORDER BY j.user_served_ms + " TURN("j.user_left_ms") ", j.served_ms + " TURN("j.left_ms") ","
+	"   j.created_ms, j.id LIMIT 1)"
 	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS;
 
 /* Analyses: the one that waits longest, and none while a chunk of a job could be claimed. */
@@ -47,6 +59,23 @@ static const char claim_background_sql[] =
 	" RETURNING " CHUNK_COLUMNS;
 
 #define IS_OF_CLASS "(kind = 3) = ($1 <> 0)"
+
+const char *repo_stage_of(enum chunk_kind kind)
+{
+	switch (kind) {
+	case CHUNK_MEASURE:
+		return "measuring";
+	case CHUNK_CONVERT:
+		return "converting";
+	case CHUNK_FINISH:
+	case CHUNK_JOIN:
+		return "finishing";
+	case CHUNK_LADDER:
+	case CHUNK_ANALYZE:
+		break;
+	}
+	return "encoding";
+}
 
 /* A job's first claim (of this generation) starts it: processing, or streaming at once where something is visible
  * already. */
@@ -65,7 +94,7 @@ static int start_job(struct db_conn *c, const struct job *j, const struct chunk 
 	r = db_exec(c,
 		    "UPDATE job SET status = $2, stage = $3, run_ms = $4, run_ticks = done_ticks,"
 		    " started_ms = CASE WHEN started_ms = 0 THEN $4 ELSE started_ms END WHERE id = $1",
-		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_TEXT(k->kind == CHUNK_FINISH ? "finishing" : "encoding"),
+		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_TEXT(repo_stage_of(k->kind)),
 			      DB_INT(now)),
 		    NULL, e);
 	return r < 0 ? r : repo_revise(c, j->id, now, e);
@@ -117,6 +146,24 @@ int repo_claim(struct repo *repo, enum work_class class, const char *worker_id, 
 	(void)snprintf(t.claim.worker_id, sizeof(t.claim.worker_id), "%s", worker_id);
 	*ret = t.claim;
 	return 0;
+}
+
+int repo_open_next(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	/* In an open job exactly the chunks that are neither done nor waiting have a due time. */
+	int r = db_first(c,
+			 "UPDATE chunk SET state = 2, due_ms = $2 WHERE job_id = $1 AND state = 1"
+			 " AND kind = (SELECT MIN(w.kind) FROM chunk w WHERE w.job_id = $1 AND w.state = 1)"
+			 " AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.job_id = $1 AND o.due_ms IS NOT NULL)"
+			 " RETURNING kind",
+			 DB_PARAMS(DB_TEXT(job_id), DB_INT(now_ms)), &rows, e);
+	if (r <= 0)
+		return r;
+	const char *stage = repo_stage_of((enum chunk_kind)db_int(rows, 0));
+	db_finish(&rows);
+	return db_exec(c, "UPDATE job SET stage = $2 WHERE id = $1 AND status <> 1",
+		       DB_PARAMS(DB_TEXT(job_id), DB_TEXT(stage)), NULL, e);
 }
 
 /* ---- heartbeat ---- */

@@ -40,7 +40,8 @@ static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32
 		   struct err *e)
 {
 	struct conversation *t = ctx;
-	(void)input; /* one input: the source; task_client checked the index */
+	if (input > 0) /* task_client checked that the spec lists it */
+		return t->objects->read(t->state, input, offset, buf, len, ret_len, e);
 	return source_read(&t->c->source, offset, buf, len, ret_len, e);
 }
 
@@ -94,34 +95,41 @@ static void on_object_abort(void *ctx)
 static int on_progress(void *ctx, const struct task_progress *p, struct err *e)
 {
 	struct chunk_run *c = ((struct conversation *)ctx)->c;
-	int64_t weight = c->claim->chunk.weight_ticks;
+	int64_t weight = c->claim->chunk.weight_ticks, done = p->done_ticks;
 	(void)e;
-	if (p->done_ticks > c->done_ticks)
-		c->done_ticks = p->done_ticks < weight ? p->done_ticks : weight;
+	if (c->range_ticks > 0)
+		done = (int64_t)((double)done / (double)c->range_ticks * (double)weight);
+	if (done > c->done_ticks)
+		c->done_ticks = done < weight ? done : weight;
 	return 0;
+}
+
+int chunk_run_keep_alive(struct chunk_run *c, struct err *e)
+{
+	if (atomic_load(c->runner->stopping))
+		return err_set(e, ERR_CANCELED, "told to stop");
+	struct err why = { 0 };
+	int r = heartbeat(c, &why);
+	if (r != -ERR_LOST && r != -ERR_CANCELED)
+		/* A database that is away for a moment doesn't stop the work: the lease is longer than that, and
+		 * commits are fenced. */
+		return 0;
+	c->verdict = why;
+	return err_copy(e, &why);
 }
 
 static bool keep_going(void *ctx)
 {
-	struct chunk_run *c = ((struct conversation *)ctx)->c;
-	if (atomic_load(c->runner->stopping))
-		return false;
 	struct err e = { 0 };
-	int r = heartbeat(c, &e);
-	if (r == -ERR_LOST || r == -ERR_CANCELED) {
-		c->verdict = e;
-		return false;
-	}
-	/* A database that is away for a moment doesn't stop the work: the lease is longer than that, and commits are
-	 * fenced. */
-	return true;
+	return chunk_run_keep_alive(((struct conversation *)ctx)->c, &e) == 0;
 }
 
 int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chunk_objects *objects, void *state,
 		   struct task_result *ret, struct err *e)
 {
 	struct conversation t = { .c = c, .objects = objects, .state = state };
-	spec->input_count = 1;
+	if (!spec->input_count)
+		spec->input_count = 1;
 	memcpy(spec->inputs[0].name, "source", sizeof("source"));
 	c->source = SOURCE_INIT;
 	c->next_heartbeat_mono_ms = clock_mono_ms() + HEARTBEAT_MS;

@@ -24,6 +24,7 @@ struct chunk_run {
 	const struct runner *runner;
 	struct claim *claim;
 	struct task_limits limits; /* of the task; the runner's, unless the handler says otherwise */
+	int64_t range_ticks;	   /* how much media the task's progress counts to; 0: the chunk's weight */
 	struct task_usage usage;   /* of the task that ran, if any */
 	/* The rest is chunk_run.c's. */
 	struct source source;
@@ -46,6 +47,9 @@ struct chunk_handler {
 extern const struct chunk_handler chunk_ladder;
 extern const struct chunk_handler chunk_finish;
 extern const struct chunk_handler chunk_analyze;
+extern const struct chunk_handler chunk_measure;
+extern const struct chunk_handler chunk_convert;
+extern const struct chunk_handler chunk_join;
 
 /* What a task's objects are to a handler; `state` is what it gave to chunk_run_task. Called in turns: begin, end; a task
  * that dies in between gets no end, and nothing is stored. */
@@ -54,11 +58,17 @@ struct chunk_objects {
 	int (*begin)(void *state, const struct task_object *head, char **ret_key, struct err *e);
 	/* It is stored, and its digest verified. */
 	int (*end)(void *state, const char *sha256, struct err *e);
+	/* Reads an input other than the source; as source_read. NULL where there is none. */
+	int (*read)(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e);
 };
 
-/* Opens the job's source as the spec's only input and runs the task to its end: answers its reads, prolongs the lease and
- * stores the progress while it runs, stores its objects. `objects` may be NULL for a task that makes none. */
+/* Opens the job's source as the spec's first input (the handler may have listed others behind it) and runs the task to its
+ * end: answers its reads, prolongs the lease and stores the progress while it runs, stores its objects. `objects` may be NULL
+ * for a task that makes none and reads nothing else. */
 int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chunk_objects *objects, void *state,
 		   struct task_result *ret, struct err *e) MR_MUST_USE;
+/* For a handler's own work that takes long: prolongs the lease where it is time, as while a task runs. Fails when the work is
+ * to stop: told to, or the claim doesn't hold any more. */
+int chunk_run_keep_alive(struct chunk_run *c, struct err *e) MR_MUST_USE;
 /* Hints to whoever watches the chunk's job. */
 void chunk_run_tell(const struct chunk_run *c);

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/keys.h"
+#include "base/mem.h"
 #include "os/thread.h"
 #include "worker/identity.h"
 #include "worker/upload_join.h"
@@ -69,7 +71,10 @@ static void remove_job(void *ctx, const struct job *job)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
+	_cleanup_free_ char *parts = key_parts(job->id);
 	int r = job->prefix[0] ? store_delete_prefix(j->opts.store, job->prefix, &e) : 0;
+	if (r == 0 && job->kind == JOB_CONVERT)
+		r = store_delete_prefix(j->opts.store, parts, &e);
 	if (r == 0)
 		r = repo_job_purge(j->opts.repo, job->id, &e);
 	if (r < 0)

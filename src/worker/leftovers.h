@@ -9,3 +9,6 @@
 
 /* Blocks for a query, and for the deletion if there is one. Logs what it could not do. */
 void leftovers_remove(struct repo *repo, struct store *store, const struct job *job);
+/* The same for a conversion's parts, which nobody needs any more once the job is completed or canceled. Its row has doomed
+ * them already, so that what can't be removed now is the janitor's. */
+void leftovers_remove_parts(struct repo *repo, struct store *store, const struct job *job);

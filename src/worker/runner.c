@@ -15,6 +15,9 @@ static const struct chunk_handler *const handlers[] = {
 	[CHUNK_LADDER] = &chunk_ladder,
 	[CHUNK_FINISH] = &chunk_finish,
 	[CHUNK_ANALYZE] = &chunk_analyze,
+	[CHUNK_MEASURE] = &chunk_measure,
+	[CHUNK_CONVERT] = &chunk_convert,
+	[CHUNK_JOIN] = &chunk_join,
 };
 
 /* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own.

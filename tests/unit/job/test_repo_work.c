@@ -378,8 +378,8 @@ static void users_take_turns_and_new_jobs_come_first(void **state)
 {
 	struct repo_fixture *f = *state;
 	char film[UUID_SIZE], second[UUID_SIZE], song[UUID_SIZE];
-	MAKE_JOB(f, "anna", film, 1, 1, 1, 1, 1, 1);
-	MAKE_JOB(f, "anna", second, 1, 1);
+	MAKE_JOB(f, "anna", film, 10, 10, 10, 10, 10, 10);
+	MAKE_JOB(f, "anna", second, 10, 10);
 	/* One worker; each claim is held, so chunks come out once each. */
 	const struct {
 		const char *id;
@@ -388,8 +388,32 @@ static void users_take_turns_and_new_jobs_come_first(void **state)
 		     { song, 1 }, { second, 1 }, { song, 2 }, { film, 2 } };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(want); i++) {
 		if (i == 2)
-			MAKE_JOB(f, "bert", song, 1, 1, 1);
+			MAKE_JOB(f, "bert", song, 10, 10, 10);
 		age(f, 10); /* claims of the same millisecond would be equals */
+		_cleanup_claim_ struct claim c = claim_as(f, "w");
+		assert_string_equal(c.job.id, want[i].id);
+		assert_int_equal(c.chunk.index, want[i].chunk);
+	}
+}
+
+/* What is nearly done doesn't wait for a turn of what has much left: of a user's own jobs, and where a user has nothing else
+ * also of others'. */
+static void little_left_goes_first(void **state)
+{
+	struct repo_fixture *f = *state;
+	char film[UUID_SIZE], epic[UUID_SIZE], clip[UUID_SIZE], song[UUID_SIZE];
+	MAKE_JOB(f, "anna", film, 10, 10, 10);
+	MAKE_JOB(f, "bert", epic, 10, 10, 10);
+	MAKE_JOB(f, "anna", clip, 1, 1, 1);
+	const struct {
+		const char *id;
+		uint32_t chunk;
+	} want[] = { { clip, 0 }, { epic, 0 }, { film, 0 }, { epic, 1 }, { clip, 1 }, { song, 0 },
+		     { song, 1 }, { song, 2 }, { epic, 2 }, { clip, 2 }, { film, 1 } };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(want); i++) {
+		if (i == 5)
+			MAKE_JOB(f, "cara", song, 1, 1, 1);
+		age(f, 10);
 		_cleanup_claim_ struct claim c = claim_as(f, "w");
 		assert_string_equal(c.job.id, want[i].id);
 		assert_int_equal(c.chunk.index, want[i].chunk);
@@ -473,6 +497,7 @@ int main(void)
 		T(a_finish_chunk_that_fails_is_tried_again),
 		T(a_restarted_process_takes_its_chunks_back),
 		T(users_take_turns_and_new_jobs_come_first),
+		T(little_left_goes_first),
 		T(next_due),
 		T(eight_threads_claim_each_chunk_once),
 	};

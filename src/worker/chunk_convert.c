@@ -1,0 +1,78 @@
+/* A chunk of a conversion: its parts and their index into the store, what came of it into its row. Done again from its start
+ * if anything comes between: the same bytes over the same keys. Runs on a worker thread of the server and worker process.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/convert_json.h"
+#include "job/keys.h"
+#include "worker/chunk_run.h"
+
+/* task_run.c has checked that they are parts in order, then the index. */
+static int on_object_begin(void *state, const struct task_object *head, char **ret_key, struct err *e)
+{
+	const struct chunk *k = &((const struct chunk_run *)state)->claim->chunk;
+	(void)e;
+	*ret_key = head->kind == TASK_OBJECT_INDEX ? key_part_index(k->job_id, k->index)
+						   : key_part(k->job_id, k->index, head->index);
+	return 0;
+}
+
+static int on_object_end(void *state, const char *sha256, struct err *e)
+{
+	(void)state;
+	(void)sha256;
+	(void)e;
+	return 0;
+}
+
+static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end };
+
+/* What the measuring chunk found, where there is one. */
+static int read_gain(struct chunk_run *c, int32_t *ret_gain_mb, struct err *e)
+{
+	struct step_result *steps;
+	uint32_t count;
+	int r = repo_step_results(c->runner->repo, c->claim->job.id, CHUNK_MEASURE, &steps, &count, e);
+	if (r < 0)
+		return r;
+	r = count == 1 ? convert_measure_gain(steps[0].json, ret_gain_mb, e)
+		       : err_set(e, ERR_INTERNAL, "the sound of job %s was not measured", c->claim->job.id);
+	step_results_free(steps, count);
+	return r;
+}
+
+static int work(struct chunk_run *c, struct task_result *result, struct err *e)
+{
+	struct convert_constants constants;
+	int r = convert_constants_parse(c->claim->job.spec_json, &constants, e);
+	if (r < 0)
+		return r;
+	struct task_spec spec = { .kind = TASK_CONVERT, .convert = convert_chunk_spec(&constants, &c->claim->chunk) };
+	if (constants.normalize)
+		r = read_gain(c, &spec.convert.gain_mb, e);
+	c->range_ticks = spec.convert.sample_count / spec.convert.rate * VIDEO_TIMESCALE;
+	if (r == 0)
+		r = chunk_run_task(c, &spec, &objects, c, result, e);
+	if (r < 0)
+		return r;
+	_cleanup_free_ char *json = convert_step_format(&result->convert);
+	return repo_step_done(c->runner->repo, c->claim, json, e);
+}
+
+static int run(struct chunk_run *c, struct err *e)
+{
+	struct task_result *result = mr_calloc(1, sizeof(*result));
+	int r = work(c, result, e);
+	if (r == 0)
+		log_info("chunk_done", LOG_S("job", c->claim->job.id), LOG_I("chunk", c->claim->chunk.index),
+			 LOG_I("attempt", c->claim->chunk.claims), LOG_I("parts", result->convert.part_count),
+			 LOG_I("bytes", result->convert.bytes), LOG_I("ms", c->usage.wall_ms),
+			 LOG_I("cpu_ms", c->usage.cpu_ms), LOG_I("max_rss_kb", c->usage.max_rss_kb),
+			 LOG_I("decode_errors", result->convert.decode_errors));
+	free(result);
+	return r;
+}
+
+const struct chunk_handler chunk_convert = { .run = run };
