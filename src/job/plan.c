@@ -204,6 +204,9 @@ static void add_rungs(struct ladder_plan *p, const struct probe_stream *v)
 		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
 		if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)
 			r->frame_rate_milli = (uint32_t)(1000.0 * v->fps_num / v->fps_den + 0.5);
+		/* FRAME-RATE is the highest of all the video (RFC 8216, 4.3.4.2). */
+		if (v->max_fps_milli > r->frame_rate_milli && v->max_fps_milli / 1000 < FPS_TOLD_MAX)
+			r->frame_rate_milli = v->max_fps_milli;
 		r->timescale = VIDEO_TIMESCALE;
 		r->declared_bps = plan_declared_video_bps(g, p->target_duration_s);
 	}

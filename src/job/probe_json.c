@@ -55,6 +55,7 @@ static json_t *stream_json(const struct probe_stream *s)
 		set_ratio(o, "sample_aspect_ratio", s->sar_num, s->sar_den);
 		json_object_set_new(o, "rotation", json_integer(s->rotation_degrees));
 		set_ratio(o, "frame_rate", s->fps_num, s->fps_den);
+		json_object_set_new(o, "max_frame_rate", json_real(s->max_fps_milli / 1000.0));
 		json_object_set_new(o, "constant_frame_rate", json_boolean(s->constant_frame_rate));
 		set_text(o, "pixel_format", s->pixel_format);
 		set_text(o, "color_transfer", s->color_transfer);
@@ -149,6 +150,7 @@ static void read_stream(const json_t *o, struct probe_stream *s)
 	get_ratio(o, "sample_aspect_ratio", &s->sar_num, &s->sar_den);
 	s->rotation_degrees = get_u32(o, "rotation");
 	get_ratio(o, "frame_rate", &s->fps_num, &s->fps_den);
+	s->max_fps_milli = (uint32_t)(json_number_value(json_object_get(o, "max_frame_rate")) * 1000 + 0.5);
 	s->constant_frame_rate = flag(o, "constant_frame_rate");
 	get_text(o, "pixel_format", s->pixel_format, sizeof(s->pixel_format));
 	get_text(o, "color_transfer", s->color_transfer, sizeof(s->color_transfer));

@@ -171,6 +171,27 @@ static void judge_cadence(struct probe_stream *s, const AVStream *st, const stru
 	s->fps_den = (uint32_t)rate.den;
 }
 
+/* A base rate above that is a clock's resolution. */
+#define BASE_RATE_MAX 120.0
+
+/* How many frames a second there are at most, in thousandths: of a variable rate where they come fastest. What wasn't counted is
+ * judged by libav's base rate. */
+static uint32_t fastest_milli(const struct probe_stream *s, const AVStream *st, const struct step_stats *steps, bool counted_all)
+{
+	const double told = s->fps_num ? (double)s->fps_num / s->fps_den : 0;
+	const double base = st->r_frame_rate.den > 0 ? av_q2d(st->r_frame_rate) : 0;
+	double fastest = told;
+	if (!s->constant_frame_rate && steps->min_span < INT64_MAX)
+		fastest = STEP_WINDOW / ((double)steps->min_span * av_q2d(st->time_base));
+	if (!s->constant_frame_rate && !counted_all && !s->interlaced && base > fastest && base <= BASE_RATE_MAX)
+		fastest = base;
+	if (near(base, fastest)) /* but for the clock's rounding */
+		fastest = base;
+	if (fastest < told || near(told, fastest) || fastest > 1000)
+		fastest = told;
+	return (uint32_t)(fastest * 1000 + 0.5);
+}
+
 /* Codecs whose packets all hold as many samples; encoders of the others choose as they go. */
 static bool has_constant_frames(enum AVCodecID id)
 {
@@ -249,11 +270,13 @@ static void fill_from_walk(struct probe *p, uint32_t i)
 		struct step_stats all;
 		if (p->plain_mp4)
 			index_steps(st, &all);
-		judge_cadence(s, st, p->plain_mp4 ? &all : &w->steps);
+		const struct step_stats *steps = p->plain_mp4 ? &all : &w->steps;
+		judge_cadence(s, st, steps);
 		if (s->decodable && s->fps_num == 0) {
 			s->fps_num = 25; /* one picture, or nothing to count by */
 			s->fps_den = 1;
 		}
+		s->max_fps_milli = fastest_milli(s, st, steps, p->plain_mp4 || p->walk.scan_all);
 	} else if (s->kind == STREAM_AUDIO) {
 		s->frame_samples = frame_samples(st, w);
 	}

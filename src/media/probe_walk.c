@@ -86,7 +86,7 @@ static void try_packet(struct probe_walk *w, struct walked_stream *s, const AVPa
 
 void step_stats_init(struct step_stats *s)
 {
-	*s = (struct step_stats){ .first = AV_NOPTS_VALUE, .last = AV_NOPTS_VALUE, .min = INT64_MAX };
+	*s = (struct step_stats){ .first = AV_NOPTS_VALUE, .last = AV_NOPTS_VALUE, .min = INT64_MAX, .min_span = INT64_MAX };
 }
 
 void step_stats_add(struct step_stats *s, int64_t dts)
@@ -105,7 +105,10 @@ void step_stats_add(struct step_stats *s, int64_t dts)
 			s->usual = step;
 		s->votes += llabs(step - s->usual) <= 1 ? 1 : -1;
 	}
-	s->last = dts;
+	int64_t *oldest = &s->recent[s->count % STEP_WINDOW], span;
+	if (s->count >= STEP_WINDOW && !__builtin_sub_overflow(dts, *oldest, &span) && span > 0 && span < s->min_span)
+		s->min_span = span;
+	*oldest = s->last = dts;
 }
 
 /* How long a packet without a duration lasts, in its stream's time base: a frame of video, else what the step before was. */

@@ -13,12 +13,17 @@
 #include "media/input.h"
 #include "media/time_join.h"
 
+/* So many successive steps tell how fast frames come at most: fewer would show a clock's rounding, not a rate. */
+#define STEP_WINDOW 8
+
 /* Steps between successive decoding times. */
 struct step_stats {
 	int64_t first, last; /* AV_NOPTS_VALUE before there are any */
 	int64_t min, max;
 	uint64_t count;
 	int64_t usual, votes; /* the step that the majority has, give or take one unit, and by how many it leads */
+	int64_t recent[STEP_WINDOW];
+	int64_t min_span; /* the shortest time that STEP_WINDOW steps take; INT64_MAX: there are not so many */
 };
 void step_stats_init(struct step_stats *s);
 void step_stats_add(struct step_stats *s, int64_t dts);

@@ -18,8 +18,8 @@
 
 /* keyint=-1: every IDR is one that was asked for (cadence.c). pools=none, frame-threads=1 (and so no wavefronts): one
  * picture after the other, each by one thread, which alone gives equal bytes. info: x265 would write its version and options
- * into the headers. rc-lookahead: each picture ahead is held, 7 MB at 1080p; from 15 to 10 costs no bytes. high-tier: the plan's levels are of the Main tier. b-pyramid of three: reorders by
- * VIDEO_REORDER_FRAMES. */
+ * into the headers. rc-lookahead: each picture ahead is held, 7 MB at 1080p; 10 instead of 15 costs no bytes. high-tier: the
+ * plan's levels are of the Main tier. b-pyramid of three: reorders by VIDEO_REORDER_FRAMES. */
 #define X265_PARAMS                                                                                                    \
 	"keyint=-1:min-keyint=1:scenecut=0:open-gop=0:bframes=3:b-pyramid=1:pools=none:frame-threads=1:wpp=0:info=0:"  \
 	"hrd=0:repeat-headers=0:rc-lookahead=10:high-tier=0:log-level=none"

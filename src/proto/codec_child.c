@@ -234,6 +234,7 @@ static void walk_stream(struct wire *w, struct probe_stream *s)
 	wire_u32(w, &s->rotation_degrees);
 	wire_u32(w, &s->fps_num);
 	wire_u32(w, &s->fps_den);
+	wire_u32(w, &s->max_fps_milli);
 	wire_bool(w, &s->constant_frame_rate);
 	wire_text(w, s->pixel_format, sizeof(s->pixel_format));
 	wire_text(w, s->color_transfer, sizeof(s->color_transfer));

@@ -189,6 +189,7 @@ struct probe_stream {
 	uint32_t sar_num, sar_den;
 	uint32_t rotation_degrees; /* clockwise rotation that displays it upright: 0, 90, 180, 270 */
 	uint32_t fps_num, fps_den; /* average */
+	uint32_t max_fps_milli;    /* where frames come fastest, thousandths; 0: not known */
 	bool constant_frame_rate;
 	char pixel_format[32];
 	char color_transfer[32], color_primaries[32], color_space[32];

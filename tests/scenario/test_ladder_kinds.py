@@ -1,5 +1,6 @@
 """Ladders of what is not the usual film: sound alone, silent, with a cover, upright, turned, surround, of a single rung."""
 import re
+import subprocess
 
 import pytest
 import requests
@@ -58,6 +59,20 @@ def test_one_rung(client):
     job, p = ladder_of(client, 'film-24.mp4', rungs=['360p'], segment_seconds=2)
     assert p.rungs() == ['360p'] and job['params']['rungs'] == ['360p']
     assert float(p.master.variants[0][0]['FRAME-RATE']) == 24
+
+
+@pytest.mark.parametrize('again', [None, '-c copy'])
+def test_frame_rate_is_the_highest_of_a_variable_one(client, tmp_path, again):
+    """15 and 60 frames a second in turn (RFC 8216, 4.3.4.2), in Matroska's milliseconds and in an MP4's index."""
+    path = media('vfr.mkv')
+    if again:
+        path = tmp_path / 'vfr.mp4'
+        subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', media('vfr.mkv'), *again.split(), path], check=True)
+    file = client.upload(path)
+    stream = file['probe']['streams'][0]
+    assert not stream['constant_frame_rate'] and stream['max_frame_rate'] == pytest.approx(60, rel=0.005)
+    p = Presentation(client.run_job(file['file_id'], rungs=['144p'])['streaming']['playlist_url'])
+    assert float(p.master.variants[0][0]['FRAME-RATE']) == pytest.approx(stream['max_frame_rate'], abs=0.001)
 
 
 def test_a_rung_as_asked_for(client):

@@ -244,7 +244,8 @@ static void an_hevc_rung_needs_company(void **state)
 {
 	(void)state;
 	const struct source film = { 854, 480, 0, 24, 1, 48000, 2, 30 };
-	const struct source sound = { .sample_rate = 48000, .channels = 2, .seconds = 9 }, dot = { .width = 14, .height = 14, .fps_num = 25, .fps_den = 1, .seconds = 1 };
+	const struct source sound = { .sample_rate = 48000, .channels = 2, .seconds = 9 };
+	const struct source dot = { .width = 14, .height = 14, .fps_num = 25, .fps_den = 1, .seconds = 1 };
 	struct ladder_params params;
 	struct ladder_plan p;
 	struct err e;
@@ -261,6 +262,33 @@ static void an_hevc_rung_needs_company(void **state)
 	assert_int_equal(plan_source(&film, &params, &p, &e), -ERR_INVALID);
 	assert_int_equal(ladder_params_parse_codecs("", &params, &e), -ERR_INVALID);
 	assert_int_equal(ladder_params_parse_codecs("h264,", &params, &e), -ERR_INVALID);
+}
+
+static void the_frame_rate_is_the_highest(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t num, den, max_milli, expect_milli;
+	} cases[] = {
+		{ 25, 1, 0, 25000 }, /* a probe of before it was counted */
+		{ 30000, 1001, 29970, 29970 },
+		{ 2267, 100, 60000, 60000 },
+		{ 25, 1, 24000, 25000 },
+		{ 25, 1, UINT32_MAX, 25000 },
+	};
+	struct ladder_params params;
+	ladder_params_default(&params);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		const struct source film = { .width = 320, .height = 180, .fps_num = cases[i].num, .fps_den = cases[i].den,
+					     .seconds = 9 };
+		struct probe_result *probe = probe_of(&film);
+		struct ladder_plan p;
+		probe->streams[0].max_fps_milli = cases[i].max_milli;
+		assert_int_equal(ladder_plan(probe, &params, &p, NULL), 0);
+		assert_int_equal(p.renditions[0].frame_rate_milli, cases[i].expect_milli);
+		ladder_plan_release(&p);
+		free(probe);
+	}
 }
 
 static void bad_parameters_are_named(void **state)
@@ -532,6 +560,7 @@ int main(void)
 		cmocka_unit_test(codecs_beside_each_other),
 		cmocka_unit_test(hevc_has_its_own_numbers),
 		cmocka_unit_test(an_hevc_rung_needs_company),
+		cmocka_unit_test(the_frame_rate_is_the_highest),
 		cmocka_unit_test(bad_parameters_are_named),
 		cmocka_unit_test(every_duration_gives_a_sound_plan),
 		cmocka_unit_test(boundaries_lie_on_frames),

@@ -55,7 +55,8 @@ static inline void sample_probe(struct task_result *r)
 	*v = (struct probe_stream){ .index = 0, .kind = STREAM_VIDEO, .codec = "h264", .profile = "High", .decodable = true,
 				    .is_default = true, .start_ns = 0, .duration_ns = TICKS_UNKNOWN, .time_base_num = 1,
 				    .time_base_den = 12288, .width = 854, .height = 480, .sar_num = 1, .sar_den = 1,
-				    .rotation_degrees = 270, .fps_num = 24, .fps_den = 1, .constant_frame_rate = true,
+				    .rotation_degrees = 270, .fps_num = 24, .fps_den = 1, .max_fps_milli = 24000,
+				    .constant_frame_rate = true,
 				    .pixel_format = "yuv420p", .color_transfer = "bt709" };
 	*a = (struct probe_stream){ .index = 1, .kind = STREAM_AUDIO, .codec = "aac", .language = "eng", .decodable = true,
 				    .start_ns = TICKS_UNKNOWN, .duration_ns = 30000000000, .time_base_num = 1,
