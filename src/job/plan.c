@@ -13,11 +13,14 @@
 
 /* Every chunk costs something of its own: its task reads the header, decodes again from the keyframe before, and its
  * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's start
- * costs as much as three seconds of sound. */
+ * costs as much as four seconds of sound, and sound alone is made so quickly that 45 s of it are little for the last
+ * worker to be waited for. */
 #define CHUNK_MIN_SECONDS_VIDEO 8
 #define CHUNK_MAX_SECONDS_VIDEO 24
-#define CHUNK_MIN_SECONDS_AUDIO 30
-#define CHUNK_MAX_SECONDS_AUDIO 60
+#define CHUNK_SHARE_VIDEO 8 /* a chunk is one part in so many of what remains */
+#define CHUNK_MIN_SECONDS_AUDIO 45
+#define CHUNK_MAX_SECONDS_AUDIO 120
+#define CHUNK_SHARE_AUDIO 4
 #define GOP_SECONDS 2        /* Apple's authoring rule 1.13: an IDR at least every two seconds */
 #define TAIL_MIN_TICKS 90000 /* a tail below a second is no segment of its own */
 #define SEQUENTIAL_THREADS 4 /* one long chunk: its encoders are the only parallelism there is */
@@ -41,7 +44,7 @@ uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladd
 	const uint32_t most_s = video ? CHUNK_MAX_SECONDS_VIDEO : CHUNK_MAX_SECONDS_AUDIO;
 	const uint32_t least = (least_s * VIDEO_TIMESCALE + s->segment_ticks - 1) / s->segment_ticks;
 	const uint32_t most = most_s * VIDEO_TIMESCALE / s->segment_ticks;
-	uint32_t rest = total - first, n = rest / 8;
+	uint32_t rest = total - first, n = rest / (video ? CHUNK_SHARE_VIDEO : CHUNK_SHARE_AUDIO);
 	n = n > most ? most : n;
 	n = n < least ? least : n;
 	return rest < n + least ? rest : n; /* no small chunk is left over */
