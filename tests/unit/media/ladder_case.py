@@ -109,7 +109,8 @@ class Source:
             args['audios'] = f'{self.audio}:{self.channels}:128000'
             args['audio_frames'] = ','.join(map(str, self.audio_frames[first:first + count + 1]))
         args.update(extra)
-        env = dict(os.environ, ASAN_OPTIONS='detect_leaks=1')
+        known = os.path.join(os.path.dirname(__file__), 'lsan.supp')
+        env = dict(os.environ, ASAN_OPTIONS='detect_leaks=1', LSAN_OPTIONS=f'suppressions={known}:print_suppressions=0')
         p = subprocess.run([TOOL, str(self.path), str(out), *[f'{k}={v}' for k, v in args.items()]], capture_output=True, env=env)
         assert p.returncode in (0, 1), f'ladder_tool: {p.returncode}\n{p.stderr.decode()[-3000:]}'
         lines = [json.loads(x) for x in p.stdout.decode().splitlines()]
