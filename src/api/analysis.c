@@ -94,6 +94,7 @@ int storyboard_get(void *ctx, struct http_request *req, struct err *e)
 		r = storyboard_vtt(known, probe->duration_ns / 100000 * 9,
 				   &(struct storyboard_opts){ .uri_fn = put_url, .uri_ctx = &m }, &text, e);
 	free(known);
+	probe_result_release(probe);
 	free(probe);
 	return r < 0 ? r : http_respond_bytes(req, 200, "text/vtt; charset=utf-8", text.data, text.len);
 }

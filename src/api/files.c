@@ -29,6 +29,8 @@ json_t *file_json(const struct api *a, const struct file *f, const char *base_ur
 	json_t *probe = f->probe_json ? json_loads(f->probe_json, 0, NULL) : json_null();
 	if (json_is_object(probe))
 		json_object_set_new(probe, "loudness", analysis_loudness(f));
+	/* thousands of numbers, of use to the planner alone */
+	(void)json_object_del(json_object_get(probe, "copy"), "keyframes");
 	return json_pack("{ss ss ss? sI ss? so so ss so so}", "file_id", f->id, "filename", f->name, "content_type",
 			 f->content_type && *f->content_type ? f->content_type : NULL, "size",
 			 (json_int_t)f->size_bytes, "sha256", f->sha256[0] ? f->sha256 : NULL, "probe",

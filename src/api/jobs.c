@@ -116,6 +116,7 @@ static int ladder_of(const struct file *f, const json_t *params, struct ladder_p
 		r = probe_json_parse(f->probe_json, probe, e);
 	if (r == 0)
 		r = ladder_plan(probe, &p, ret, e);
+	probe_result_release(probe);
 	free(probe);
 	return r;
 }

@@ -26,6 +26,7 @@ static const struct option_def defs[] = {
 	{ "rungs", "LIST", NULL, "shorter sides, such as 720p,480p (default: chosen by the source)" },
 	{ "codecs", "LIST", "h264", "of each rung: h264, or h264,hevc" },
 	{ "container", "fmp4|ts", "fmp4", "segment format" },
+	{ "copy", "auto|always|never", "auto", "the source's own video as the first rung, not encoded again" },
 	{ "segment-seconds", "N", "4", "length of a segment, 2 to 10" },
 	{ "audio-tracks", "LIST", NULL, "streams of the source, such as 1,2; the first plays by default (default: all)" },
 	{ "subtitle-tracks", "LIST", NULL, "streams of the source, such as 3; \"\" for none (default: all)" },
@@ -77,6 +78,8 @@ static int read_options(struct one_shot *o, struct err *e)
 	int r = options_number(&o->options, "segment-seconds", 2, 10, &seconds, e);
 	if (r == 0 && options_get(&o->options, "workers"))
 		r = options_number(&o->options, "workers", 1, 256, &o->threads, e);
+	if (r == 0)
+		r = ladder_params_parse_copy(options_get(&o->options, "copy"), &o->params, e);
 	if (r == 0 && rungs)
 		r = ladder_params_parse_rungs(rungs, &o->params, e);
 	if (r == 0)
@@ -151,6 +154,7 @@ static int create_job(struct one_shot *o, struct err *e)
 		r = ladder_plan(probe, &o->params, &plan, e);
 	if (r == 0 && options_flag(&o->options, "by-products"))
 		r = by_products_start(o->on.repo, file, probe, o->file_id, e);
+	probe_result_release(probe);
 	free(probe);
 	if (r < 0) {
 		ladder_plan_release(&plan);

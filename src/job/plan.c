@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "job/plan_codecs.h"
+#include "job/plan_copy.h"
 #include "job/plan_rungs.h"
 #include "job/plan_tracks.h"
 
@@ -116,23 +117,30 @@ static int64_t on_frame_grid(int64_t ticks, int64_t offset, uint32_t num, uint32
 	return offset + (int64_t)((n * unit + num / 2) / num);
 }
 
+static void plan_picture(struct ladder_plan *p, const struct probe_result *probe, const struct probe_stream *v)
+{
+	size_t n = (size_t)p->segment_count + 1;
+	p->video_ticks = mr_calloc(n, sizeof(*p->video_ticks));
+	/* Frames rarer than four a second give no grid. */
+	bool grid = v->constant_frame_rate && v->fps_den && v->fps_num >= 4 * (uint64_t)v->fps_den;
+	int64_t offset = v->start_ns == TICKS_UNKNOWN ? 0 : ns_to_ticks(v->start_ns - probe->start_ns);
+	for (uint32_t i = 0; i < n; i++) {
+		int64_t t = ideal_boundary(i, p->segment_count, p->duration_ticks, (int64_t)p->spec.segment_ticks);
+		if (i > 0 && i < p->segment_count && grid)
+			t = on_frame_grid(t, offset, v->fps_num, v->fps_den) - clock_slack(v);
+		p->video_ticks[i] = t;
+	}
+}
+
+/* A copied rung has brought boundaries with it. */
 static void plan_boundaries(struct ladder_plan *p, const struct probe_result *probe, const struct probe_stream *v)
 {
 	int64_t length = (int64_t)p->spec.segment_ticks;
-	p->segment_count = count_segments(p->duration_ticks, length);
+	if (!p->video_ticks)
+		p->segment_count = count_segments(p->duration_ticks, length);
 	size_t n = (size_t)p->segment_count + 1;
-	if (v) {
-		p->video_ticks = mr_calloc(n, sizeof(*p->video_ticks));
-		/* Frames rarer than four a second give no grid. */
-		bool grid = v->constant_frame_rate && v->fps_den && v->fps_num >= 4 * (uint64_t)v->fps_den;
-		int64_t offset = v->start_ns == TICKS_UNKNOWN ? 0 : ns_to_ticks(v->start_ns - probe->start_ns);
-		for (uint32_t i = 0; i < n; i++) {
-			int64_t t = ideal_boundary(i, p->segment_count, p->duration_ticks, length);
-			if (i > 0 && i < p->segment_count && grid)
-				t = on_frame_grid(t, offset, v->fps_num, v->fps_den) - clock_slack(v);
-			p->video_ticks[i] = t;
-		}
-	}
+	if (v && !p->video_ticks)
+		plan_picture(p, probe, v);
 	if (!p->spec.audio_count)
 		return;
 	p->audio_frames = mr_calloc(n, sizeof(*p->audio_frames));
@@ -187,10 +195,11 @@ static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struc
 	s->rotation_degrees = v->rotation_degrees;
 	s->frame_ticks = (uint32_t)(VIDEO_TIMESCALE / fps + 0.5);
 	s->gop_ticks = GOP_SECONDS * VIDEO_TIMESCALE;
+	s->reorder_frames = VIDEO_REORDER_FRAMES;
 	return plan_rungs((uint32_t)(width + 0.5), (uint32_t)(height + 0.5), fps, &p->params, s, e);
 }
 
-static void add_rungs(struct ladder_plan *p, const struct probe_stream *v)
+static void add_rungs(struct ladder_plan *p, const struct probe_stream *v, const struct probe_copy *c)
 {
 	const struct ladder_spec *s = &p->spec;
 	for (uint32_t i = 0; i < s->rung_count; i++) {
@@ -211,7 +220,7 @@ static void add_rungs(struct ladder_plan *p, const struct probe_stream *v)
 		if (v->max_fps_milli > r->frame_rate_milli && v->max_fps_milli / 1000 < FPS_TOLD_MAX)
 			r->frame_rate_milli = v->max_fps_milli;
 		r->timescale = VIDEO_TIMESCALE;
-		r->declared_bps = plan_declared_video_bps(g, p->target_duration_s);
+		r->declared_bps = g->copy ? plan_copy_declared_bps(p, c) : plan_declared_video_bps(g, p->target_duration_s);
 	}
 }
 
@@ -243,14 +252,18 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 				    params->segment_seconds);
 	if (v) {
 		r = plan_video(&p, v, e);
+		if (r == 0)
+			r = plan_copy(&p, probe, v, e);
 		if (r < 0)
 			return r;
 	} else if (params->rung_count || params->codecs != CODEC_BIT(VIDEO_H264)) {
 		return err_set(e, ERR_INVALID, "%s: the source has no video", params->rung_count ? "rungs" : "codecs");
+	} else if (params->copy == COPY_ALWAYS) {
+		return err_set_code(e, ERR_MEDIA, "COPY_NOT_POSSIBLE", "the source has no video that could be copied");
 	}
 	plan_boundaries(&p, probe, v);
 	merge_empty_tail(&p);
-	add_rungs(&p, v);
+	add_rungs(&p, v, &probe->copy);
 	plan_add_tracks(&p, probe);
 	plan_chunks(&p);
 	p.spec_json = ladder_spec_format(s);

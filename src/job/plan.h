@@ -5,7 +5,8 @@
  * segment begins with the first frame from its boundary on, media/cadence.h), audio in samples, on AAC's frame grid
  * nearest to the video's boundary. The first chunk is one segment, for a fast start; later ones are an eighth of what
  * remains, 8 to 24 s; of sound alone a quarter, 45 to 120 s (plan.c says why). A source that cannot be sought exactly is one
- * chunk after the first segment's, made of the same runs.
+ * chunk after the first segment's, made of the same runs. Where the first rung is copied, boundaries are the
+ * source's keyframes (plan_copy.c).
  */
 #pragma once
 
@@ -35,6 +36,13 @@ struct rung_params {
 	uint32_t bufsize_bits;	 /* over which the cap holds; with maxrate alone one second of it */
 };
 
+/* Whether the source's own video is the first rung, not encoded again. */
+enum copy_choice {
+	COPY_AUTO = 0, /* where that loses nothing: plan_copy.c says when */
+	COPY_ALWAYS,   /* or no job */
+	COPY_NEVER
+};
+
 /* A request's parameters, validated; the zero value with ladder_params_default is what a user gets without any. */
 struct ladder_params {
 	enum segment_container container;
@@ -44,6 +52,7 @@ struct ladder_params {
 	uint32_t codecs; /* CODEC_BITs, for the rungs that name none */
 	struct ladder_tracks audio_tracks; /* at most TASK_AUDIOS_MAX */
 	struct ladder_tracks subtitle_tracks;
+	enum copy_choice copy;
 };
 void ladder_params_default(struct ladder_params *p);
 /* From a request's "params" text (JSON object, may be NULL or ""); unknown fields, types and ranges are ERR_INVALID
@@ -58,6 +67,8 @@ int ladder_params_check(const struct ladder_params *p, struct err *e) MR_MUST_US
 int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct err *e) MR_MUST_USE;
 /* "1,3", or "" for none; `name` is the parameter's, "audio_tracks" or "subtitle_tracks". */
 int ladder_params_parse_tracks(const char *list, const char *name, struct ladder_params *p, struct err *e) MR_MUST_USE;
+/* "auto", "always" or "never" */
+int ladder_params_parse_copy(const char *choice, struct ladder_params *p, struct err *e) MR_MUST_USE;
 /* Complete, canonical JSON; the caller frees. */
 char *ladder_params_format(const struct ladder_params *p);
 

@@ -59,11 +59,12 @@ char *ladder_spec_format(const struct ladder_spec *s)
 	json_t *rungs = json_array();
 	for (uint32_t i = 0; i < s->rung_count; i++) {
 		const struct ladder_rung *r = &s->rungs[i];
-		json_array_append_new(rungs, json_pack("{si si si si si ss si si}", "width", (int)r->width, "height",
+		json_array_append_new(rungs, json_pack("{si si si si si ss si si sb}", "width", (int)r->width, "height",
 						       (int)r->height, "crf_x10", (int)r->crf_x10, "maxrate_bps",
 						       (int)r->maxrate_bps, "bufsize_bits", (int)r->bufsize_bits,
 						       "profile", r->profile, "level_x10", (int)r->level_x10,
-						       "codec", (int)r->codec));
+						       "codec", (int)r->codec, "copy",
+						       (int)r->copy));
 	}
 	json_t *audios = json_array(), *subtitles = json_array();
 	for (uint32_t i = 0; i < s->audio_count; i++)
@@ -73,11 +74,12 @@ char *ladder_spec_format(const struct ladder_spec *s)
 	for (uint32_t i = 0; i < s->subtitle_count; i++)
 		json_array_append_new(subtitles, json_integer(s->subtitle_streams[i]));
 	json_t *root = json_pack(
-		"{si si sI si sb si si si si so si so so}", "container", (int)s->container, "video_stream",
+		"{si si sI si sb si si si si si so si so so}", "container", (int)s->container, "video_stream",
 		s->video_stream, "origin_ns", (json_int_t)s->origin_ns, "rotation_degrees", (int)s->rotation_degrees,
 		"sequential", (int)s->sequential, "video_threads", (int)s->video_threads, "frame_ticks",
-		(int)s->frame_ticks, "gop_ticks", (int)s->gop_ticks, "segment_ticks", (int)s->segment_ticks, "rungs",
-		rungs, "audio_rate", (int)s->audio_rate, "audios", audios, "subtitles", subtitles);
+		(int)s->frame_ticks, "gop_ticks", (int)s->gop_ticks, "segment_ticks", (int)s->segment_ticks,
+		"reorder_frames", (int)s->reorder_frames, "rungs", rungs, "audio_rate", (int)s->audio_rate, "audios", audios,
+		"subtitles", subtitles);
 	char *text = json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	if (!text)
@@ -87,11 +89,11 @@ char *ladder_spec_format(const struct ladder_spec *s)
 
 static int read_rung(json_t *item, struct ladder_rung *r)
 {
-	int width, height, crf, maxrate, bufsize, level, codec = VIDEO_H264; /* plans of before there were others */
+	int width, height, crf, maxrate, bufsize, level, codec = VIDEO_H264, copy = 0; /* older plans don't have these */
 	const char *profile;
-	if (json_unpack(item, "{si si si si si ss si s?i}", "width", &width, "height", &height, "crf_x10", &crf,
+	if (json_unpack(item, "{si si si si si ss si s?i s?b}", "width", &width, "height", &height, "crf_x10", &crf,
 			"maxrate_bps", &maxrate, "bufsize_bits", &bufsize, "profile", &profile, "level_x10",
-			&level, "codec", &codec) < 0)
+			&level, "codec", &codec, "copy", &copy) < 0)
 		return -1;
 	*r = (struct ladder_rung){ .width = (uint32_t)width,
 				    .height = (uint32_t)height,
@@ -99,7 +101,8 @@ static int read_rung(json_t *item, struct ladder_rung *r)
 				    .maxrate_bps = (uint32_t)maxrate,
 				    .bufsize_bits = (uint32_t)bufsize,
 				    .level_x10 = (uint32_t)level,
-				    .codec = codec == VIDEO_HEVC ? VIDEO_HEVC : VIDEO_H264 };
+				    .codec = codec == VIDEO_HEVC ? VIDEO_HEVC : VIDEO_H264,
+				    .copy = copy != 0 };
 	(void)snprintf(r->profile, sizeof(r->profile), "%s", profile);
 	return 0;
 }
@@ -142,11 +145,13 @@ int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e)
 	json_error_t je;
 	json_t *root = json_loads(json, 0, &je), *rungs = NULL, *item;
 	int container, video, rotation, sequential, threads, frame, gop, segment, rate;
+	int reorder = VIDEO_REORDER_FRAMES; /* older plans don't have it */
 	json_int_t origin;
-	int bad = json_unpack_ex(root, &je, 0, "{si si sI si sb si si si si so si}", "container", &container,
+	int bad = json_unpack_ex(root, &je, 0, "{si si sI si sb si si si si s?i so si}", "container", &container,
 				 "video_stream", &video, "origin_ns", &origin, "rotation_degrees", &rotation,
 				 "sequential", &sequential, "video_threads", &threads, "frame_ticks", &frame,
-				 "gop_ticks", &gop, "segment_ticks", &segment, "rungs", &rungs, "audio_rate", &rate);
+				 "gop_ticks", &gop, "segment_ticks", &segment, "reorder_frames", &reorder, "rungs", &rungs,
+				 "audio_rate", &rate);
 	if (!bad) {
 		s = (struct ladder_spec){ .container = (enum segment_container)container,
 					   .video_stream = video,
@@ -157,6 +162,7 @@ int ladder_spec_parse(const char *json, struct ladder_spec *ret, struct err *e)
 					   .frame_ticks = (uint32_t)frame,
 					   .gop_ticks = (uint32_t)gop,
 					   .segment_ticks = (uint32_t)segment,
+					   .reorder_frames = (uint32_t)reorder,
 					   .audio_rate = (uint32_t)rate };
 		size_t i;
 		json_array_foreach(rungs, i,

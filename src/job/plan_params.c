@@ -216,6 +216,18 @@ static int read_tracks(const char *name, json_t *v, struct ladder_params *p, str
 	return 0;
 }
 
+static const char *const copy_names[] = { [COPY_AUTO] = "auto", [COPY_ALWAYS] = "always", [COPY_NEVER] = "never" };
+
+int ladder_params_parse_copy(const char *choice, struct ladder_params *p, struct err *e)
+{
+	for (size_t i = 0; i < MR_ARRAY_SIZE(copy_names); i++)
+		if (choice && strcmp(choice, copy_names[i]) == 0) {
+			p->copy = (enum copy_choice)i;
+			return 0;
+		}
+	return err_set(e, ERR_INVALID, "copy: expected \"auto\", \"always\" or \"never\"");
+}
+
 static int read_field(const char *name, json_t *v, struct ladder_params *p, struct err *e)
 {
 	if (strcmp(name, "container") == 0) {
@@ -237,10 +249,12 @@ static int read_field(const char *name, json_t *v, struct ladder_params *p, stru
 		return read_rungs(v, p, e);
 	if (strcmp(name, "codecs") == 0)
 		return codec_bits_read(name, v, &p->codecs, e);
+	if (strcmp(name, "copy") == 0)
+		return ladder_params_parse_copy(json_string_value(v), p, e);
 	if (strcmp(name, "audio_tracks") == 0 || strcmp(name, "subtitle_tracks") == 0)
 		return read_tracks(name, v, p, e);
 	return err_set(e, ERR_INVALID,
-		       "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs, codecs,"
+		       "params.%.64s: not a parameter of a ladder (container, segment_seconds, rungs, codecs, copy,"
 		       " audio_tracks, subtitle_tracks)",
 		       name);
 }
@@ -316,7 +330,7 @@ char *ladder_params_format(const struct ladder_params *p)
 		format_rung(&b, &p->rungs[i], i == 0);
 	(void)buf_puts(&b, "],\"codecs\":[");
 	codec_bits_format(&b, p->codecs);
-	(void)buf_puts(&b, "]");
+	(void)buf_printf(&b, "],\"copy\":\"%s\"", copy_names[p->copy]);
 	format_tracks(&b, "audio_tracks", &p->audio_tracks);
 	format_tracks(&b, "subtitle_tracks", &p->subtitle_tracks);
 	(void)buf_puts(&b, "}");

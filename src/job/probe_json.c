@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static const char *const kind_names[] = {
 	[STREAM_VIDEO] = "video", [STREAM_AUDIO] = "audio", [STREAM_SUBTITLE] = "subtitle", [STREAM_OTHER] = "other"
 };
@@ -72,6 +74,19 @@ static json_t *stream_json(const struct probe_stream *s)
 	return o;
 }
 
+/* The list is for the planner alone: [ticks since the one before, bytes, …], flat, to be short. */
+static json_t *copy_json(const struct probe_copy *c)
+{
+	if (!c->count)
+		return json_pack("{ss}", "obstacle", c->obstacle);
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < c->count; i++) {
+		json_array_append_new(list, json_integer(c->ticks[i] - (i ? c->ticks[i - 1] : 0)));
+		json_array_append_new(list, json_integer(c->bytes[i]));
+	}
+	return json_pack("{si si so}", "reorder_frames", (int)c->reorder_frames, "gop_ticks", (int)c->gop_ticks, "keyframes", list);
+}
+
 char *probe_json_format(const struct probe_result *p)
 {
 	json_t *streams = json_array();
@@ -83,6 +98,7 @@ char *probe_json_format(const struct probe_result *p)
 			      (int)p->seekable, "scanned", (int)p->scanned, "best_video", p->best_video, "best_audio",
 			      p->best_audio, "streams", streams);
 	set_text(o, "title", p->title);
+	json_object_set_new(o, "copy", copy_json(&p->copy));
 	char *text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	if (!text)
@@ -163,6 +179,26 @@ static void read_stream(const json_t *o, struct probe_stream *s)
 	s->frame_samples = get_u32(o, "frame_samples");
 }
 
+static void read_copy(const json_t *o, struct probe_copy *c)
+{
+	const json_t *list = json_object_get(o, "keyframes");
+	const size_t n = json_array_size(list) / 2;
+	get_text(o, "obstacle", c->obstacle, sizeof(c->obstacle));
+	if (!n || n > COPY_KEYFRAMES_MAX)
+		return;
+	c->reorder_frames = get_u32(o, "reorder_frames");
+	c->gop_ticks = get_u32(o, "gop_ticks");
+	c->count = (uint32_t)n;
+	c->ticks = mr_calloc(n, sizeof(*c->ticks));
+	c->bytes = mr_calloc(n, sizeof(*c->bytes));
+	int64_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		at += json_integer_value(json_array_get(list, 2 * i));
+		c->ticks[i] = at;
+		c->bytes[i] = (uint32_t)json_integer_value(json_array_get(list, 2 * i + 1));
+	}
+}
+
 int probe_json_parse(const char *json, struct probe_result *ret, struct err *e)
 {
 	json_error_t je;
@@ -183,6 +219,7 @@ int probe_json_parse(const char *json, struct probe_result *ret, struct err *e)
 	ret->best_audio = (int32_t)json_integer_value(json_object_get(o, "best_audio"));
 	size_t i;
 	json_array_foreach(streams, i, item) read_stream(item, &ret->streams[ret->stream_count++]);
+	read_copy(json_object_get(o, "copy"), &ret->copy);
 	json_decref(o);
 	return 0;
 }

@@ -18,7 +18,7 @@ void cadence_init(struct cadence *c, struct timeline *timeline, uint32_t frame_t
 		.timeline = timeline,
 		.planned = timeline->count,
 		.tolerance = tolerance < TOLERANCE_MAX_TICKS ? tolerance : TOLERANCE_MAX_TICKS,
-		.window = WINDOW_TICKS - (frame_ticks <= GRID_FRAME_MAX_TICKS ? frame_ticks : 0),
+		.window = timeline->exact ? 0 : WINDOW_TICKS - (frame_ticks <= GRID_FRAME_MAX_TICKS ? frame_ticks : 0),
 		.gop_ticks = gop_ticks > 0 ? gop_ticks : 2 * VIDEO_TIMESCALE,
 		.last_pts = INT64_MIN,
 	};
@@ -66,11 +66,14 @@ static bool lies_on(struct cadence *c, int64_t ticks, uint32_t boundary)
 	return true;
 }
 
-/* An IDR so shortly before the next segment's would only cost bits. Its true time isn't known, and its planned one may have
- * been moved by an earlier run: the nominal length decides. */
+/* An IDR so shortly before the next segment's would only cost bits. Its true time isn't known (unless boundaries don't move), and
+ * its planned one may have been moved by an earlier run: the nominal length decides. */
 static bool worth_idr(const struct cadence *c, int64_t ticks)
 {
-	int64_t left = c->segment_start + c->timeline->segment_ticks - ticks;
+	const struct timeline *t = c->timeline;
+	int64_t left = c->segment_start + t->segment_ticks - ticks;
+	if (t->exact)
+		left = t->video[c->next] - ticks;
 	return left > c->gop_ticks / 8 || left < -c->gop_ticks / 8;
 }
 

@@ -14,7 +14,8 @@
  * A segment begins with the first frame at or after its planned boundary, at that frame's own time: the boundary moves
  * there, by less than half a second. The chunk before ends where it sees that same frame, so both sides of a joint agree
  * without knowing of each other. Only where no frame comes in that window (a picture that stands, sound that goes on when
- * the picture has ended) the one before is shown again, on the planned boundary itself.
+ * the picture has ended) the one before is shown again, on the planned boundary itself. Boundaries that are exact
+ * (timeline.h) don't move: where no frame has that very time, the one before is shown again.
  *
  * Guarantees: every segment of the timeline begins with an IDR; times strictly rise; within a segment an IDR comes at the
  * first frame after each gop_ticks; frames are otherwise neither moved, doubled nor dropped. (The source's first frame is

@@ -19,6 +19,7 @@
 #include "media/source.h"
 #include "media/subtitle_pipe.h"
 #include "media/timeline.h"
+#include "media/video_copy.h"
 #include "media/video_pipe.h"
 
 /* Whether the source goes on behind the plan is found out this much before its end. */
@@ -41,7 +42,8 @@ struct ladder {
 	struct source *source;
 	struct rendition renditions[TASK_RUNGS_MAX + TASK_AUDIOS_MAX];
 	uint32_t rendition_count;
-	struct video_pipe *video;
+	struct video_pipe *video; /* NULL: no rung is encoded */
+	struct video_copy *copy;  /* NULL: no rung is copied */
 	struct sound sounds[TASK_AUDIOS_MAX]; /* of the spec's audios */
 	struct subtitle_pipe *subtitles;      /* NULL: none */
 	AVFrame *frame;
@@ -89,6 +91,7 @@ static struct source_start where_to_begin(const struct ladder *l)
 	return (struct source_start){
 		.from_start = l->spec.sequential || l->spec.first_segment == 0,
 		.whole = l->whole,
+		.undecoded = ladder_copies(&l->spec) && l->spec.rung_count == 1,
 		.video_ticks = timeline_start(&l->timeline) - (context < CONTEXT_MAX_TICKS ? context : CONTEXT_MAX_TICKS),
 		.audio_ticks = has_audio ? timeline_frames_to_ticks(&l->timeline, l->timeline.audio[0]) - lead : 0,
 	};
@@ -124,6 +127,45 @@ static int open_sound(struct ladder *l, uint32_t i, struct err *e)
 	return audio_pipe_new(&o, &s->pipe, e);
 }
 
+static int64_t frame_ticks(const struct ladder *l, int64_t duration)
+{
+	int64_t ticks = av_rescale_q(duration, source_time_base(l->source, SOURCE_VIDEO), av_make_q(1, VIDEO_TIMESCALE));
+	return ticks > 0 && ticks < 10 * VIDEO_TIMESCALE ? ticks : l->spec.frame_ticks;
+}
+
+static int report(struct ladder *l, int64_t media_ticks, struct err *e);
+
+static int on_video_packet(void *ctx, const AVPacket *p, struct err *e)
+{
+	struct ladder *l = ctx;
+	AVRational tb = source_time_base(l->source, SOURCE_VIDEO);
+	int64_t ticks = source_rescale(p->pts, tb, l->spec.origin_ns, VIDEO_TIMESCALE);
+	int r = video_copy_packet(l->copy, p, ticks, frame_ticks(l, p->duration), e);
+	l->seen = l->seen || video_copy_begun(l->copy);
+	if (r < 0 || l->video)
+		return r;
+	if (video_copy_done(l->copy))
+		source_stop(l->source, SOURCE_VIDEO);
+	return report(l, ticks, e);
+}
+
+static int open_video(struct ladder *l, struct err *e)
+{
+	const AVStream *stream = source_video_stream(l->source);
+	const struct ladder_spec *s = &l->spec;
+	int r = 0;
+	for (uint32_t i = 0; i < s->rung_count; i++)
+		rendition_init(&l->renditions[i], s, l->io, &l->timeline, i, false);
+	l->rendition_count = s->rung_count;
+	if (ladder_copies(s)) {
+		r = video_copy_new(s, &l->timeline, stream, &l->renditions[0], &l->copy, e);
+		source_tap(l->source, on_video_packet, l);
+	}
+	if (r == 0 && s->rung_count > ladder_copies(s))
+		r = video_pipe_new(s, &l->timeline, stream, l->renditions, &l->video, e);
+	return r;
+}
+
 static int open_all(struct ladder *l, const struct task_spec *task, struct err *e)
 {
 	struct source_start from = where_to_begin(l);
@@ -133,12 +175,8 @@ static int open_all(struct ladder *l, const struct task_spec *task, struct err *
 	l->frame = av_frame_alloc();
 	if (!l->frame)
 		return err_set_code(e, ERR_MEDIA, "TASK_MEMORY", "no memory for a frame");
-	if (l->timeline.has_video) {
-		for (uint32_t i = 0; i < l->spec.rung_count; i++)
-			rendition_init(&l->renditions[i], &l->spec, l->io, &l->timeline, i, false);
-		l->rendition_count = l->spec.rung_count;
-		r = video_pipe_new(&l->spec, &l->timeline, source_video_stream(l->source), l->renditions, &l->video, e);
-	}
+	if (l->timeline.has_video)
+		r = open_video(l, e);
 	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
 		r = open_sound(l, i, e);
 	if (r == 0 && l->spec.subtitle_count)
@@ -150,6 +188,7 @@ static void close_all(struct ladder *l)
 {
 	av_frame_free(&l->frame);
 	video_pipe_free(&l->video);
+	video_copy_free(&l->copy);
 	for (uint32_t i = 0; i < l->spec.audio_count; i++) {
 		audio_pipe_free(&l->sounds[i].pipe);
 		audio_encode_free(&l->sounds[i].encoder);
@@ -166,7 +205,9 @@ static void close_all(struct ladder *l)
 static int64_t done_ticks(const struct ladder *l)
 {
 	int64_t done = INT64_MAX;
-	if (l->video)
+	if (l->copy)
+		done = video_copy_position(l->copy);
+	if (l->video && video_pipe_position(l->video) < done)
 		done = video_pipe_position(l->video);
 	for (uint32_t i = 0; i < l->spec.audio_count; i++) {
 		int64_t audio = av_rescale(audio_pipe_position(l->sounds[i].pipe), VIDEO_TIMESCALE, l->spec.audio_rate);
@@ -259,7 +300,7 @@ static int on_audio(struct ladder *l, int track, struct err *e)
 
 static bool video_wanted(const struct ladder *l)
 {
-	return l->video && !video_pipe_done(l->video);
+	return (l->video && !video_pipe_done(l->video)) || (l->copy && !video_copy_done(l->copy));
 }
 
 static bool audio_wanted(const struct ladder *l, uint32_t i)
@@ -334,6 +375,8 @@ static int64_t source_end_ticks(const struct ladder *l)
 {
 	int64_t video = l->video ? video_pipe_end_ticks(l->video) : INT64_MIN;
 	int64_t audio = INT64_MIN;
+	if (l->copy && video_copy_end_ticks(l->copy) > video)
+		video = video_copy_end_ticks(l->copy);
 	for (uint32_t i = 0; i < l->spec.audio_count; i++) {
 		int64_t end = audio_pipe_end_ticks(l->sounds[i].pipe);
 		audio = end > audio ? end : audio;
@@ -351,18 +394,27 @@ static int finish_sound(struct ladder *l, struct sound *s, struct err *e)
 	return r < 0 ? r : audio_encode_flush(s->encoder, e);
 }
 
+static uint32_t segments_begun(const struct ladder *l)
+{
+	uint32_t frames = l->video ? video_pipe_begun(l->video) : 0, packets = l->copy ? video_copy_begun(l->copy) : 0;
+	return frames > packets ? frames : packets;
+}
+
 static int finish(struct ladder *l, bool *ret_missing, struct err *e)
 {
-	int r = video_wanted(l) ? video_pipe_end(l->video, e) : 0;
+	const bool frames = l->video && !video_pipe_done(l->video);
+	int r = frames ? video_pipe_end(l->video, e) : 0;
 	if (r < 0)
 		return r;
 	if (l->source_ended) {
 		if (!l->seen)
 			return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "nothing in the source could be decoded");
-		*ret_missing = timeline_finish(&l->timeline, source_end_ticks(l), l->video ? video_pipe_begun(l->video) : 0);
+		*ret_missing = timeline_finish(&l->timeline, source_end_ticks(l), segments_begun(l));
 	}
-	if (video_wanted(l))
+	if (frames)
 		r = video_pipe_finish(l->video, e);
+	if (r == 0 && l->copy)
+		r = video_copy_finish(l->copy, e);
 	for (uint32_t i = 0; r == 0 && i < l->spec.audio_count; i++)
 		if (audio_wanted(l, i))
 			r = finish_sound(l, &l->sounds[i], e);
@@ -379,7 +431,8 @@ static struct ladder_result result_of(const struct ladder *l, bool missing)
 		.end_of_media = missing || l->spec.last,
 		.decode_errors = source_decode_errors(l->source),
 		.frames_in = l->video ? video_pipe_frames_in(l->video) : 0,
-		.frames_out = l->video ? video_pipe_frames_out(l->video) : audio_encode_frames(l->sounds[0].encoder),
+		.frames_out = l->video ? video_pipe_frames_out(l->video)
+				       : (l->copy ? video_copy_frames(l->copy) : audio_encode_frames(l->sounds[0].encoder)),
 	};
 	if (res.end_of_media) {
 		res.end_video_ticks = t->video[t->count];

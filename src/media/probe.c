@@ -471,6 +471,25 @@ static int walk(struct probe *p, struct err *e)
 	return 0;
 }
 
+static int find_keyframes(struct probe *p, const struct task_spec *spec, const struct media_io *io, struct err *e)
+{
+	const int32_t index = p->r.best_video;
+	if (index < 0 || !p->r.seekable)
+		return 0;
+	const struct probe_copy_source s = {
+		.spec = spec,
+		.io = io,
+		.in = p->in,
+		.told = &p->r.streams[index],
+		.stream = p->f->streams[index],
+		.walked = p->walk.streams[index].gops,
+		.indexed = p->plain_mp4,
+		.origin_ns = p->r.start_ns,
+		.duration_ns = p->r.duration_ns,
+	};
+	return probe_copy_find(&s, &p->r.copy, e);
+}
+
 static int assess(struct probe *p, struct err *e)
 {
 	for (unsigned i = 0; i < p->f->nb_streams && i < TASK_STREAMS_MAX; i++) {
@@ -512,6 +531,8 @@ int media_probe(const struct task_spec *spec, const struct media_io *io, struct 
 	const AVDictionaryEntry *title = av_dict_get(p->f->metadata, "title", NULL, 0);
 	probe_text(p->r.title, sizeof(p->r.title), title ? title->value : NULL);
 	r = assess(p, e);
+	if (r == 0)
+		r = find_keyframes(p, spec, io, e);
 	if (r == 0)
 		*ret = p->r;
 	probe_walk_release(&p->walk);

@@ -35,6 +35,8 @@ void probe_walk_release(struct probe_walk *w)
 {
 	for (size_t i = 0; i < TASK_STREAMS_MAX; i++)
 		avcodec_free_context(&w->streams[i].decoder);
+	for (size_t i = 0; i < TASK_STREAMS_MAX; i++)
+		gop_list_free(&w->streams[i].gops);
 	av_packet_free(&w->packet);
 	av_frame_free(&w->frame);
 }
@@ -44,6 +46,8 @@ void probe_walk_try(struct probe_walk *w, uint32_t index)
 	struct walked_stream *s = &w->streams[index];
 	if (media_decoder_open(media_input_format(w->in)->streams[index], 1, &s->decoder, &s->why_not) < 0)
 		s->decoder = NULL; /* why_not says it */
+	if (w->scan_all)
+		s->gops = gop_list_new(media_input_format(w->in)->streams[index]);
 }
 
 static void give_up(struct walked_stream *s, int averror)
@@ -157,6 +161,7 @@ static void take_packet(struct probe_walk *w, const AVStream *st, const AVPacket
 	time_join_packet(&w->join, st, w->packet);
 	if (s->decoder)
 		try_packet(w, s, p);
+	gop_list_add(s->gops, p);
 	if (p->flags & AV_PKT_FLAG_DISCARD)
 		return; /* decoded for what follows, cut away by an edit list */
 	note_trimming(s, p);

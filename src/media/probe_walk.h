@@ -11,6 +11,7 @@
 #pragma once
 
 #include "media/input.h"
+#include "media/probe_copy.h"
 #include "media/time_join.h"
 
 /* So many successive steps tell how fast frames come at most: fewer would show a clock's rounding, not a rate. */
@@ -46,6 +47,7 @@ struct walked_stream {
 	int64_t decoded_ts; /* of the first frame: what is presented first, after priming and leading pictures */
 	bool interlaced;
 	struct err why_not;
+	struct gop_list *gops; /* of a walk to the end; NULL where it can't be copied */
 };
 
 struct probe_walk {

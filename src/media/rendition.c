@@ -40,6 +40,18 @@ int rendition_encoder(struct rendition *r, const AVCodecContext *enc, struct err
 	return 0;
 }
 
+int rendition_parameters(struct rendition *r, const AVCodecParameters *from, struct err *e)
+{
+	AVCodecParameters *par = avcodec_parameters_alloc();
+	int rc = par ? avcodec_parameters_copy(par, from) : AVERROR(ENOMEM);
+	if (rc < 0) {
+		avcodec_parameters_free(&par);
+		return averror_internal(e, rc, "copy a stream's parameters");
+	}
+	r->par = par;
+	return 0;
+}
+
 static AVRational time_base(const struct rendition *r)
 {
 	return av_make_q(1, r->audio ? (int)r->spec->audio_rate : (int)VIDEO_TIMESCALE);
@@ -89,6 +101,7 @@ static int write_segment(struct rendition *r, struct err *e)
 		.packets = r->packets,
 		.count = r->count,
 		.lead_ticks = ladder_lead_ticks(r->spec),
+		.reorder_frames = r->spec->reorder_frames,
 	};
 	const int64_t unit = r->audio ? AAC_FRAME_SAMPLES : 1;
 	timeline_bounds(r->timeline, r->segment, r->audio, &in.start, &in.end);

@@ -23,8 +23,8 @@ static int64_t *sorted_pts(const struct segment_input *in)
 void segment_video_times(struct segment_input *in, int64_t shift)
 {
 	_cleanup_free_ int64_t *sorted = sorted_pts(in);
-	const size_t n = in->count, d = VIDEO_REORDER_FRAMES;
-	const int64_t step = in->lead_ticks / VIDEO_REORDER_FRAMES;
+	const size_t n = in->count, d = in->reorder_frames;
+	const int64_t step = in->lead_ticks / in->reorder_frames;
 	const int64_t next_first = in->end - in->lead_ticks; /* where the next segment's decoding begins */
 	for (size_t k = 0; k < n; k++) {
 		int64_t dts = k < d ? in->start - (int64_t)(d - k) * step : sorted[k - d];

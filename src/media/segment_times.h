@@ -27,6 +27,7 @@ struct segment_input {
 	size_t count;
 	int64_t start, end; /* start is the first packet's pts; end is the next segment's start */
 	int64_t lead_ticks; /* ladder_lead_ticks of the presentation, for sound too */
+	uint32_t reorder_frames; /* of the presentation: decoding leads by so many steps */
 };
 
 /* Sets pts, dts and duration of video packets; all times are moved by `shift` (1/90000 s). */

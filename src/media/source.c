@@ -294,11 +294,13 @@ int source_rewind(struct source *s, struct err *e)
 	return open_input(s, true, e);
 }
 
-/* Sound long before the place that is needed isn't worth decoding, where a seek has made its positions absolute
- * anyway. */
+/* Video of which only packets are wanted; sound long before the place that is needed isn't worth decoding either, where a
+ * seek has made its positions absolute anyway. */
 static bool skippable(const struct source *s, const AVPacket *p)
 {
-	if (s->at_start || source_packet_track(s, p) == SOURCE_VIDEO)
+	if (source_packet_track(s, p) == SOURCE_VIDEO)
+		return s->from.undecoded;
+	if (s->at_start)
 		return false;
 	int64_t ticks = source_packet_ticks(s, p);
 	return ticks != INT64_MIN && ticks < s->from.audio_ticks - 2 * SOURCE_PREROLL_TICKS;
@@ -323,6 +325,12 @@ static int decode_packet(struct source *s, AVPacket *take_packet, struct err *e)
 	note_latest(s, p, s->latest_decoded);
 	if (track == SOURCE_VIDEO)
 		pass_over_unseen(s, p);
+	if (track == SOURCE_VIDEO && s->sink)
+		r = s->sink(s->sink_ctx, p, e);
+	if (r < 0) {
+		av_packet_free(&p);
+		return r;
+	}
 	if (!s->stopped[track] && !skippable(s, p)) {
 		r = avcodec_send_packet(s->decoder[track], p);
 		s->current = track;
@@ -396,6 +404,12 @@ int source_next(struct source *s, AVFrame *frame, int *ret_track, struct err *e)
 	if (got)
 		*ret_track = s->current;
 	return r;
+}
+
+void source_tap(struct source *s, source_packet_sink *sink, void *ctx)
+{
+	s->sink = sink;
+	s->sink_ctx = ctx;
 }
 
 void source_stop(struct source *s, int track)

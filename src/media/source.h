@@ -35,9 +35,13 @@
 
 struct source;
 
+/* Gets every packet of the video that comes to be decoded, before it is; borrows it. */
+typedef int source_packet_sink(void *ctx, const AVPacket *packet, struct err *e);
+
 struct source_start {
 	bool from_start;      /* don't seek */
 	bool whole;           /* the source is opened with all of its index */
+	bool undecoded;	      /* no frames of the video are wanted, but its packets: see source_tap */
 	int64_t video_ticks;  /* needed from here on; ignored without the stream */
 	int64_t audio_ticks;
 };
@@ -58,6 +62,8 @@ void source_close(struct source **s);
 /* The next frame of any track (unreferenced first), SOURCE_PASSED when one packet was read that gave none (yet),
  * or SOURCE_END. */
 int source_next(struct source *s, AVFrame *frame, int *ret_track, struct err *e) MR_MUST_USE;
+/* From now on the video's packets are shown to `sink`, also once the track is stopped. */
+void source_tap(struct source *s, source_packet_sink *sink, void *ctx);
 /* No more frames of that track are wanted. */
 void source_stop(struct source *s, int track);
 /* True if the source has anything later than `ticks`; reads ahead for that, within bounds (then: true). */

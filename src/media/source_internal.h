@@ -21,6 +21,8 @@ struct source {
 	int stream[SOURCE_TRACKS_MAX]; /* index in the container, -1: not there */
 	bool stopped[SOURCE_TRACKS_MAX];
 	struct packet_queue ahead;
+	source_packet_sink *sink; /* NULL: none */
+	void *sink_ctx;
 	struct time_join join; /* while reading from the start on */
 	bool at_start, end_of_file;
 	int current;   /* the decoder that may have frames, -1: none */

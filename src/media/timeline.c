@@ -45,11 +45,15 @@ int timeline_init(struct timeline *t, const struct ladder_spec *spec, struct err
 	*t = (struct timeline){ .first = spec->first_segment,
 				.count = n,
 				.has_video = spec->video_stream >= 0 && spec->rung_count > 0,
+				.exact = ladder_copies(spec),
 				/* Without sound, frames of any rate do for reckoning. */
 				.audio_rate = spec->audio_rate ? spec->audio_rate : 48000,
 				.frame_ticks = spec->frame_ticks,
 				.segment_ticks = spec->segment_ticks,
 				.end = spec->last ? TIMELINE_OPEN : TIMELINE_FIXED };
+	/* no keyframe is known behind the plan */
+	if (t->exact && spec->last)
+		t->end = TIMELINE_ABSORB;
 	bool has_audio = spec->audio_count > 0;
 	if (n == 0 || n > TASK_SEGMENTS_MAX || spec->segment_ticks == 0 || (!t->has_video && !has_audio) ||
 	    (t->has_video && (!spec->video_ticks || !rising(spec->video_ticks, n))) ||

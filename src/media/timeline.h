@@ -35,6 +35,7 @@ struct timeline {
 	int64_t *video;	 /* count + 1; moved onto frames as these come (cadence.h); with sound alone: audio's as ticks */
 	int64_t *audio;	 /* count + 1, or NULL without audio */
 	bool has_video;
+	bool exact; /* the picture's boundaries lie on frames already, and don't move: a rung is copied */
 	uint32_t audio_rate;
 	int64_t frame_ticks, segment_ticks;
 	enum timeline_end end;

@@ -111,6 +111,10 @@ int video_codec_string(enum AVCodecID codec, const uint8_t *b, size_t len, char 
 {
 	if (codec == AV_CODEC_ID_HEVC)
 		return video_hevc_codec_string(b, len, out, out_size, e);
+	if (len > 4 && b[0] == 1) { /* an avcC record has the same three bytes at its beginning */
+		(void)snprintf(out, out_size, "avc1.%02X%02X%02X", b[1], b[2], b[3]);
+		return 0;
+	}
 	for (size_t i = 0; i + 6 < len; i++) {
 		if (b[i] != 0 || b[i + 1] != 0 || b[i + 2] != 1 || (b[i + 3] & 0x1f) != 7)
 			continue;

@@ -24,6 +24,7 @@ typedef int encoder_sink(void *ctx, AVPacket *packet, struct err *e);
 /* Sends one frame (NULL: end of stream) and hands every packet that comes out to `sink`. For any encoder. */
 int encoder_send(AVCodecContext *enc, const AVFrame *frame, encoder_sink *sink, void *ctx, struct err *e) MR_MUST_USE;
 
-/* RFC 6381: "avc1.64001F" from the SPS in Annex B bytes (extradata or a packet); ERR_INTERNAL without one. */
-int video_codec_string(enum AVCodecID codec, const uint8_t *annex_b, size_t len, char *out, size_t out_size,
+/* RFC 6381: "avc1.64001F" from an avcC record, or from the SPS in Annex B bytes (extradata or a packet); ERR_INTERNAL without
+ * one. */
+int video_codec_string(enum AVCodecID codec, const uint8_t *headers, size_t len, char *out, size_t out_size,
 		       struct err *e) MR_MUST_USE;

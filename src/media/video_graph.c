@@ -55,8 +55,9 @@ static void describe(const struct video_graph *g, const AVFrame *in, struct buf 
 	falling(s, order);
 	buf_printf(b, "[in]");
 	video_look_upright(&g->look, s->rotation_degrees, b);
-	for (uint32_t i = 0; i < s->rung_count; i++) {
-		const struct ladder_rung *rung = &s->rungs[order[i]], *above = i ? &s->rungs[order[i - 1]] : NULL;
+	const uint32_t first = ladder_copies(s); /* as large as the source: first in that order, too */
+	for (uint32_t i = first; i < s->rung_count; i++) {
+		const struct ladder_rung *rung = &s->rungs[order[i]], *above = i > first ? &s->rungs[order[i - 1]] : NULL;
 		if (!above)
 			video_look_scale(&g->look, in, rung->width, rung->height, SCALER, b);
 		else if (above->width == rung->width && above->height == rung->height) /* in another codec */
@@ -142,7 +143,7 @@ static int build(struct video_graph *g, const AVFrame *in)
 
 int video_graph_new(const struct ladder_spec *spec, const struct video_look *look, struct video_graph **ret, struct err *e)
 {
-	if (spec->rung_count == 0 || spec->rung_count > TASK_RUNGS_MAX)
+	if (spec->rung_count <= ladder_copies(spec) || spec->rung_count > TASK_RUNGS_MAX)
 		return err_set(e, ERR_INVALID, "%u rungs", spec->rung_count);
 	struct video_graph *g = mr_calloc(1, sizeof(*g));
 	g->spec = spec;
@@ -171,7 +172,7 @@ int video_graph_run(struct video_graph *g, const AVFrame *in, AVFrame *const *ou
 	copy->pts = 0;
 	r = av_buffersrc_add_frame_flags(g->source, copy, AV_BUFFERSRC_FLAG_PUSH);
 	av_frame_free(&copy);
-	for (uint32_t i = 0; r >= 0 && i < g->spec->rung_count; i++)
+	for (uint32_t i = ladder_copies(g->spec); r >= 0 && i < g->spec->rung_count; i++)
 		r = av_buffersink_get_frame(g->sinks[i], out[i]);
 	return r < 0 ? averror_internal(e, r, "filter a frame") : 0;
 }

@@ -20,7 +20,7 @@ struct video_graph;
 /* `spec` is borrowed. */
 int video_graph_new(const struct ladder_spec *spec, const struct video_look *look, struct video_graph **ret,
 		    struct err *e) MR_MUST_USE;
-/* Fills out[r] for each rung (allocated, empty frames of the caller, who unrefs them). Frames may change in size and
- * format from one call to the next. pts and picture types aren't carried over. */
+/* Fills out[r] for each rung that isn't copied (allocated, empty frames of the caller, who unrefs them). Frames may change in
+ * size and format from one call to the next. pts and picture types aren't carried over. */
 int video_graph_run(struct video_graph *g, const AVFrame *in, AVFrame *const *out, struct err *e) MR_MUST_USE;
 void video_graph_free(struct video_graph **g);

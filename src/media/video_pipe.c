@@ -42,13 +42,13 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 	v->deinterlacer = deinterlacer_new();
 	v->held = av_frame_alloc();
 	bool memory = v->held != NULL;
-	for (uint32_t i = 0; r == 0 && i < spec->rung_count; i++) {
+	for (uint32_t i = ladder_copies(spec); r == 0 && i < spec->rung_count; i++) {
 		v->rung_frames[i] = av_frame_alloc();
 		memory = memory && v->rung_frames[i];
 	}
 	if (r == 0 && !memory)
 		r = averror_internal(e, AVERROR(ENOMEM), "set up the video");
-	for (uint32_t i = 0; r == 0 && i < spec->rung_count; i++)
+	for (uint32_t i = ladder_copies(spec); r == 0 && i < spec->rung_count; i++)
 		r = rung_encode_new(spec, i, &v->look.out, &renditions[i], &v->rungs[i], e);
 	if (r < 0) {
 		video_pipe_free(&v);
@@ -80,9 +80,9 @@ void video_pipe_free(struct video_pipe **pv)
 static int drain(struct video_pipe *v, struct err *e)
 {
 	int r = 0;
-	for (uint32_t i = 0; i < v->spec->rung_count; i++)
+	for (uint32_t i = ladder_copies(v->spec); i < v->spec->rung_count; i++)
 		rung_encode_end(v->rungs[i]);
-	for (uint32_t i = 0; r == 0 && i < v->spec->rung_count; i++)
+	for (uint32_t i = ladder_copies(v->spec); r == 0 && i < v->spec->rung_count; i++)
 		r = rung_encode_wait(v->rungs[i], e);
 	return r;
 }
@@ -100,7 +100,7 @@ static int encode(struct video_pipe *v, const AVFrame *image, const struct caden
 	if (begins)
 		v->next_run++;
 	int r = video_graph_run(v->graph, image, v->rung_frames, e);
-	for (uint32_t i = 0; i < v->spec->rung_count; i++) {
+	for (uint32_t i = ladder_copies(v->spec); i < v->spec->rung_count; i++) {
 		AVFrame *f = v->rung_frames[i];
 		f->pts = step->pts;
 		f->pict_type = step->idr ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;

@@ -21,7 +21,8 @@
 
 struct video_pipe;
 /* Borrows all, and moves the timeline's video boundaries onto frames (cadence.h); renditions[0 … rung_count - 1] are the
- * rungs'. `stream` is the source's (for its colours), or NULL when it cannot be decoded at all: then everything is black. */
+ * rungs', of which a copied one is left alone. `stream` is the source's (for its colours), or NULL when it cannot be
+ * decoded at all: then everything is black. */
 int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, const AVStream *stream,
 		   struct rendition *renditions, struct video_pipe **ret, struct err *e) MR_MUST_USE;
 /* `ticks` INT64_MIN: unknown, right after the frame before. `duration_ticks` ≤ 0: unknown. The frame is unreferenced. */

@@ -20,10 +20,11 @@ static uint32_t type_max(uint32_t type)
 	case MSG_BLOB:
 		return TASK_BLOB_MAX_BYTES;
 	case MSG_RESULT:
-		return 64u << 10;
+		return 1u << 20; /* 65,536 keyframes are 768 KiB */
+	case MSG_OBJECT:
+		return 512; /* sixteen I-frames */
 	case MSG_READ:
 	case MSG_PROGRESS:
-	case MSG_OBJECT:
 		return 256;
 	case MSG_READ_FAILED:
 	case MSG_FAILURE:

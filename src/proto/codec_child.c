@@ -1,5 +1,6 @@
 /* Encoding of what a task sends to its parent, and of errors in both directions. The decoders here stand between an
  * untrusted process and everything else: whatever they let through is in range, clean text, and bounded. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -260,6 +261,30 @@ static const char *check_stream(const struct probe_stream *s, uint32_t position)
 	return NULL;
 }
 
+static void walk_copy(struct wire *w, struct probe_copy *c)
+{
+	wire_text(w, c->obstacle, sizeof(c->obstacle));
+	wire_u32(w, &c->reorder_frames);
+	wire_u32(w, &c->gop_ticks);
+	wire_u32(w, &c->count);
+	if (c->count > COPY_KEYFRAMES_MAX) {
+		wire_fault(w, "too many keyframes");
+		c->count = 0;
+	}
+	wire_i64_array(w, &c->ticks, c->count);
+	wire_u32_array(w, &c->bytes, c->count);
+}
+
+static const char *check_copy(const struct probe_copy *c)
+{
+	if (c->reorder_frames > VIDEO_REORDER_MAX || (c->obstacle[0] && c->count) || (c->count && (!c->ticks || !c->bytes)))
+		return "keyframes that don't fit what is said of them";
+	for (uint32_t i = 0; i < c->count; i++)
+		if (c->ticks[i] < (i ? c->ticks[i - 1] + 1 : 0) || !time_known(c->ticks[i]))
+			return "keyframes whose times don't rise";
+	return NULL;
+}
+
 static bool best_is_kind(const struct probe_result *p, int32_t best, enum stream_kind kind)
 {
 	if (best == -1)
@@ -285,6 +310,14 @@ static void walk_probe(struct wire *w, struct probe_result *p)
 	}
 	for (uint32_t i = 0; i < p->stream_count; i++)
 		walk_stream(w, &p->streams[i]);
+	walk_copy(w, &p->copy);
+}
+
+void probe_result_release(struct probe_result *p)
+{
+	free(p->copy.ticks);
+	free(p->copy.bytes);
+	p->copy = (struct probe_copy){ 0 };
 }
 
 static const char *check_probe(const struct probe_result *p)
@@ -298,7 +331,7 @@ static const char *check_probe(const struct probe_result *p)
 		if (wrong)
 			return wrong;
 	}
-	return NULL;
+	return check_copy(&p->copy);
 }
 
 static void walk_ladder_result(struct wire *w, struct ladder_result *l)
@@ -361,6 +394,8 @@ int task_result_decode(const void *data, size_t len, struct task_result *ret, st
 	int res = finish(&w, wrong, "result", e);
 	if (res == 0)
 		*ret = r;
+	else
+		probe_result_release(&r.probe);
 	return res;
 }
 

@@ -32,6 +32,7 @@ static void walk_rung(struct wire *w, struct ladder_rung *r)
 	r->codec = codec == VIDEO_HEVC ? VIDEO_HEVC : VIDEO_H264;
 	if (codec != (uint32_t)r->codec)
 		wire_fault(w, "an unknown video codec");
+	wire_bool(w, &r->copy);
 }
 
 static void walk_audios(struct wire *w, struct ladder_spec *l)
@@ -77,6 +78,7 @@ static void walk_ladder(struct wire *w, struct ladder_spec *l)
 	wire_u32(w, &l->frame_ticks);
 	wire_u32(w, &l->gop_ticks);
 	wire_u32(w, &l->segment_ticks);
+	wire_u32(w, &l->reorder_frames);
 	wire_u32(w, &l->rung_count);
 	if (l->rung_count > TASK_RUNGS_MAX) {
 		wire_fault(w, "too many rungs");
@@ -116,8 +118,12 @@ static const char *check_rungs(const struct ladder_spec *l)
 		return "video without rungs";
 	if (l->video_threads < 1 || l->video_threads > 64 || !l->frame_ticks || !l->gop_ticks)
 		return "video without threads, frame duration or GOP length";
+	if (l->reorder_frames < VIDEO_REORDER_FRAMES || l->reorder_frames > VIDEO_REORDER_MAX)
+		return "more frames out of order than there can be";
 	for (uint32_t i = 0; i < l->rung_count; i++) {
 		const struct ladder_rung *r = &l->rungs[i];
+		if (r->copy && (i > 0 || r->codec != VIDEO_H264 || l->sequential || l->rotation_degrees))
+			return "a copy of what can't be copied";
 		if (r->width < 2 || r->height < 2 || r->width > SIDE_MAX || r->height > SIDE_MAX || r->width % 2 || r->height % 2)
 			return "a rung whose sides are odd or out of range";
 		if (r->crf_x10 > 510 || !r->maxrate_bps || !r->bufsize_bits || r->level_x10 > 62 || !r->profile[0])

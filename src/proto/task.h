@@ -54,6 +54,7 @@ struct ladder_rung {
 	char profile[16];   /* the encoder's name: "high", "main", "baseline"; of HEVC "main" */
 	uint32_t level_x10; /* 31 for 3.1 */
 	enum video_codec codec; /* HEVC: in fMP4 only */
+	bool copy;	    /* the source's own packets; only the first rung can be. The encoder's numbers don't matter then */
 };
 
 /* One sound track and what becomes of it. */
@@ -75,6 +76,7 @@ struct ladder_spec {
 	uint32_t frame_ticks;   /* nominal frame duration in 1/90000 s */
 	uint32_t gop_ticks;     /* an IDR at least this often within a segment */
 	uint32_t segment_ticks; /* nominal length in 1/90000 s, for what lies beyond the plan */
+	uint32_t reorder_frames; /* by which decoding order may differ from presentation order in any rung */
 	uint32_t rung_count;
 	struct ladder_rung rungs[TASK_RUNGS_MAX];
 	uint32_t audio_rate; /* one for all, so that all have the boundaries of audio_frames */
@@ -97,8 +99,9 @@ struct ladder_spec {
 	uint32_t resume_segment;
 };
 
-/* Frames by which decoding order may differ from presentation order: three B-frames with one as reference. */
+/* Of encoded rungs: three B-frames with one as reference. */
 #define VIDEO_REORDER_FRAMES 2
+#define VIDEO_REORDER_MAX 16 /* what H.264 can hold */
 /* Frames that are shown for long (a slideshow's) don't move decoding further ahead than this a frame. */
 #define VIDEO_STEP_MAX_TICKS 3750
 
@@ -108,8 +111,14 @@ static inline int64_t ladder_lead_ticks(const struct ladder_spec *s)
 {
 	bool step = s->frame_ticks > 0 && s->frame_ticks < VIDEO_STEP_MAX_TICKS;
 	return s->rung_count && s->video_stream >= 0
-		       ? VIDEO_REORDER_FRAMES * (int64_t)(step ? s->frame_ticks : VIDEO_STEP_MAX_TICKS)
+		       ? s->reorder_frames * (int64_t)(step ? s->frame_ticks : VIDEO_STEP_MAX_TICKS)
 		       : 0;
+}
+
+/* The first rung is copied: segments begin at the source's keyframes, and their boundaries are those frames' own times. */
+static inline bool ladder_copies(const struct ladder_spec *s)
+{
+	return s->video_stream >= 0 && s->rung_count > 0 && s->rungs[0].copy;
 }
 
 struct task_spec {
@@ -200,6 +209,18 @@ struct probe_stream {
 	uint32_t frame_samples; /* constant codec frame size, or 0 */
 };
 
+/* Where the best video could be cut without being encoded again: its keyframes, those less than half a second behind
+ * another left out. */
+#define COPY_KEYFRAMES_MAX 65536
+struct probe_copy {
+	char obstacle[96];	 /* why it can't be copied; empty: it can, as far as a probe sees */
+	uint32_t reorder_frames; /* by which its decoding order differs from its presentation order */
+	uint32_t gop_ticks;	 /* the longest from keyframe to keyframe, none left out; also from the last to the end */
+	uint32_t count;		 /* 0 if there is an obstacle */
+	int64_t *ticks;		 /* rising, from the origin, 1/90000 s */
+	uint32_t *bytes;	 /* of all packets from there to the next in the list */
+};
+
 struct probe_result {
 	char format[64]; /* libav's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
 	char title[128];
@@ -211,7 +232,10 @@ struct probe_result {
 	int32_t best_video, best_audio; /* stream indices, -1: none */
 	uint32_t stream_count;
 	struct probe_stream streams[TASK_STREAMS_MAX];
+	struct probe_copy copy; /* owns its arrays */
 };
+/* Frees what the result owns; fine with one that is zero. */
+void probe_result_release(struct probe_result *p);
 
 struct ladder_result {
 	uint32_t next_segment; /* one past the last segment that exists; fewer than planned if the source ended early */

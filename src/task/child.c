@@ -163,6 +163,7 @@ int task_child_run(int channel)
 	if (r < 0)
 		task_child_refuse(channel, &e);
 	task_spec_release(&spec);
+	probe_result_release(&result.probe);
 	buf_release(&c.message);
 	return r < 0 ? 1 : 0;
 }

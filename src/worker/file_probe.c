@@ -19,6 +19,7 @@ int file_probe_run(struct worker *w, const char *user_id, const char *id, const 
 		analysis_plan(probe, prefix, &ret->analysis);
 		ret->wanted = worker_analyzes(w) ? &ret->analysis : NULL;
 	}
+	probe_result_release(probe);
 	free(probe);
 	return r;
 }

@@ -341,8 +341,10 @@ static int handle_result(struct run *r, struct task_result *ret, struct err *e)
 	int res = task_result_decode(r->message.data, r->message.len, &result, e);
 	if (res < 0)
 		return res;
-	if (result.kind != r->spec->kind)
+	if (result.kind != r->spec->kind) {
+		probe_result_release(&result.probe);
 		return err_set(e, ERR_PROTOCOL, "the result of another kind of task");
+	}
 	*ret = result;
 	return 0;
 }

@@ -170,7 +170,9 @@ MADE = [
 
 # Several sounds and subtitles, posters: scenarios of their own look at these.
 ELSEWHERE = {'tracks.mkv', 'tracks.mp4', 'tracks-sound.mka', 'tracks.srt', 'tracks.ass', 'black.mp4', 'black-intro.mp4',
-             'black-intro-one-keyframe.mp4'}
+             'black-intro-one-keyframe.mp4', 'gops.mp4', 'gops-faststart.mp4', 'gops-late.mp4', 'gops-negative-offsets.mp4',
+             'gops-fragmented.mp4', 'gops.mkv', 'gops-cut.mp4', 'gops-mute.mp4', 'gops-b0.mp4', 'gops-pyramid.mp4', 'gops-60.mp4',
+             'gops-vfr.mp4', 'gops-open.mp4', 'gops-long.mp4', 'gops-intra.mp4', 'gops-fat.mp4'}
 
 SHARED = [dataclasses.replace(case, shared=True) for case in (
     plays('aac-16s-faststart.mp4', 16.064),

@@ -61,6 +61,13 @@ def of(source, *parts, before=''):
     return ('ffmpeg-of', source, before.split(), ffmpeg(*parts)[1])
 
 
+def gops(options, rate='24', select='1', x264='', quality='-crf 28'):
+    """What could be copied but for one thing or another. 13 s, so that the last segment is a short one."""
+    return ffmpeg(video(13, '320x180', rate), audio(13), ['-vf', f"select='{select}'"],
+                  f'-c:v libx264 -preset veryfast {quality} -pix_fmt yuv420p -threads 2', options,
+                  ['-x264-params', x264] if x264 else [], AAC)
+
+
 def data(function):
     return ('data', function)
 
@@ -234,6 +241,23 @@ RECIPES = {
     'size-2.ts': ffmpeg(video(3, '320x240'), X264, '-output_ts_offset 3'),
     'slow.mkv': ffmpeg(video(12, '320x240', '25'), audio(12), ['-vf', "select='lt(random(1),0.12)+not(n)'"],
                        '-fps_mode vfr', X264, AAC),
+    'gops.mp4': gops('-g 48 -bf 3'),
+    'gops-faststart.mp4': of('gops.mp4', '-c copy -movflags +faststart'),
+    'gops-late.mp4': of('gops.mp4', '-c copy -use_editlist 0'),
+    'gops-negative-offsets.mp4': of('gops.mp4', '-c copy -movflags negative_cts_offsets'),
+    'gops-fragmented.mp4': of('gops.mp4', '-c copy -movflags +frag_keyframe+empty_moov'),
+    'gops.mkv': of('gops.mp4', '-c copy'),
+    'gops-cut.mp4': of('gops.mp4', '-c copy', before='-ss 3.3'),
+    'gops-mute.mp4': of('gops.mp4', '-c copy -an'),
+    'gops-b0.mp4': gops('-g 40 -bf 0'),
+    'gops-pyramid.mp4': gops('-g 48', x264='bframes=8:b-adapt=2:ref=5:b-pyramid=normal'),
+    'gops-60.mp4': gops('-g 96 -bf 2', rate='60'),
+    'gops-vfr.mp4': gops('-g 60 -bf 3 -force_key_frames expr:gte(t,n_forced*1.6) -fps_mode vfr', rate='30',
+                         select="not(eq(mod(n,5),2))+between(n,100,140)"),
+    'gops-open.mp4': gops('-g 48', x264='open-gop=1'),
+    'gops-long.mp4': gops('-g 250 -sc_threshold 0'),
+    'gops-intra.mp4': gops('-g 1'),
+    'gops-fat.mp4': gops('-g 48', quality='-crf 1'),
     'cover.png': ffmpeg('-f lavfi -i testsrc2=size=300x300:rate=1:duration=1 -frames:v 1'),
     'cover-art.mp3': of('sound.mp3', ['-i', '{cover.png}'],
                         '-map 0:a -map 1:v -c copy -id3v2_version 3 -disposition:v attached_pic'),

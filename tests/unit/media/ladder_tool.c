@@ -150,12 +150,15 @@ static void set(struct ladder_spec *l, struct tool *t, const char *key, const ch
 		l->sequential = v != 0;
 	} else if (strcmp(key, "last") == 0) {
 		l->last = v != 0;
+	} else if (strcmp(key, "copy") == 0) {
+		l->rungs[0].copy = v != 0; /* after the rungs */
 	} else {
 		struct { const char *key; uint32_t *field; } fields[] = {
 			{ "rotation", &l->rotation_degrees }, { "threads", &l->video_threads },
 			{ "frame_ticks", &l->frame_ticks },   { "gop_ticks", &l->gop_ticks },
 			{ "segment_ticks", &l->segment_ticks }, { "rate", &l->audio_rate },
 			{ "first", &l->first_segment },	      { "resume", &l->resume_segment },
+			{ "reorder_frames", &l->reorder_frames },
 		};
 		for (size_t i = 0; i < MR_ARRAY_SIZE(fields); i++)
 			if (strcmp(key, fields[i].key) == 0) {
@@ -177,6 +180,7 @@ int main(int argc, char **argv)
 	spec.inputs[0].size_bytes = t.size;
 	memcpy(spec.inputs[0].name, "source", sizeof("source"));
 	spec.ladder.video_stream = -1;
+	spec.ladder.reorder_frames = VIDEO_REORDER_FRAMES;
 	for (int i = 3; i < argc; i++) {
 		char *value = strchr(argv[i], '=');
 		if (!value)

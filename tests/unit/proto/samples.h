@@ -16,7 +16,7 @@ static inline void sample_spec(struct task_spec *s)
 		.inputs = { { "source", 123456789012ull }, { "música", 0 } },
 		.ladder = { .container = CONTAINER_TS, .video_stream = 0, .origin_ns = -21000000,
 			    .rotation_degrees = 90, .sequential = true, .last = true, .video_threads = 4, .frame_ticks = 3000,
-			    .gop_ticks = 180000, .segment_ticks = 360000, .rung_count = 2,
+			    .gop_ticks = 180000, .segment_ticks = 360000, .reorder_frames = 2, .rung_count = 2,
 			    .rungs = { { 1280, 720, 210, 3000000, 6000000, "high", 31 },
 				       { 640, 360, 230, 800000, 1600000, "main", 30, VIDEO_H264 } },
 			    .audio_rate = 48000, .audio_count = 2, .audios = { { 1, 2, 128000 }, { 4, 1, 72000 } },

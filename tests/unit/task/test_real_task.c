@@ -248,7 +248,7 @@ static void a_ladder_in_the_sandbox(void **state)
 	struct task_spec spec = {
 		.kind = TASK_LADDER,
 		.ladder = { .video_stream = 0, .video_threads = 4, .frame_ticks = 3600, .gop_ticks = 180000,
-			    .segment_ticks = 180000, .rung_count = 2, .last = true,
+			    .segment_ticks = 180000, .reorder_frames = 2, .rung_count = 2, .last = true,
 			    .rungs = { { 320, 240, 230, 800000, 1600000, "high", 30 },
 				       { 160, 120, 230, 300000, 600000, "main", 30 } },
 			    .audio_rate = 44100, .audio_count = 1, .audios = { { 1, 2, 128000 } }, .segment_count = 2,
@@ -289,7 +289,7 @@ static void too_little_memory_is_an_error(void **state)
 		.input_count = 1,
 		.inputs = { { "source", s.size } },
 		.ladder = { .video_stream = 0, .video_threads = 1, .frame_ticks = 3600, .gop_ticks = 180000,
-			    .segment_ticks = 360000, .rung_count = 1,
+			    .segment_ticks = 360000, .reorder_frames = 2, .rung_count = 1,
 			    .rungs = { { 3840, 2160, 230, 9000000, 18000000, "high", 51 } },
 			    .segment_count = 1,
 			    .video_ticks = ticks,

@@ -107,7 +107,8 @@ static int run_limited(struct seen *s, const struct task_limits *limits, struct 
 		.kind = TASK_LADDER,
 		.input_count = 1,
 		.ladder = { .video_stream = 0, .video_threads = 1, .frame_ticks = 3000, .gop_ticks = 90000,
-			    .segment_ticks = 360000, .rung_count = 1, .rungs = { { 640, 360, 230, 800000, 1600000, "main", 30 } },
+			    .segment_ticks = 360000, .reorder_frames = 2, .rung_count = 1,
+			    .rungs = { { 640, 360, 230, 800000, 1600000, "main", 30 } },
 			    .first_segment = 3, .segment_count = 1, .video_ticks = bounds, .runs = runs, .run_count = 1 },
 	};
 	(void)snprintf(spec.inputs[0].name, sizeof(spec.inputs[0].name), "%s", s->input);
