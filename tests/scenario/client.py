@@ -131,12 +131,24 @@ class Client:
     def complete(self, job_id, watch=None, seconds=90.0, **more):
         job = self.follow(job_id, lambda j: j['status'] == 'completed', watch, seconds, **more)
         assert job['progress']['percent'] == 100
-        assert job['streaming']['segments_completed'] == job['streaming']['segments_total']
+        assert job['streaming']['segments_total'] in (job['streaming']['segments_completed'], None)
         assert job['error'] is None and job['finished_at']
         return job
 
     def run_job(self, file_id, seconds=90.0, **params):
         return self.complete(self.start_job(file_id, **params)['job_id'], seconds=seconds)
+
+    def start_convert(self, file_id, headers=None, **params):
+        body = {'kind': 'convert', 'file_id': file_id, 'params': params}
+        return self.good(self.post('/api/jobs', json=body, headers=headers), 202)
+
+    def run_convert(self, file_id, seconds=90.0, **params):
+        return self.complete(self.start_convert(file_id, **params)['job_id'], seconds=seconds)
+
+    def fetch(self, job, **more):
+        answer = self.get(f'/api/jobs/{job["job_id"]}/file', **more)
+        assert answer.status_code == 200, answer.text
+        return answer.content
 
     def events(self, path, last_id=None, seconds=60.0):
         return EventStream(self, path, last_id, seconds)

@@ -1,0 +1,264 @@
+/* millrace convert IN OUT: one file's sound into a file of another format, without a server.
+ *
+ * What is being made lies in a folder beside OUT until it is whole: then it gets its name at once, and the folder goes. An end by
+ * force (kill -9) can leave that folder behind, never half a file. Of standard input a plain file is read in place; what comes
+ * through a pipe is put into that folder first, since a probe needs to see more than its beginning. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cmd/cmd.h"
+#include "cmd/one_shot.h"
+#include "job/plan_convert.h"
+#include "os/fd.h"
+
+#define COPY_BYTES (256u << 10)
+#define NFTW_DESCRIPTORS 16
+
+static const struct option_def defs[] = {
+	{ "format", "NAME", NULL, "mp3, wav, aac, m4a, ogg, opus or flac (default: by OUT's name)" },
+	{ "bitrate", "BPS", NULL, "such as 192000, or 192k" },
+	{ "vbr", "N", NULL, "MP3: 0 (best) to 9; OGG: 0 to 10 (best)" },
+	{ "quality", "low|medium|high", NULL, "in place of a bit rate" },
+	{ "sample-rate", "HZ", NULL, "(default: the source's, or the next one that the format knows)" },
+	{ "channels", "N", NULL, "(default: the source's)" },
+	{ "bits", "16|24|32", NULL, "of WAV (32: floating point) and FLAC" },
+	{ "start", "SECONDS", NULL, "leave out what is before" },
+	{ "end", "SECONDS", NULL, "leave out what is behind" },
+	{ "normalize", "LUFS", NULL, "bring the loudness there (EBU R 128), such as -16" },
+	{ "no-tags", NULL, NULL, "carry no tags and no cover art over" },
+	{ "force", NULL, NULL, "replace OUT if it is there" },
+	{ "workers", "N", NULL, "chunks that run at once (default: the number of cores)" },
+	{ "quiet", NULL, NULL, "no progress bar" },
+	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
+	{ "log-level", "LEVEL", "error", "debug, info, warn or error" },
+};
+
+struct run {
+	struct options options;
+	struct convert_params params;
+	uint32_t threads;
+	struct one_shot shot;
+	const char *out; /* "-": standard output */
+	char *folder;	 /* where it is made; NULL until it is there */
+	char *source;
+	char file_name[16]; /* in the folder */
+};
+
+/* ---- options ---- */
+
+static const char *format_name(const struct run *o)
+{
+	const char *given = options_get(&o->options, "format"), *dot = strrchr(o->out, '.');
+	return given ? given : dot ? dot + 1 : "";
+}
+
+/* "192k" is 192000. */
+static json_t *number_of(const char *text)
+{
+	char *end;
+	double v = strtod(text, &end);
+	if (end == text)
+		return json_string(text); /* refused where it is read, by its name */
+	if (*end == 'k' && !end[1])
+		v *= 1000;
+	else if (*end)
+		return json_string(text);
+	return v == (double)(json_int_t)v ? json_integer((json_int_t)v) : json_real(v);
+}
+
+/* The options are a request's parameters under other names, so that they are read and checked in one place. */
+static int read_params(struct run *o, struct err *e)
+{
+	static const struct {
+		const char *option, *parameter;
+	} numbers[] = { { "bitrate", "bitrate" },   { "vbr", "vbr" },	  { "sample-rate", "sample_rate" },
+			{ "channels", "channels" }, { "bits", "bits" },	  { "start", "start" },
+			{ "end", "end" },	    { "normalize", "normalize" } };
+	json_t *params = json_pack("{ss ss*}", "format", format_name(o), "quality", options_get(&o->options, "quality"));
+	for (size_t i = 0; i < MR_ARRAY_SIZE(numbers); i++) {
+		const char *v = options_get(&o->options, numbers[i].option);
+		if (v)
+			json_object_set_new(params, numbers[i].parameter, number_of(v));
+	}
+	if (options_flag(&o->options, "no-tags"))
+		json_object_set_new(params, "tags", json_string("none"));
+	_cleanup_free_ char *text = json_dumps(params, JSON_COMPACT);
+	json_decref(params);
+	return text ? convert_params_parse(text, &o->params, e) : err_set(e, ERR_INVALID, "the options are not UTF-8");
+}
+
+static int read_options(struct run *o, struct err *e)
+{
+	if (o->options.argument_count != 2)
+		return err_set(e, ERR_INVALID, "expected IN and OUT (see --help)");
+	o->out = o->options.arguments[1];
+	int r = setup_log(&o->options, false, e);
+	if (r == 0)
+		r = one_shot_threads(&o->options, &o->threads, e);
+	if (r == 0)
+		r = read_params(o, e);
+	struct stat st;
+	if (r == 0 && strcmp(o->out, "-") != 0 && !options_flag(&o->options, "force") && lstat(o->out, &st) == 0)
+		r = err_set(e, ERR_CONFLICT, "%s is there already (--force replaces it)", o->out);
+	return r;
+}
+
+/* ---- the folder ---- */
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static int make_folder(struct run *o, struct err *e)
+{
+	const char *slash = strrchr(o->out, '/'), *tmp = getenv("TMPDIR");
+	bool piped = strcmp(o->out, "-") == 0;
+	char *path = piped ? mr_asprintf("%s/millrace-convert-XXXXXX", tmp && *tmp ? tmp : "/tmp")
+			   : mr_asprintf("%.*s.millrace-convert-XXXXXX", slash ? (int)(slash - o->out + 1) : 0, o->out);
+	if (!mkdtemp(path)) {
+		int r = err_errno(e, errno, "make a folder beside %s", o->out);
+		free(path);
+		return r;
+	}
+	o->folder = path;
+	return 0;
+}
+
+static int copy(int from, int to, struct err *e)
+{
+	_cleanup_free_ char *buffer = mr_calloc(1, COPY_BYTES);
+	for (;;) {
+		ssize_t n = read(from, buffer, COPY_BYTES);
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return err_errno(e, errno, "read");
+		for (ssize_t done = 0; done < n;) {
+			ssize_t w = write(to, buffer + done, (size_t)(n - done));
+			if (w < 0 && errno != EINTR)
+				return err_errno(e, errno, "write");
+			done += w > 0 ? w : 0;
+		}
+		if (one_shot_interrupted())
+			return err_set(e, ERR_CANCELED, "interrupted");
+	}
+}
+
+/* A path that can be read by range, whatever IN is. */
+static int take_source(struct run *o, struct err *e)
+{
+	const char *in = o->options.arguments[0];
+	struct stat st;
+	if (strcmp(in, "-") != 0) {
+		o->source = mr_strdup(in);
+		return 0;
+	}
+	if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode)) {
+		o->source = mr_strdup("/dev/stdin");
+		return 0;
+	}
+	o->source = mr_asprintf("%s/in", o->folder);
+	_cleanup_fd_ int fd = open(o->source, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 ? err_errno(e, errno, "create %s", o->source) : copy(STDIN_FILENO, fd, e);
+}
+
+static int deliver(struct run *o, struct err *e)
+{
+	_cleanup_free_ char *made = mr_asprintf("%s/store/%s", o->folder, o->file_name);
+	if (strcmp(o->out, "-") != 0)
+		return rename(made, o->out) < 0 ? err_errno(e, errno, "give %s its name", o->out) : 0;
+	_cleanup_fd_ int fd = open(made, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_errno(e, errno, "open %s", made) : copy(fd, STDOUT_FILENO, e);
+}
+
+/* ---- the job ---- */
+
+static int create_job(struct run *o, struct err *e)
+{
+	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
+	struct convert_plan plan;
+	int r = worker_probe(o->shot.worker, o->source, probe, e);
+	if (r == 0)
+		r = convert_plan(probe, &o->params, &plan, e);
+	free(probe);
+	if (r < 0)
+		return r;
+	(void)snprintf(o->file_name, sizeof(o->file_name), "out.%s", convert_format_extension(o->params.format));
+	_cleanup_free_ char *params = convert_params_format(&plan.params);
+	struct job_new n = { .user_id = "local",
+			     .kind = JOB_CONVERT,
+			     .file_id = "",
+			     .source_key = o->source,
+			     .prefix = o->file_name,
+			     .params_json = params,
+			     .plan = convert_job_plan(&plan) };
+	r = one_shot_create(&o->shot, &n, e);
+	convert_plan_release(&plan);
+	return r;
+}
+
+static int run(struct run *o, struct err *e)
+{
+	int r = make_folder(o, e);
+	_cleanup_free_ char *root = r == 0 ? mr_asprintf("%s/store", o->folder) : NULL;
+	if (r == 0)
+		r = take_source(o, e);
+	if (r == 0)
+		r = one_shot_start(&o->shot,
+				   &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
+							    .store_root = root,
+							    .threads = o->threads },
+				   e);
+	if (r == 0)
+		r = create_job(o, e);
+	if (r == 0)
+		r = one_shot_watch(&o->shot, options_flag(&o->options, "quiet"), e);
+	return r == 0 ? deliver(o, e) : r;
+}
+
+static void help(void)
+{
+	puts("usage: millrace convert IN OUT [OPTIONS]\n\n"
+	     "Makes OUT of IN's sound (a video's, too). \"-\" is standard input or output.\n");
+	options_print_help(stdout, defs, MR_ARRAY_SIZE(defs));
+	puts("\nexit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted");
+}
+
+int cmd_convert(int argc, char **argv)
+{
+	struct run *o = mr_calloc(1, sizeof(*o));
+	struct err e = { 0 };
+	one_shot_init(&o->shot);
+	int r = options_parse(&o->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
+	bool helped = r == 0 && o->options.help, usage = true;
+	if (helped)
+		help();
+	else if (r == 0)
+		r = read_options(o, &e);
+	if (r == 0 && !helped) {
+		usage = false;
+		r = run(o, &e);
+	}
+	int code = one_shot_exit("convert", r, usage, &e);
+	one_shot_stop(&o->shot);
+	if (o->folder)
+		(void)nftw(o->folder, remove_one, NFTW_DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+	free(o->folder);
+	free(o->source);
+	options_release(&o->options);
+	free(o);
+	return code;
+}

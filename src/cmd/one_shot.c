@@ -1,0 +1,150 @@
+/* One-shot commands: millrace ladder, millrace convert. */
+#include "cmd/one_shot.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cmd/bar.h"
+#include "cmd/cmd.h"
+#include "cmd/locate.h"
+#include "os/thread.h"
+
+#define REFRESH_MS 250 /* the bar moves at least so often, and a signal is seen */
+
+static atomic_bool interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	atomic_store(&interrupted, true);
+}
+
+bool one_shot_interrupted(void)
+{
+	return atomic_load(&interrupted);
+}
+
+void one_shot_init(struct one_shot *o)
+{
+	*o = (struct one_shot){ 0 };
+	(void)pthread_mutex_init(&o->lock, NULL);
+	cond_init_monotonic(&o->wake);
+	struct sigaction sa = { .sa_handler = on_signal };
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+int one_shot_threads(const struct options *options, uint32_t *ret, struct err *e)
+{
+	uint64_t n = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	int r = options_get(options, "workers") ? options_number(options, "workers", 1, 256, &n, e) : 0;
+	if (r == 0)
+		*ret = (uint32_t)n;
+	return r;
+}
+
+static void on_job(void *ctx, const struct bus_event *ev)
+{
+	struct one_shot *o = ctx;
+	(void)ev; /* there is only this job */
+	(void)pthread_mutex_lock(&o->lock);
+	o->changed = true;
+	(void)pthread_cond_signal(&o->wake);
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+void one_shot_wait(struct one_shot *o)
+{
+	const int64_t due = clock_mono_ms() + REFRESH_MS;
+	(void)pthread_mutex_lock(&o->lock);
+	while (!o->changed && cond_wait_until(&o->wake, &o->lock, due))
+		;
+	o->changed = false;
+	(void)pthread_mutex_unlock(&o->lock);
+}
+
+int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct err *e)
+{
+	int r = locate_task(opts->task, &o->task_path, e);
+	if (r == 0)
+		r = backends_open(&o->on, "sqlite::memory:", opts->store_root, e);
+	if (r == 0)
+		r = bus_subscribe(o->on.bus, BUS_JOB, on_job, o, &o->news, e);
+	if (r == 0)
+		r = worker_start(&(struct worker_opts){ .repo = o->on.repo,
+							 .output = o->on.store,
+							 .bus = o->on.bus,
+							 .task_path = o->task_path,
+							 .threads = opts->threads,
+							 .analyze = opts->analyze },
+				 &o->worker, e);
+	return r;
+}
+
+int one_shot_create(struct one_shot *o, struct job_new *n, struct err *e)
+{
+	struct job j;
+	bool existing;
+	uuid7_new(n->id);
+	memcpy(o->job_id, n->id, UUID_SIZE);
+	int r = repo_job_create(o->on.repo, n, &j, &existing, e);
+	if (r < 0)
+		return r;
+	job_release(&j);
+	bus_publish(o->on.bus, &(struct bus_event){ .topic = BUS_WORK });
+	return 0;
+}
+
+/* Looks at the job's row until it has ended, whenever something is said to have changed. */
+int one_shot_watch(struct one_shot *o, bool quiet, struct err *e)
+{
+	struct bar bar;
+	bar_init(&bar, stderr, quiet);
+	for (;;) {
+		struct job j;
+		int r = repo_job_get(o->on.repo, NULL, o->job_id, &j, e);
+		if (r < 0)
+			return r;
+		bar_show(&bar, j.percent, j.speed, j.eta_seconds);
+		enum job_status status = j.status;
+		if (status == JOB_FAILED)
+			r = err_set_code(e, ERR_MEDIA, j.error_code, "%s",
+					 j.error_message ? j.error_message : "failed");
+		job_release(&j);
+		if (status == JOB_COMPLETED || r < 0) {
+			bar_end(&bar);
+			return r;
+		}
+		if (one_shot_interrupted()) {
+			bar_end(&bar);
+			return err_set(e, ERR_CANCELED, "interrupted");
+		}
+		one_shot_wait(o);
+	}
+}
+
+void one_shot_stop(struct one_shot *o)
+{
+	worker_stop(o->worker);
+	if (o->news)
+		bus_unsubscribe(o->on.bus, o->news);
+	backends_close(&o->on);
+	(void)pthread_mutex_destroy(&o->lock);
+	(void)pthread_cond_destroy(&o->wake);
+	free(o->task_path);
+}
+
+int one_shot_exit(const char *command, int r, bool usage, const struct err *e)
+{
+	if (r >= 0)
+		return 0;
+	fprintf(stderr, "millrace %s: %s\n", command, e->message);
+	return r == -ERR_CANCELED ? 130 : usage ? EXIT_USAGE : 1;
+}

@@ -1,0 +1,27 @@
+"""What tests of conversions ask of a sound file: what it says it is, and what a decoder makes of it."""
+import json
+import subprocess
+
+FRAMES = {'mp3': 1152, 'aac': 1024, 'm4a': 1024, 'ogg': 1024, 'opus': 960, 'flac': 4096, 'wav': 1}
+CODECS = {'mp3': 'mp3', 'aac': 'aac', 'm4a': 'aac', 'ogg': 'vorbis', 'opus': 'opus', 'flac': 'flac', 'wav': 'pcm_s16le'}
+
+
+def probe(path):
+    done = subprocess.run(['ffprobe', '-v', 'warning', '-of', 'json', '-show_format', '-show_streams', path], check=True,
+                          capture_output=True, text=True)
+    assert done.stderr == '', done.stderr
+    return json.loads(done.stdout)
+
+
+def samples(path, *options):
+    """How many samples of one channel a decoder gives."""
+    done = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-map', '0:a:0', *options, '-ac', '1', '-f', 's16le',
+                           '-'], check=True, capture_output=True)
+    return len(done.stdout) // 2
+
+
+def make(path, seconds, rate=44100, *options):
+    """A sound that is nowhere alike."""
+    source = f'aevalsrc=0.4*sin(2*PI*(200*t+40*t*t/2))+0.05*sin(3000*t)|0.4*sin(2*PI*(330*t+t*t)):s={rate}:d={seconds}'
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', source, *options, path], check=True)
+    return path

@@ -1,0 +1,88 @@
+"""kill -9 of server, zygote or task at a seeded moment of a conversion: it completes, progress never falls, the same bytes.
+
+Five of each kind; fifty with MILLRACE_SOAK=1.
+"""
+import os
+import random
+import signal
+import time
+
+import pytest
+
+import sound
+from client import ENDED, Client, Watch
+from server import SOAK, Server, wait_for
+
+SEEDS = range(50 if SOAK else 5)
+PARAMS = {'format': 'm4a', 'normalize': -20}
+
+
+class Rig:
+    def __init__(self, folder):
+        self.server = Server(folder, '--workers', '2').start()
+        self.client = Client(self.server.url)
+        source = sound.make(folder / 'source.flac', 120)
+        self.file = self.client.upload(source)['file_id']
+        began = time.monotonic()
+        self.expected = self.client.run_convert(self.file, **PARAMS)['result']
+        self.seconds = time.monotonic() - began
+
+    def kill(self, kind):
+        if kind == 'server':
+            self.server.kill()
+            self.server.start()
+            return True
+        found = self.server.zygotes() if kind == 'zygote' else self.server.tasks()
+        for pid in found[:1]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                return True
+            except ProcessLookupError:
+                pass
+        return False
+
+    def disturbed(self, kind, moment):
+        watch = Watch()
+        job = watch.note(self.client.start_convert(self.file, **PARAMS))
+        end = time.monotonic() + moment
+        killed = False
+        while not killed:
+            if time.monotonic() >= end:
+                killed = self.kill(kind)
+            elif watch.note(self.client.job(job['job_id']))['status'] in ENDED:
+                return None
+            if not killed and watch.note(self.client.job(job['job_id']))['status'] in ENDED:
+                return None
+            time.sleep(0.005)
+        return self.client.complete(job['job_id'], watch, seconds=150, patient=True)
+
+
+@pytest.fixture(scope='module')
+def rig(tmp_path_factory):
+    r = Rig(tmp_path_factory.mktemp('convert-kill'))
+    try:
+        yield r
+        r.server.stop()
+    finally:
+        r.server.close()
+        Server.live.remove(r.server)
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+@pytest.mark.parametrize('kind', ['server', 'zygote', 'task'])
+def test_kill(rig, kind, seed):
+    moment = random.Random(f'{kind} {seed}').uniform(0, 0.95) * rig.seconds
+    for _ in range(4):
+        job = rig.disturbed(kind, moment)
+        if job:
+            break
+        moment /= 2   # this run was quicker than the measured one
+    assert job, 'no job could be disturbed'
+    assert job['generation_attempt'] == 1, 'a kill is no failure'
+    assert job['result'] == rig.expected
+
+
+def test_kills_left_nothing(rig):
+    wait_for(lambda: not rig.server.tasks(), 'no task is left')
+    parts = rig.server.store / 'parts'
+    wait_for(lambda: not [n for _, _, names in os.walk(parts) for n in names], 'no part is left', 60)
