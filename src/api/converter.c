@@ -60,13 +60,18 @@ static const char *format_of(const struct probe_result *p)
 		const char *probed, *format;
 	} known[] = { { "mp3", "mp3" },	 { "wav", "wav" }, { "aac", "aac" },		     { "mov,mp4,m4a,3gp,3g2,mj2", "m4a" },
 		      { "flac", "flac" }, { "ogg", "ogg" }, { "matroska,webm", "webm" } };
+	bool opus = false, vorbis = false;
 	for (uint32_t i = 0; i < p->stream_count; i++) {
 		const struct probe_stream *s = &p->streams[i];
 		if (s->kind == STREAM_VIDEO && !s->attached_picture)
 			return NULL;
-		if (s->kind == STREAM_AUDIO && strcmp(p->format, "ogg") == 0 && strcmp(s->codec, "opus") == 0)
-			return "opus";
+		opus = opus || (s->kind == STREAM_AUDIO && strcmp(s->codec, "opus") == 0);
+		vorbis = vorbis || (s->kind == STREAM_AUDIO && strcmp(s->codec, "vorbis") == 0);
 	}
+	if (strcmp(p->format, "matroska,webm") == 0 && !opus && !vorbis)
+		return NULL; /* WebM has these alone */
+	if (strcmp(p->format, "ogg") == 0 && opus)
+		return "opus";
 	for (size_t i = 0; i < MR_ARRAY_SIZE(known); i++)
 		if (strcmp(known[i].probed, p->format) == 0)
 			return known[i].format;
