@@ -25,6 +25,7 @@ static int plan_of(const struct file *f, const json_t *params, struct convert_pl
 		r = probe_json_parse(f->probe_json, probe, e);
 	if (r == 0)
 		r = convert_plan(probe, &p, ret, e);
+	probe_result_release(probe);
 	free(probe);
 	return r;
 }

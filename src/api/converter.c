@@ -101,6 +101,7 @@ static int audio_finish(void *ctx, struct http_request *req, void *take_state, s
 		r = http_respond_json(req, 200,
 				      json_pack("{ss ss sI ss}", "fileId", f.id, "filename", f.name, "size",
 						(json_int_t)f.size_bytes, "format", format_of(probe)));
+	probe_result_release(probe);
 	free(probe);
 	file_release(&f);
 	return r;

@@ -108,6 +108,7 @@ static int check_probe(const char *json, int (*check)(const struct probe_result 
 	int r = probe_json_parse(json, probe, e);
 	if (r == 0)
 		r = check(probe, e);
+	probe_result_release(probe);
 	free(probe);
 	return r;
 }

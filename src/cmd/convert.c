@@ -193,6 +193,7 @@ static int create_job(struct run *o, struct err *e)
 	int r = worker_probe(o->shot.worker, o->source, probe, e);
 	if (r == 0)
 		r = convert_plan(probe, &o->params, &plan, e);
+	probe_result_release(probe);
 	free(probe);
 	if (r < 0)
 		return r;
