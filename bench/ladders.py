@@ -131,6 +131,20 @@ def ladder(bench, label, source, rungs, wall_bar, quality=True):
         shutil.rmtree(folder)
 
 
+def copied(bench, label, source, rungs, wall_bar):
+    """The first rung is the source's own video; the command encodes all of them."""
+    spec = settings(bench, source, rungs)
+    if not spec['rungs'][0]['copy']:
+        raise Failed(f'{source}: not copied')
+    ours, theirs, folders = both_sides(bench, label, spec, source)
+    pair = bench.table.pair
+    pair(label, 'wall', 's', [u.wall for u in ours], [u.wall for u in theirs], wall_bar)
+    pair(label, 'CPU', 's', [u.cpu for u in ours], [u.cpu for u in theirs], wall_bar)
+    pair(label, 'first playable (one-shot)', 's', [u.first for u in ours], [u.first for u in theirs], '≤ 1.0')
+    for folder in folders.values():
+        shutil.rmtree(folder)
+
+
 def first_playable(bench, label, source, rungs):
     """From the request for the job to the answer that names the playlist, against the command's start to its first segments."""
     spec = settings(bench, source, rungs)

@@ -40,6 +40,13 @@ def film(folder):
                   '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '21', '-c:a', 'aac', '-b:a', '128k', '-ac', '2')
 
 
+def short_gops(folder, source):
+    """The same encoded anew with a keyframe every two seconds and a rate that players take: its video can be copied."""
+    return ffmpeg(folder / f'{source.stem}-gops.mp4', '-i', source, '-map', '0:v', '-map', '0:a',
+                  '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '23', '-maxrate', '7M', '-bufsize', '7M', '-pix_fmt', 'yuv420p', '-sc_threshold', '0',
+                  '-force_key_frames', 'expr:gte(t,n_forced*2)', '-c:a', 'aac', '-b:a', '128k', '-ac', '2')
+
+
 def song(folder, seconds=600):
     """Stereo with something to do for a psychoacoustic model: moving tones over noise."""
     left = '0.2*sin(2*PI*t*(220+110*sin(t/3)))+0.1*sin(2*PI*1760*t)*sin(2*PI*t)+0.05*random(0)'

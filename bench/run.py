@@ -58,6 +58,15 @@ def animation(bench):
         bench.table.figure('animation', f'left out: no {media.BBB.name} here')
 
 
+def copy(bench):
+    """the film and the animation with keyframes every two seconds: the first rung is copied"""
+    film = media.short_gops(bench.work, media.film(bench.work))
+    ladders.copied(bench, 'film, copied', film, ['1080p', '720p', '480p'], '≤ 0.6')
+    if media.BBB.exists():
+        animation = media.short_gops(bench.work, media.BBB)
+        ladders.copied(bench, 'animation, copied', animation, ['480p', '360p', '240p'], '≤ 0.6')
+
+
 def audio(bench):
     """600 s of sound into an audio ladder"""
     ladders.ladder(bench, 'audio', media.song(bench.work, 60 if bench.quick else 600), None, '≤ 0.6', quality=False)
@@ -68,7 +77,8 @@ def start(bench):
     ladders.first_playable(bench, 'start', media.film(bench.work), ['1080p', '720p', '480p'])
 
 
-ALL = {'film': film, 'animation': animation, 'audio': audio, 'start': start, 'segments': serving.serve, 'upload': serving.upload,
+ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'start': start, 'segments': serving.serve,
+       'upload': serving.upload,
        'queue': serving.queue, 'memory': footprint.memory}
 
 
