@@ -31,20 +31,20 @@ struct audio_pipe {
 	int64_t delivered; /* the output sample that the sink gets next */
 	int64_t expected; /* where the next frame begins if it follows on, at in_rate */
 	int counted;	  /* frames since the last jump, up to 2; 0: `expected` isn't set */
-	int64_t end_ticks;
-	float *out[2];
+	int64_t end_ticks, end_sample;
+	float *out[AUDIO_CHANNELS_MAX];
 	int out_capacity;
 	uint8_t *silence[CHANNELS_MAX]; /* SILENCE_BLOCK samples in in_format; the planes are one block of zeros */
 };
 
 int audio_pipe_new(const struct audio_pipe_opts *opts, struct audio_pipe **ret, struct err *e)
 {
-	if (opts->rate <= 0 || opts->channels < 1 || opts->channels > 2)
+	if (opts->rate <= 0 || opts->channels < 1 || opts->channels > AUDIO_CHANNELS_MAX)
 		return err_set(e, ERR_INVALID, "audio output of %d Hz, %d channels", opts->rate, opts->channels);
 	struct audio_pipe *p = mr_calloc(1, sizeof(*p));
 	p->o = *opts;
 	p->delivered = opts->start;
-	p->end_ticks = INT64_MIN;
+	p->end_ticks = p->end_sample = INT64_MIN;
 	*ret = p;
 	return 0;
 }
@@ -56,8 +56,8 @@ void audio_pipe_free(struct audio_pipe **p)
 	swr_free(&(*p)->swr);
 	av_channel_layout_uninit(&(*p)->in_layout);
 	av_freep(&(*p)->silence[0]);
-	free((*p)->out[0]);
-	free((*p)->out[1]);
+	for (int c = 0; c < AUDIO_CHANNELS_MAX; c++)
+		free((*p)->out[c]);
 	free(*p);
 	*p = NULL;
 }
@@ -70,6 +70,22 @@ int64_t audio_pipe_position(const struct audio_pipe *p)
 int64_t audio_pipe_end_ticks(const struct audio_pipe *p)
 {
 	return p->end_ticks;
+}
+
+int64_t audio_pipe_end_sample(const struct audio_pipe *p)
+{
+	return p->end_sample;
+}
+
+int audio_layout(int channels, AVChannelLayout *ret)
+{
+	static const uint64_t masks[AUDIO_CHANNELS_MAX] = {
+		AV_CH_LAYOUT_MONO,	    AV_CH_LAYOUT_STEREO,       AV_CH_LAYOUT_SURROUND, AV_CH_LAYOUT_QUAD,
+		AV_CH_LAYOUT_5POINT0_BACK, AV_CH_LAYOUT_5POINT1_BACK, AV_CH_LAYOUT_6POINT1,  AV_CH_LAYOUT_7POINT1,
+	};
+	if (channels < 1 || channels > AUDIO_CHANNELS_MAX)
+		return AVERROR(EINVAL);
+	return av_channel_layout_from_mask(ret, masks[channels - 1]);
 }
 
 /* ---- Output ---- */
@@ -99,7 +115,9 @@ static int deliver(struct audio_pipe *p, int count, struct err *e)
 		return 0;
 	if (skip < 0)
 		return err_set(e, ERR_INTERNAL, "a gap of %lld samples behind the resampler", (long long)-skip);
-	const float *planes[2] = { p->out[0] + skip, p->out[1] ? p->out[1] + skip : NULL };
+	const float *planes[AUDIO_CHANNELS_MAX] = { NULL };
+	for (int c = 0; c < p->o.channels; c++)
+		planes[c] = p->out[c] + skip;
 	p->delivered = p->next_out;
 	return p->o.sink(p->o.ctx, planes, count - (int)skip, e);
 }
@@ -119,7 +137,9 @@ static int resample(struct audio_pipe *p, const uint8_t **planes, int count, str
 	if (room < 0)
 		return averror_internal(e, room, "resample");
 	reserve_output(p, room > 0 ? room : 1);
-	uint8_t *out[2] = { (uint8_t *)p->out[0], (uint8_t *)p->out[1] };
+	uint8_t *out[AUDIO_CHANNELS_MAX] = { NULL };
+	for (int c = 0; c < p->o.channels; c++)
+		out[c] = (uint8_t *)p->out[c];
 	int got = swr_convert(p->swr, out, room, planes, count);
 	if (got < 0)
 		return averror_internal(e, got, "resample");
@@ -188,9 +208,11 @@ static int set_silence(struct audio_pipe *p)
 	return av_samples_set_silence(p->silence, 0, SILENCE_BLOCK, channels, p->in_format);
 }
 
-static int frame_layout(const AVFrame *f, AVChannelLayout *ret)
+static int frame_layout(const AVFrame *f, int out_channels, AVChannelLayout *ret)
 {
 	if (f->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC || !av_channel_layout_check(&f->ch_layout)) {
+		if (f->ch_layout.nb_channels == out_channels)
+			return audio_layout(out_channels, ret);
 		av_channel_layout_default(ret, f->ch_layout.nb_channels);
 		return 0;
 	}
@@ -199,10 +221,11 @@ static int frame_layout(const AVFrame *f, AVChannelLayout *ret)
 
 static int open_resampler(struct audio_pipe *p, const AVFrame *f)
 {
-	AVChannelLayout out;
-	av_channel_layout_default(&out, p->o.channels);
+	AVChannelLayout out = { 0 };
 	av_channel_layout_uninit(&p->in_layout);
-	int r = frame_layout(f, &p->in_layout);
+	int r = audio_layout(p->o.channels, &out);
+	if (r >= 0)
+		r = frame_layout(f, p->o.channels, &p->in_layout);
 	if (r < 0)
 		return r;
 	p->in_rate = f->sample_rate;
@@ -320,8 +343,10 @@ int audio_pipe_push(struct audio_pipe *p, const AVFrame *f, struct err *e)
 	p->counted = p->counted == 0 ? 1 : 2;
 	p->expected = end;
 	int64_t ticks = av_rescale(end, VIDEO_TIMESCALE, p->in_rate);
-	if (ticks > p->end_ticks)
+	if (ticks > p->end_ticks) {
 		p->end_ticks = ticks;
+		p->end_sample = av_rescale(end, p->o.rate, p->in_rate);
+	}
 	int64_t from = begin > 0 ? begin : 0; /* what is before the presentation's zero is silence */
 	if (from < p->next_in)
 		from = p->next_in;

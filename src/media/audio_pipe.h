@@ -22,11 +22,13 @@
 
 #include "base/err.h"
 
+#define AUDIO_CHANNELS_MAX 8
+
 /* `planes[channel]` holds `count` samples, floats around ±1. */
 typedef int audio_sink(void *ctx, const float *const *planes, int count, struct err *e);
 
 struct audio_pipe_opts {
-	int rate, channels; /* of the output; 1 or 2 channels */
+	int rate, channels; /* of the output; up to AUDIO_CHANNELS_MAX, in audio_layout's order */
 	int64_t start;	    /* first output sample that the sink wants; may be negative */
 	int64_t origin_ns;
 	AVRational time_base;	 /* of the decoded frames' time stamps */
@@ -45,4 +47,9 @@ int audio_pipe_finish(struct audio_pipe *p, int64_t end, struct err *e) MR_MUST_
 int64_t audio_pipe_position(const struct audio_pipe *p);
 /* Where the latest sound ends, in 1/90000 s; INT64_MIN before any. */
 int64_t audio_pipe_end_ticks(const struct audio_pipe *p);
+/* The same as an output sample, to the nearest. */
+int64_t audio_pipe_end_sample(const struct audio_pipe *p);
+/* The speakers of so many channels: those that FLAC, Vorbis and Opus mean. AVERROR(EINVAL) for more than
+ * AUDIO_CHANNELS_MAX. */
+int audio_layout(int channels, AVChannelLayout *ret);
 void audio_pipe_free(struct audio_pipe **p);

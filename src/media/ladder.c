@@ -9,9 +9,9 @@
  * resumed chunk gives the bytes that the interrupted one would have given.
  */
 #include <libavutil/mathematics.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "media/attempt.h"
 #include "media/audio_encode.h"
 #include "media/audio_pipe.h"
 #include "media/media_io.h"
@@ -256,20 +256,11 @@ static int settle_end(struct ladder *l, int64_t ticks, struct err *e)
 	return 0;
 }
 
-static int64_t frame_duration(const AVFrame *f)
-{
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
-	return f->duration;
-#else
-	return f->pkt_duration;
-#endif
-}
-
 static int on_video(struct ladder *l, struct err *e)
 {
 	AVRational tb = source_time_base(l->source, SOURCE_VIDEO);
 	int64_t ticks = source_rescale(l->frame->best_effort_timestamp, tb, l->spec.origin_ns, VIDEO_TIMESCALE);
-	int64_t duration = av_rescale_q(frame_duration(l->frame), tb, av_make_q(1, VIDEO_TIMESCALE));
+	int64_t duration = av_rescale_q(source_frame_duration(l->frame), tb, av_make_q(1, VIDEO_TIMESCALE));
 	l->seen = true;
 	int r = settle_end(l, ticks, e);
 	if (r == 0)
@@ -465,58 +456,21 @@ static int make_chunk(const struct task_spec *task, const struct media_io *io, b
 	return r;
 }
 
-/* ---- Once more, if need be ---- */
-
-/* Passes on what is made, but not a second time. Each rendition's objects come in order, from one thread, and have counters
- * of their own; those of several renditions come as it happens. */
-struct once {
-	const struct media_io *io;
-	uint32_t handed_over[TASK_RENDITIONS_MAX], to_skip[TASK_RENDITIONS_MAX];
-	int64_t done_ticks;
-	uint64_t bytes_read, bytes_before;
+struct attempt {
+	const struct task_spec *task;
+	struct ladder_result *ret;
 };
 
-static int once_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
+static int make(void *ctx, const struct media_io *io, bool whole, struct err *e)
 {
-	const struct once *o = ctx;
-	return o->io->read(o->io->ctx, input, offset, buf, len, ret_len, e);
+	const struct attempt *a = ctx;
+	return make_chunk(a->task, io, whole, a->ret, e);
 }
 
-static int once_object(void *ctx, const struct task_object *head, const void *data, struct err *e)
-{
-	struct once *o = ctx;
-	if (o->to_skip[head->rendition]) {
-		o->to_skip[head->rendition]--;
-		return 0;
-	}
-	int r = o->io->object(o->io->ctx, head, data, e);
-	o->handed_over[head->rendition] += r == 0;
-	return r;
-}
-
-static int once_progress(void *ctx, const struct task_progress *p, struct err *e)
-{
-	struct once *o = ctx;
-	o->done_ticks = p->done_ticks > o->done_ticks ? p->done_ticks : o->done_ticks;
-	o->bytes_read = o->bytes_before + p->bytes_read;
-	const struct task_progress passed = { .done_ticks = o->done_ticks, .bytes_read = o->bytes_read };
-	return o->io->progress(o->io->ctx, &passed, e);
-}
-
-/* The part of a long source's index that is read first is enough but for damaged files. Where it isn't, the chunk is made
- * again with the whole: the same bytes, in the same order within each rendition. */
 int media_ladder(const struct task_spec *task, const struct media_io *io, struct ladder_result *ret, struct err *e)
 {
 	if (task->kind != TASK_LADDER || task->input_count == 0 || !runs_valid(&task->ladder))
 		return err_set(e, ERR_INVALID, "not a ladder chunk, or its runs don't fit its segments");
-	struct once once = { .io = io };
-	const struct media_io passing = { &once, once_read, once_object, once_progress };
-	struct err why = { 0 };
-	int r = make_chunk(task, &passing, false, ret, &why);
-	if (r == -(int)ERR_RANGE && strcmp(err_code(&why), SOURCE_LEFT_RANGE) == 0) {
-		memcpy(once.to_skip, once.handed_over, sizeof(once.to_skip));
-		once.bytes_before = once.bytes_read;
-		r = make_chunk(task, &passing, true, ret, &why);
-	}
-	return r < 0 ? err_copy(e, &why) : r;
+	struct attempt a = { task, ret };
+	return media_attempt(io, make, &a, e);
 }

@@ -36,6 +36,13 @@ int media_ladder(const struct task_spec *task, const struct media_io *io, struct
 int media_analyze(const struct task_spec *task, const struct media_io *io, struct analyze_result *ret,
 		  struct err *e) MR_MUST_USE;
 
+/* Makes one chunk of a conversion, measures what would be converted, makes what comes before all chunks' parts (proto/convert.h).
+ * ERR_UNSUPPORTED/UNSUPPORTED_PARAMETERS where the encoder refuses what is asked; ERR_MEDIA with UNDECODABLE, EMPTY_MEDIA (nothing between start
+ * and end), DAMAGED_MEDIA or DAMAGED_INDEX (parts and indexes don't fit). */
+int media_convert(const struct task_spec *task, const struct media_io *io, struct convert_result *ret, struct err *e) MR_MUST_USE;
+int media_measure(const struct task_spec *task, const struct media_io *io, struct measure_result *ret, struct err *e) MR_MUST_USE;
+int media_join(const struct task_spec *task, const struct media_io *io, struct join_result *ret, struct err *e) MR_MUST_USE;
+
 /* Before any of the above, once per process: libav's log level and callback. */
 void media_init(void);
 /* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children.

@@ -44,6 +44,11 @@ const AVCodecParameters *source_parameters(const struct source *s, int track)
 	return s->decoder[track] ? media_input_format(s->input)->streams[s->stream[track]]->codecpar : NULL;
 }
 
+AVFormatContext *source_format(struct source *s)
+{
+	return media_input_format(s->input);
+}
+
 const AVStream *source_video_stream(const struct source *s)
 {
 	return s->decoder[SOURCE_VIDEO] ? media_input_format(s->input)->streams[s->stream[SOURCE_VIDEO]] : NULL;
@@ -447,6 +452,15 @@ void source_finish(struct source *s)
 bool source_at_start(const struct source *s)
 {
 	return s->at_start;
+}
+
+int64_t source_frame_duration(const AVFrame *f)
+{
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
+	return f->duration;
+#else
+	return f->pkt_duration;
+#endif
 }
 
 int64_t source_first_pts(const struct source *s, int track)

@@ -77,6 +77,8 @@ int source_rewind(struct source *s, struct err *e) MR_MUST_USE;
 bool source_at_start(const struct source *s);
 /* The stream's parameters and time base; NULL if it isn't there or not decodable. */
 const AVCodecParameters *source_parameters(const struct source *s, int track);
+/* Borrowed until the source is closed or begins again. */
+AVFormatContext *source_format(struct source *s);
 const AVStream *source_video_stream(const struct source *s);
 AVRational source_time_base(const struct source *s, int track);
 /* The time stamp of the track's first packet in the file, or AV_NOPTS_VALUE: an audio codec's frames lie on a grid from
@@ -87,6 +89,9 @@ int64_t source_first_pts(const struct source *s, int track);
 int64_t source_latest_ticks(const struct source *s, int track);
 uint32_t source_decode_errors(const struct source *s);
 uint64_t source_bytes_read(const struct source *s);
+
+/* In the track's time base, 0 where it isn't known. (libav renamed the field.) */
+int64_t source_frame_duration(const AVFrame *f);
 
 /* A stream's time stamp on the presentation's axis, in units of 1/rate (90000 for ticks, a sample rate for samples),
  * rounded to the nearest; INT64_MIN for AV_NOPTS_VALUE or what doesn't fit. */

@@ -109,8 +109,8 @@ const char *check_convert_spec(const struct convert_spec *s, enum task_kind kind
 		return "a conversion with too few or too many inputs";
 	if (s->format < CONVERT_MP3 || s->format > CONVERT_FLAC || s->stream < 0 || s->stream >= TASK_STREAMS_MAX)
 		return "format or stream out of range";
-	if (s->channels < 1 || s->channels > (s->format == CONVERT_MP3 ? 2 : CONVERT_CHANNELS_MAX))
-		return "more channels than the format has, or none";
+	if (s->channels < 1 || s->channels != convert_channels(s->format, s->channels))
+		return "channels that the format doesn't have, or none";
 	if (!rate_fits(s))
 		return "a sample rate that the format doesn't have";
 	if (!coding_fits(s))

@@ -86,6 +86,20 @@ static inline uint32_t convert_grid_samples(enum convert_format format, uint32_t
 	return 0;
 }
 
+/* How many channels the format gets for so many of the source: MP3 has two; libav's encoder for Opus mixes up the speakers of five
+ * and seven, and ADTS has no number for four and seven (an empty speaker more is no loss). */
+static inline uint32_t convert_channels(enum convert_format format, uint32_t channels)
+{
+	if (channels > CONVERT_CHANNELS_MAX)
+		channels = CONVERT_CHANNELS_MAX;
+	if (format == CONVERT_MP3)
+		return channels < 2 ? channels : 2;
+	if ((format == CONVERT_OPUS && (channels == 5 || channels == 7)) ||
+	    (format == CONVERT_AAC && (channels == 4 || channels == 7)))
+		return channels + 1;
+	return channels;
+}
+
 struct convert_result {
 	int64_t samples;    /* of the range that the source had: less than planned if it ended, more only if `last` */
 	uint64_t bytes;	    /* of all parts */

@@ -115,9 +115,11 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 	case TASK_ANALYZE:
 		return task_analyze(spec, &io, result, e);
 	case TASK_CONVERT:
+		return task_convert(spec, &io, result, e);
 	case TASK_MEASURE:
+		return task_measure(spec, &io, result, e);
 	case TASK_JOIN:
-		break;
+		return task_join(spec, &io, result, e);
 	}
 	return err_set(e, ERR_PROTOCOL, "an unknown kind of task");
 }

@@ -442,6 +442,8 @@ static void senseless_conversions_are_refused(void **state)
 	refuse_conversion(&s, "stream");
 	c->channels = 3;
 	refuse_conversion(&s, "channels");
+	*c = (struct convert_spec){ .format = CONVERT_OPUS, .channels = 5 };
+	refuse_conversion(&s, "channels");
 	c->rate = 96000;
 	refuse_conversion(&s, "sample rate");
 	c->quality = 2;
