@@ -252,7 +252,7 @@ int convert_plan(const struct probe_result *probe, const struct convert_params *
 				    .sequential = !probe->seekable,
 				    .last = true };
 	s->channels = params->channels ? params->channels : stream->channels < channels_max ? stream->channels : channels_max;
-	s->channels = s->channels ? s->channels : 1;
+	s->channels = convert_channels(s->format, s->channels ? s->channels : 1);
 	int r = choose_rate(params, stream, &s->rate, e);
 	if (r == 0)
 		r = choose_coding(params, stream, s, e);

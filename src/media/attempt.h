@@ -1,5 +1,5 @@
-/* What is made from a part of the source's index, and made again from all of it where the part wasn't enough (SOURCE_LEFT_RANGE in
- * media/source.h). Runs in the task; one thread.
+/* What is made from a part of the source's index, and made again from all of it where the part wasn't enough
+ * (SOURCE_LEFT_RANGE in media/source.h). Runs in the task; one thread.
  *
  *   static int make(void *ctx, const struct media_io *io, bool whole, struct err *e);   // opens with from.whole = whole
  *   return media_attempt(io, make, &mine, e);

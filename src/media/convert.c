@@ -1,8 +1,8 @@
 /* One chunk of a conversion, and the measurement before it. Runs in a sandboxed child of millrace-task; one thread.
  *
  * Guarantees: the same source, specification and library give the same bytes; chunks put together decode to what a single run
- * would have given (encode.h says how exactly). Memory doesn't grow with the length: one part of the output, one decoded frame, and four bytes for
- * each coded frame of the chunk. Nothing is left behind on any way out.
+ * would have given (encode.h says how exactly). Memory doesn't grow with the length: one part of the output, one decoded
+ * frame, and four bytes for each coded frame of the chunk. Nothing is left behind on any way out.
  */
 #include <libavcodec/avcodec.h>
 
@@ -28,8 +28,8 @@ static int feed_encoder(void *ctx, const float *const *planes, int count, struct
 	return c->family->samples(c->encoder, planes, count, e);
 }
 
-/* True if samples of the output have more than sixteen bits that mean something: those of a lossless source that has more, or that are
- * changed on the way. (A lossy codec's own noise is louder than what rounding adds to it.) */
+/* True if samples of the output have more than sixteen bits that mean something: those of a lossless source that has more, or
+ * that are changed on the way. (A lossy codec's own noise is louder than what rounding adds to it.) */
 static bool wants_dither(const struct convert_spec *s, const AVCodecParameters *par)
 {
 	const AVCodecDescriptor *d = avcodec_descriptor_get(par->codec_id);

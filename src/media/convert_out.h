@@ -1,4 +1,5 @@
-/* Where a chunk's bytes go: parts of equal size, handed over as they fill, and the index at the end. Runs in the task; one thread.
+/* Where a chunk's bytes go: parts of equal size, handed over as they fill, and the index at the end. Runs in the task; one
+ * thread.
  *
  *   struct convert_out out;
  *   convert_out_init(&out, spec, io);

@@ -8,8 +8,9 @@
 /* Frames behind a chunk's last one that the encoder looks at: its delay and its look-ahead. */
 #define MP3_AHEAD 4
 #define AAC_AHEAD 3
-/* A constant rate at a multiple of 11025 Hz isn't a whole number of bytes a frame: frames have a byte more or not in a pattern that
- * repeats after 49 frames (gcd of 144 × rate in bit/s and the sample rate). An encoder that begins in step has the single run's. */
+/* A constant rate at a multiple of 11025 Hz isn't a whole number of bytes a frame: frames have a byte more or not in a
+ * pattern that repeats after 49 frames (gcd of 144 × rate in bit/s and the sample rate). An encoder that begins in step has
+ * the single run's. */
 #define MP3_PADDING_PERIOD 49
 
 static int64_t mp3_lead(const struct convert_spec *s, int64_t first_frame)

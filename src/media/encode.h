@@ -10,7 +10,8 @@
  *   family->close(encoder);
  *
  * Guarantees: the bytes of a chunk depend on the samples of its range alone; chunks put together are what a single run would have
- * given. (To the byte for WAV, FLAC and MP3. AAC's rate control remembers more than a chunk's lead; there the joint is as clean as the rest.)
+ * given. (To the byte for WAV, FLAC and MP3. AAC's rate control remembers more than a chunk's lead; there the joint is as
+ * clean as the rest.)
  */
 #pragma once
 

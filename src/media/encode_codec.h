@@ -7,7 +7,8 @@
  *   if (encode_codec_finish(&c, e) < 0) ...                    // the last, shorter frame, and all packets
  *   encode_codec_release(&c);                                  // in any case
  *
- * Packets have time stamps in output samples; the first one's is job->from minus the encoder's delay (c.encoder->initial_padding).
+ * Packets have time stamps in output samples; the first one's is job->from minus the encoder's delay
+ * (c.encoder->initial_padding).
  */
 #pragma once
 

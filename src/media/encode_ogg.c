@@ -1,7 +1,8 @@
 /* Vorbis and Opus in Ogg: the whole stream in one piece, pages as they come. Runs in a sandboxed child of millrace-task.
  *
- * The stream's first pages hold the tags, and the cover as a METADATA_BLOCK_PICTURE among them, as the formats' specifications say.
- * Granule positions tell of the encoder's delay and cut the last packet, so that as many samples come out as went in.
+ * The stream's first pages hold the tags, and the cover as a METADATA_BLOCK_PICTURE among them, as the formats'
+ * specifications say. Granule positions tell of the encoder's delay and cut the last packet, so that as many samples come out
+ * as went in.
  */
 #include <errno.h>
 #include <libavutil/base64.h>

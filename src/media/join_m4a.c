@@ -2,8 +2,8 @@
  * the right sizes into a sink that keeps its beginning and its end; then the chunks' offsets are moved by what now stands before
  * them. Runs in a sandboxed child of millrace-task.
  *
- * An edit list and the track's length say which samples are the encoder's priming and the last frame's filling, so that a decoder gives
- * back as many as went in.
+ * An edit list and the track's length say which samples are the encoder's priming and the last frame's filling, so that a
+ * decoder gives back as many as went in.
  */
 #include <errno.h>
 #include <libavutil/intreadwrite.h>

@@ -1,6 +1,6 @@
-/* What comes before an MP3's frames: an ID3v2 tag with the cover, and the Info (VBR: Xing) frame with LAME's extension, from which
- * players know length, places to seek to, and how many samples at either end are the encoder's own. Runs in a sandboxed child of
- * millrace-task.
+/* What comes before an MP3's frames: an ID3v2 tag with the cover, and the Info (VBR: Xing) frame with LAME's extension, from
+ * which players know length, places to seek to, and how many samples at either end are the encoder's own. Runs in a sandboxed
+ * child of millrace-task.
  *
  * The frame decodes to silence for who doesn't know it. Layout: http://gabriel.mp3-tech.org/mp3infotag.html.
  */

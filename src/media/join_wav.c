@@ -1,7 +1,7 @@
 /* WAV's header: RIFF, or RF64 (EBU Tech 3306) where sizes don't fit 32 bits. Runs in a sandboxed child of millrace-task.
  *
- * More than two channels, or integers of more than 16 bits, are WAVEFORMATEXTENSIBLE, as its specification demands; floats have a fact
- * chunk. Tags are a LIST INFO before the samples.
+ * More than two channels, or integers of more than 16 bits, are WAVEFORMATEXTENSIBLE, as its specification demands; floats
+ * have a fact chunk. Tags are a LIST INFO before the samples.
  */
 #include <libavutil/channel_layout.h>
 #include <string.h>

@@ -37,8 +37,8 @@ int media_analyze(const struct task_spec *task, const struct media_io *io, struc
 		  struct err *e) MR_MUST_USE;
 
 /* Makes one chunk of a conversion, measures what would be converted, makes what comes before all chunks' parts (proto/convert.h).
- * ERR_UNSUPPORTED/UNSUPPORTED_PARAMETERS where the encoder refuses what is asked; ERR_MEDIA with UNDECODABLE, EMPTY_MEDIA (nothing between start
- * and end), DAMAGED_MEDIA or DAMAGED_INDEX (parts and indexes don't fit). */
+ * ERR_UNSUPPORTED/UNSUPPORTED_PARAMETERS where the encoder refuses what is asked; ERR_MEDIA with UNDECODABLE, EMPTY_MEDIA
+ * (nothing between start and end), DAMAGED_MEDIA or DAMAGED_INDEX (parts and indexes don't fit). */
 int media_convert(const struct task_spec *task, const struct media_io *io, struct convert_result *ret, struct err *e) MR_MUST_USE;
 int media_measure(const struct task_spec *task, const struct media_io *io, struct measure_result *ret, struct err *e) MR_MUST_USE;
 int media_join(const struct task_spec *task, const struct media_io *io, struct join_result *ret, struct err *e) MR_MUST_USE;

@@ -9,8 +9,9 @@
  *   int64_t total = sound_feed_total(f);          // -1: the sound goes on behind `to`
  *   sound_feed_free(&f);
  *
- * Guarantees: the sink gets every output sample of the range once, in order, and none behind the sound's end or the trimmed one; each is finite and
- * within ±4 (for SAMPLE_F32: within ±65536); its value doesn't depend on the range asked for (see audio_pipe.h).
+ * Guarantees: the sink gets every output sample of the range once, in order, and none behind the sound's end or the trimmed
+ * one; each is finite and within ±4 (for SAMPLE_F32: within ±65536); its value doesn't depend on the range asked for (see
+ * audio_pipe.h).
  */
 #pragma once
 

@@ -29,8 +29,8 @@
  * pictures of ten seconds.) */
 #define SOURCE_APART_TICKS (60 * (int64_t)VIDEO_TIMESCALE)
 
-/* The code of an ERR_RANGE: a part of the source was opened, and it isn't enough. What has been made so far is right; to go on, the
- * chunk has to be made again from the whole source. */
+/* The code of an ERR_RANGE: a part of the source was opened, and it isn't enough. What has been made so far is right; to go
+ * on, the chunk has to be made again from the whole source. */
 #define SOURCE_LEFT_RANGE "LEFT_RANGE"
 
 struct source;

@@ -12,7 +12,8 @@
 static const char *const own[] = {
 	"encoder",    "encoder_options", "encoded_by",	"major_brand", "minor_version", "compatible_brands", "creation_time",
 	"handler_name", "vendor_id",	 "duration",	"iTunSMPB",    "iTunNORM",	"TLEN",		     "TSSE",
-	"BPS",	      "DURATION",	 "timecode",	"id3v2_priv.", "_STATISTICS",	"NUMBER_OF_",	     "METADATA_BLOCK_PICTURE",
+	"BPS",	      "DURATION",	 "timecode",	"id3v2_priv.", "_STATISTICS",	"NUMBER_OF_",
+	"METADATA_BLOCK_PICTURE",
 	"waveformatextensible", "CUESHEET", "Accurate", "variant_bitrate",
 };
 

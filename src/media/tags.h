@@ -22,8 +22,8 @@ struct tags {
 	AVCodecParameters *picture; /* the cover's: MJPEG or PNG */
 };
 
-/* Those of the container, completed by the stream's; the first attached picture. Leaves out what doesn't fit the bounds. `gain`: what tells
- * of the source's loudness isn't true any more. Returns an AVERROR for want of memory. */
+/* Those of the container, completed by the stream's; the first attached picture. Leaves out what doesn't fit the bounds.
+ * `gain`: what tells of the source's loudness isn't true any more. Returns an AVERROR for want of memory. */
 int tags_read(struct tags *t, const AVFormatContext *source, int stream, bool gain);
 bool tags_any(const struct tags *t);
 /* Gives a muxer the texts before its header is written. */

@@ -86,8 +86,8 @@ static inline uint32_t convert_grid_samples(enum convert_format format, uint32_t
 	return 0;
 }
 
-/* How many channels the format gets for so many of the source: MP3 has two; libav's encoder for Opus mixes up the speakers of five
- * and seven, and ADTS has no number for four and seven (an empty speaker more is no loss). */
+/* How many channels the format gets for so many of the source: MP3 has two; libav's encoder for Opus mixes up the speakers of
+ * five and seven, and ADTS has no number for four and seven (an empty speaker more is no loss). */
 static inline uint32_t convert_channels(enum convert_format format, uint32_t channels)
 {
 	if (channels > CONVERT_CHANNELS_MAX)

@@ -85,8 +85,9 @@ def song(folder):
     path = folder / 'song.wav'
     if not path.exists():
         ffmpeg('-f', 'lavfi', '-i', f'anoisesrc=r={RATE}:d=7:a=0.1:seed=3,lowpass=f=6000', '-f', 'lavfi', '-i',
-               f"aevalsrc='0.4*sin(2*PI*(300+200*sin(t))*t)*(0.6+0.4*sin(9*t))|0.3*sin(2*PI*440*t)':s={RATE}:d=7", '-filter_complex',
-               f'[0][1]amix=inputs=2:normalize=0,aformat=channel_layouts=stereo,atrim=end_sample={TOTAL}', '-c:a', 'pcm_s16le', path)
+               f"aevalsrc='0.4*sin(2*PI*(300+200*sin(t))*t)*(0.6+0.4*sin(9*t))|0.3*sin(2*PI*440*t)':s={RATE}:d=7",
+               '-filter_complex', f'[0][1]amix=inputs=2:normalize=0,aformat=channel_layouts=stereo,atrim=end_sample={TOTAL}',
+               '-c:a', 'pcm_s16le', path)
     return path
 
 
@@ -107,7 +108,8 @@ def test_chunks_are_a_single_run(song, tmp_path, fmt):
     assert r['samples'] == TOTAL and r['bytes'] == one.stat().st_size
     parts = grid_chunks(fmt, 13, 40, 61)
     made = convert(song, many, format=fmt, chunks=parts, order='reverse', **CODED[fmt])
-    assert sum(c['samples'] for c in made['chunks']) == TOTAL and [c['end'] for c in made['chunks']] == [True, False, False, False]
+    assert sum(c['samples'] for c in made['chunks']) == TOTAL
+    assert [c['end'] for c in made['chunks']] == [True, False, False, False]
     convert(song, again, format=fmt, chunks=parts, **CODED[fmt])
     convert(song, forwards, format=fmt, chunks=parts, sequential=1, **CODED[fmt])
     assert one.read_bytes() == many.read_bytes() == again.read_bytes() == forwards.read_bytes()
@@ -256,7 +258,8 @@ def test_trims_are_exact_to_the_sample(song, tmp_path, fmt):
     else:
         assert len(got) // 2 == end - start
     want = floats(song, '-ar', str(CODED[fmt].get('rate', RATE)))[2 * start:2 * end]
-    assert db(want[4096:], [w - g for w, g in zip(want[4096:], got[4096:len(want)])]) > (8 if fmt in ('opus', 'aac', 'm4a') else 10)
+    noise = [w - g for w, g in zip(want[4096:], got[4096:len(want)])]
+    assert db(want[4096:], noise) > (8 if fmt in ('opus', 'aac', 'm4a') else 10)
     if fmt in ('wav', 'flac'):
         assert got == want
 
@@ -360,7 +363,8 @@ def test_lame_info(song, tmp_path):
 def tagged(folder, song):
     path = folder / 'tagged.flac'
     ffmpeg('-i', song, '-f', 'lavfi', '-i', 'color=red:s=64x48:d=0.04', '-map', '0', '-map', '1', '-frames:v', '1', '-c:v', 'png',
-           '-disposition:v', 'attached_pic', '-c:a', 'flac', '-metadata', 'title=Ein Lied – für alle', '-metadata', 'artist=Wer',
+           '-disposition:v', 'attached_pic', '-c:a', 'flac', '-metadata', 'title=Ein Lied – für alle', '-metadata',
+           'artist=Wer',
            '-metadata', 'album=Ganz', '-metadata', 'date=2021', '-metadata', 'track=3/9', '-metadata', 'genre=Jazz', '-metadata',
            'encoder=Nobody', '-metadata', 'replaygain_track_gain=-3 dB', path)
     return path
@@ -418,7 +422,8 @@ def test_every_speaker_stays_itself(folder, tmp_path, fmt):
 
 def test_six_into_two_does_not_clip(tmp_path):
     source = tmp_path / 'loud.wav'
-    ffmpeg('-f', 'lavfi', '-i', "aevalsrc='" + '|'.join(['sin(2*PI*220*t)'] * 6) + "':s=48000:d=1:c=5.1", '-c:a', 'pcm_f32le', source)
+    ffmpeg('-f', 'lavfi', '-i', "aevalsrc='" + '|'.join(['sin(2*PI*220*t)'] * 6) + "':s=48000:d=1:c=5.1", '-c:a',
+           'pcm_f32le', source)
     convert(source, tmp_path / 'x.wav', format='wav', sample='f32', rate=48000, total=48000)
     loudest = max(abs(x) for x in floats(tmp_path / 'x.wav'))
     assert 0.95 < loudest < 1
@@ -428,8 +433,9 @@ def test_six_into_two_does_not_clip(tmp_path):
 
 def float_wav(path, samples):
     data = array.array('f', samples).tobytes()
-    path.write_bytes(b'RIFF' + struct.pack('<I', 36 + len(data)) + b'WAVEfmt ' + struct.pack('<IHHIIHH', 16, 3, 1, 44100, 176400, 4, 32) +
-                     b'data' + struct.pack('<I', len(data)) + data)
+    form = struct.pack('<IHHIIHH', 16, 3, 1, 44100, 176400, 4, 32)
+    path.write_bytes(b'RIFF' + struct.pack('<I', 36 + len(data)) + b'WAVEfmt ' + form + b'data' + struct.pack('<I', len(data)) +
+                     data)
 
 
 @pytest.mark.parametrize('fmt', list(CODED))
@@ -449,7 +455,8 @@ def test_a_cut_source_gives_what_it_has(song, tmp_path):
     convert(song, tmp_path / 'x.flac', format='flac', sample='s16')
     whole = (tmp_path / 'x.flac').read_bytes()
     (tmp_path / 'cut.flac').write_bytes(whole[:len(whole) * 2 // 3])
-    made = convert(tmp_path / 'cut.flac', tmp_path / 'x.mp3', format='mp3', bitrate=128000, chunks=grid_chunks('mp3', 60, 120, 180))
+    made = convert(tmp_path / 'cut.flac', tmp_path / 'x.mp3', format='mp3', bitrate=128000,
+                   chunks=grid_chunks('mp3', 60, 120, 180))
     assert TOTAL / 2 < made['samples'] < TOTAL * 0.8
     assert len(pcm(tmp_path / 'x.mp3')) == 4 * made['samples']
 
