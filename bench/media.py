@@ -43,8 +43,9 @@ def film(folder):
 def short_gops(folder, source):
     """The same encoded anew with a keyframe every two seconds and a rate that players take: its video can be copied."""
     return ffmpeg(folder / f'{source.stem}-gops.mp4', '-i', source, '-map', '0:v', '-map', '0:a',
-                  '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '23', '-maxrate', '7M', '-bufsize', '7M', '-pix_fmt', 'yuv420p', '-sc_threshold', '0',
-                  '-force_key_frames', 'expr:gte(t,n_forced*2)', '-c:a', 'aac', '-b:a', '128k', '-ac', '2')
+                  '-c:v', 'libx264', '-preset', 'veryfast', '-crf', '23', '-maxrate', '7M', '-bufsize', '7M',
+                  '-pix_fmt', 'yuv420p', '-sc_threshold', '0', '-force_key_frames', 'expr:gte(t,n_forced*2)',
+                  '-c:a', 'aac', '-b:a', '128k', '-ac', '2')
 
 
 def song(folder, seconds=600):
