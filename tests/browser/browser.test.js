@@ -164,7 +164,7 @@ test('nothing scrolls sideways on a phone, in either scheme', { timeout: 90_000 
 test('a text file is refused in the words of the server', { timeout: 60_000 }, async () => {
 	await withPage({}, async (page) => {
 		await page.goto(baseUrl);
-		const answer = page.waitForResponse((response) => response.url().endsWith('/api/files'));
+		const answer = page.waitForResponse((response) => response.url().includes('/api/uploads') && response.status() >= 400);
 		await page.setInputFiles('#file', { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('This is no film.\n'.repeat(100)) });
 		const response = await answer;
 		assert.ok([415, 422].includes(response.status()), `HTTP ${response.status()}`);

@@ -34,7 +34,7 @@ export function watch(page) {
 
 /** Sends a file through the page's input; resolves with the server's answer to the upload once the job's view is open. */
 export async function upload(page, file) {
-	const answer = page.waitForResponse((response) => response.url().endsWith('/api/files') && response.request().method() === 'POST');
+	const answer = page.waitForResponse((response) => /\/api\/files\/[^/]+$/.test(response.url()));
 	await page.setInputFiles('#file', file);
 	const record = await (await answer).json();
 	await page.waitForSelector('#job:not([hidden])');

@@ -26,9 +26,12 @@ export interface Job {
 	created_at: string;
 	updated_at: string;
 	error: ErrorBody | null;
+	/** Of conversions alone. */
+	result?: { bytes: number } | null;
 }
 
 export interface ProbeStream {
+	kind?: string;
 	width?: number | null;
 	height?: number | null;
 }
@@ -138,6 +141,9 @@ export const api = {
 	listJobs: async (limit: number) => (await request<{ jobs: Job[] }>('GET', `/api/jobs?limit=${limit}`)).jobs,
 	createLadder: (fileId: string, idempotencyKey: string) =>
 		request<Job>('POST', '/api/jobs', { kind: 'ladder', file_id: fileId }, { 'Idempotency-Key': idempotencyKey }),
+	createConversion: (fileId: string, format: string) =>
+		request<Job>('POST', '/api/jobs', { kind: 'convert', file_id: fileId, params: { format } }),
+	filePath: (id: string) => `${jobPath(id)}/file`,
 	retryJob: (id: string) => request<Job | undefined>('POST', `${jobPath(id)}/retry`),
 	deleteJob: (id: string) => request<Job | undefined>('DELETE', jobPath(id)),
 	eventsPath: (id: string) => `${jobPath(id)}/events`,

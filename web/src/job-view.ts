@@ -1,5 +1,6 @@
 // One job's view: its player, its progress (which never goes back), and what can be done with it.
 import { ApiError, api, isActive, type FileRecord, type Job } from './api';
+import { Convert } from './convert';
 import { announce, byId, confirmAction, htmlById, setProgress, setText, show } from './dom';
 import * as format from './format';
 import { JobFeed, type FeedState } from './job-feed';
@@ -25,6 +26,7 @@ export class JobView {
 	private readonly deleteButton = byId('job-delete', HTMLButtonElement);
 	private readonly copyButton = byId('copy-link', HTMLButtonElement);
 	private readonly player: Player;
+	private readonly convert = new Convert();
 	private feed: JobFeed | null = null;
 	private jobId = '';
 	private job: Job | null = null;
@@ -55,6 +57,7 @@ export class JobView {
 		this.feed?.stop();
 		this.feed = null;
 		this.player.detach();
+		this.convert.offer('');
 		this.jobId = '';
 		this.job = null;
 		this.file = null;
@@ -166,6 +169,7 @@ export class JobView {
 		const file = await api.getFile(fileId).catch(() => null);
 		if (!file || jobId !== this.jobId) return;
 		this.file = file;
+		this.convert.offer(file.probe?.streams?.some((stream) => stream.kind === 'audio') ? fileId : '');
 		const picture = file.probe?.streams?.find((stream) => stream.width && stream.height);
 		const facts = [
 			file.probe?.duration ? format.clock(file.probe.duration) : '',

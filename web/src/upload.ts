@@ -1,14 +1,24 @@
-// The upload box: takes one file, sends it with its progress shown, and makes a ladder job of it.
+// The upload box: takes one file, sends it with its progress shown, and makes a ladder job of it. Sent by tus (docs/API.md): after a
+// cut of the network it goes on where it stopped.
 // States: idle → sending → checking (all sent, the server probes) → starting (the job is created) → idle, or error from each.
+import { DetailedError, Upload as Tus } from 'tus-js-client';
 import { ApiError, api, errorFrom, stateHeaders, type FileRecord, type Job } from './api';
 import { announce, byId, htmlById, setProgress, setText, show } from './dom';
 import * as format from './format';
 
 const SPEED_WINDOW_MS = 3000;
+/** After these pauses it is tried again; any that got further starts them anew. */
+const RETRY_DELAYS_MS = [200, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000];
 
 function newKey(): string {
 	// Not crypto.randomUUID(): that exists only on https and localhost.
 	return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function sendError(error: Error): ApiError {
+	const answer = error instanceof DetailedError ? error.originalResponse : null;
+	if (answer) return errorFrom(answer.getStatus(), answer.getBody());
+	return new ApiError(0, { message: 'The connection broke while the file was being sent.' });
 }
 
 interface Sample {
@@ -23,7 +33,8 @@ export class Upload {
 	private file: File | null = null;
 	private fileId = '';
 	private key = '';
-	private xhr: XMLHttpRequest | null = null;
+	private tus: Tus | null = null;
+	private stop: () => void = () => undefined;
 	private samples: Sample[] = [];
 	private announced = 0;
 
@@ -104,34 +115,32 @@ export class Upload {
 		}
 	}
 
-	private send(file: File): Promise<FileRecord> {
-		const xhr = new XMLHttpRequest();
-		this.xhr = xhr;
+	private async send(file: File): Promise<FileRecord> {
 		this.samples = [{ atMs: performance.now(), sent: 0 }];
 		this.announced = 0;
 		this.showSent(0, file.size);
 		show(htmlById('upload-cancel'), true);
-		return new Promise((resolve, reject) => {
-			xhr.upload.addEventListener('progress', (event) => this.showSent(event.loaded, event.total));
-			xhr.upload.addEventListener('load', () => this.showStep('Checking what is in it'));
-			xhr.addEventListener('load', () => {
-				if (xhr.status >= 200 && xhr.status < 300) resolve(JSON.parse(xhr.responseText) as FileRecord);
-				else reject(errorFrom(xhr.status, xhr.responseText));
+		const url = await new Promise<string>((resolve, reject) => {
+			const tus = new Tus(file, {
+				endpoint: '/api/uploads',
+				retryDelays: RETRY_DELAYS_MS,
+				storeFingerprintForResuming: false,
+				metadata: { filename: file.name, filetype: file.type },
+				headers: stateHeaders(),
+				onProgress: (sent, total) => (sent < total ? this.showSent(sent, total) : this.showStep('Checking what is in it')),
+				onSuccess: () => resolve(tus.url ?? ''),
+				onError: (error) => reject(sendError(error)),
 			});
-			xhr.addEventListener('error', () =>
-				reject(new ApiError(0, { message: 'The connection broke while the file was being sent.' })),
-			);
-			xhr.addEventListener('abort', () => reject(new DOMException('stopped', 'AbortError')));
-			const form = new FormData();
-			form.append('file', file, file.name);
-			xhr.open('POST', '/api/files');
-			for (const [name, value] of Object.entries(stateHeaders())) xhr.setRequestHeader(name, value);
-			xhr.send(form);
+			this.tus = tus;
+			this.stop = () => reject(new DOMException('stopped', 'AbortError'));
+			tus.start();
 		});
+		return api.getFile(url.slice(url.lastIndexOf('/') + 1));
 	}
 
 	private cancel(): void {
-		this.xhr?.abort();
+		void this.tus?.abort(true).catch(() => undefined);
+		this.stop();
 		this.input.focus();
 		announce('Upload stopped');
 	}
