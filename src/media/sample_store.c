@@ -24,6 +24,16 @@ static float triangle(uint64_t number)
 	return ((float)(uint32_t)(r >> 40) - (float)(uint32_t)(r & 0xffffff)) * (1.0F / 16777216.0F);
 }
 
+/* lrintf without a call a sample: in floats from here on the last bit is one, so adding rounds (to even, as lrintf does). */
+#define ROUNDING 12582912.0F
+
+static int16_t s16(float v)
+{
+	v = v >= 32767.0F ? 32767.0F : v;
+	v = v <= -32768.0F ? -32768.0F : v;
+	return (int16_t)((v + ROUNDING) - ROUNDING);
+}
+
 static int32_t to_range(float v, float max)
 {
 	return (int32_t)lrintf(v >= max ? max : v < -max - 1.0F ? -max - 1.0F : v);
@@ -31,11 +41,17 @@ static int32_t to_range(float v, float max)
 
 static void store_s16(const struct sample_store *s, const float *in, int c, int count, int64_t position, int16_t *out)
 {
+	const ptrdiff_t step = s->channels;
+	if (!s->dither) {
+		for (int i = 0; i < count; i++)
+			out[i * step] = s16(in[i] * 32768.0F);
+		return;
+	}
 	for (int i = 0; i < count; i++) {
 		float v = in[i] * 32768.0F;
-		if (s->dither && v != 0.0F)
+		if (v != 0.0F)
 			v += triangle((uint64_t)(position + i) * 8 + (uint64_t)c);
-		out[(ptrdiff_t)i * s->channels] = (int16_t)to_range(v, 32767.0F);
+		out[i * step] = s16(v);
 	}
 }
 

@@ -74,7 +74,7 @@ static void warm_encoder(const char *name)
 		c->pix_fmt = AV_PIX_FMT_YUV420P;
 	} else {
 		c->sample_rate = 48000;
-		c->sample_fmt = AV_SAMPLE_FMT_FLTP;
+		c->sample_fmt = codec->sample_fmts ? codec->sample_fmts[0] : AV_SAMPLE_FMT_FLTP;
 		av_channel_layout_default(&c->ch_layout, 2);
 	}
 	c->time_base = (AVRational){ 1, 25 };
@@ -95,6 +95,10 @@ void media_warm_up(void)
 		warm_decoder(decoders[i]);
 	warm_encoder("libx264");
 	warm_encoder("aac");
+	warm_encoder("libmp3lame");
+	warm_encoder("libvorbis");
+	warm_encoder("libopus");
+	warm_encoder("flac");
 	struct SwsContext *scale = sws_getContext(64, 64, AV_PIX_FMT_YUV420P, 32, 32, AV_PIX_FMT_YUV420P, SWS_BICUBIC,
 						  NULL, NULL, NULL);
 	sws_freeContext(scale);

@@ -272,6 +272,40 @@ static void a_ladder_in_the_sandbox(void **state)
 	free(r);
 }
 
+/* Every encoder that a conversion has, and the measurement before it. */
+static void conversions_in_the_sandbox(void **state)
+{
+	(void)state;
+	struct task_result *r = mr_calloc(1, sizeof(*r));
+	for (int format = CONVERT_MP3; format <= CONVERT_FLAC + 1; format++) {
+		struct source s;
+		struct err e;
+		struct task_spec spec = {
+			.kind = format <= CONVERT_FLAC ? TASK_CONVERT : TASK_MEASURE,
+			.convert = { .format = format <= CONVERT_FLAC ? (enum convert_format)format : CONVERT_WAV, .rate = 48000,
+				     .channels = 2, .end_sample = CONVERT_TO_END, .sample_count = 192000, .last = true },
+		};
+		struct convert_spec *c = &spec.convert;
+		if (c->format == CONVERT_WAV || c->format == CONVERT_FLAC)
+			c->sample = SAMPLE_S16;
+		else if (c->format != CONVERT_OGG)
+			c->bitrate_bps = 96000;
+		assert_int_equal(source_open_file(&s, "tone.wav"), 0);
+		if (run(&s, &spec, r, &e) < 0)
+			fail_msg("format %d: %s: %s", format, err_code(&e), e.message);
+		if (spec.kind == TASK_CONVERT) {
+			assert_int_equal(r->convert.samples, 192000);
+			assert_int_equal(s.objects, (int)r->convert.part_count + 1); /* and the index */
+			assert_true(r->convert.bytes > 10000 && s.announced == s.object_bytes);
+		} else {
+			assert_int_equal(r->measure.samples, 192000);
+			assert_true(r->measure.has_loudness);
+		}
+		fd_close(&s.fd);
+	}
+	free(r);
+}
+
 static void too_little_memory_is_an_error(void **state)
 {
 	(void)state;
@@ -324,6 +358,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_failing_store_stays_a_failing_store),
 		cmocka_unit_test(cut_files_never_crash),
 		cmocka_unit_test(a_ladder_in_the_sandbox),
+		cmocka_unit_test(conversions_in_the_sandbox),
 		cmocka_unit_test(too_little_memory_is_an_error),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
