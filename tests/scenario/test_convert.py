@@ -97,7 +97,8 @@ def test_normalized(client, song_id):
     assert loudness['source_lufs'] + loudness['gain_db'] == pytest.approx(-23, abs=0.05)
     assert loudness['source_true_peak_dbtp'] + loudness['gain_db'] <= -2
     again = client.good(client.post('/api/files', data=client.fetch(job), params={'filename': 'n.flac'}), 201)
-    assert client.run_convert(again['file_id'], format='wav', normalize=-23)['result']['loudness']['gain_db'] == pytest.approx(0, abs=0.1)
+    twice = client.run_convert(again['file_id'], format='wav', normalize=-23)['result']
+    assert twice['loudness']['gain_db'] == pytest.approx(0, abs=0.1)
 
 
 def test_what_is_refused(client, song_id):
@@ -166,13 +167,21 @@ def gone(client, job):
     return client.get(f'/api/jobs/{job["job_id"]}/file').status_code == 410
 
 
+def test_a_cut_download_removes_nothing(server, client, song_id):
+    """The file is larger than what the sockets of both sides hold: the server sees that it didn't get through."""
+    url = f'/api/jobs/{client.run_convert(song_id, format="wav", bits=32, sample_rate=96000)["job_id"]}/file'
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(('127.0.0.1', server.port))
+        s.sendall(f'GET {url}?remove=1 HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n'.encode())
+        s.recv(1000)
+    assert client.get(url).status_code == 200
+
+
 def test_removed_after_its_download(server, client, done):
     url = f'/api/jobs/{done["job_id"]}/file'
     client.get(url, params={'remove': '1'}, headers={'Range': 'bytes=0-99'})
     client.call('HEAD', url, params={'remove': '1'})
-    with socket.create_connection(('127.0.0.1', server.port)) as s:   # one that goes away in mid-file
-        s.sendall(f'GET {url}?remove=1 HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n'.encode())
-        s.recv(1000)
     assert client.get(url).status_code == 200
     assert len(client.get(url, params={'remove': '1'}).content) == done['result']['bytes']
     wait_for(lambda: gone(client, done), 'the file is gone')
@@ -216,7 +225,7 @@ def test_canceled_and_deleted(make_server, tmp_path):
     client.follow(job['job_id'], lambda j: parts(s))
     client.delete(f'/api/jobs/{job["job_id"]}')
     wait_for(lambda: not s.tasks(), 'the task is gone')
-    wait_for(lambda: not parts(s), 'the parts are gone')
+    wait_for(lambda: not parts(s), 'the parts are gone, those too that were on their way', 120)
     assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
     done = client.run_convert(long, format='wav', end=5)
     assert file_of(s, done)
@@ -287,7 +296,8 @@ def test_shared_media(client, tmp_path, name):
             continue
         job = client.follow(answer.json()['job_id'], lambda j: j['status'] in ('completed', 'failed'), seconds=300)
         if job['status'] == 'failed':
-            assert job['error']['code'] not in ('INTERNAL_ERROR', 'TASK_CRASHED', 'TASK_PROTOCOL', 'SANDBOX_VIOLATION'), job['error']
+            ours = ('INTERNAL_ERROR', 'TASK_CRASHED', 'TASK_PROTOCOL', 'SANDBOX_VIOLATION')
+            assert job['error']['code'] not in ours, job['error']
         else:
             check_file(tmp_path, client, job, fmt, job['result']['duration'])
         client.delete(f'/api/jobs/{job["job_id"]}')
