@@ -18,7 +18,7 @@
 #include "media/media_io.h"
 #include "media/timeline.h"
 
-#define SUBTITLE_LOOKBACK_TICKS (10 * (int64_t)VIDEO_TIMESCALE)
+#define SUBTITLE_LOOKBACK_TICKS (20 * (int64_t)VIDEO_TIMESCALE)
 
 struct subtitle_pipe;
 /* Borrows all. `spec` is the task's, from the run on that is to be made. */

@@ -112,7 +112,7 @@ def test_a_job_record(client, file):
     assert job['user_id'] == 'local' and job['kind'] == 'ladder' and job['status'] == 'pending'
     assert (job['file_id'], job['filename']) == (file['file_id'], file['filename'])
     assert job['generation_attempt'] == 1 and job['error'] is None
-    assert job['params'] == {'container': 'ts', 'segment_seconds': 6, 'rungs': []}
+    assert job['params'] == {'container': 'ts', 'segment_seconds': 6, 'rungs': [], 'codecs': ['h264'], 'copy': 'auto'}
     assert set(job['progress']) == {'percent', 'stage', 'speed', 'eta_seconds'} and job['progress']['percent'] == 0
     assert set(job['streaming']) == {'enabled', 'playlist_url', 'dash_url', 'segments_completed', 'segments_total', 'started_at'}
     assert job['streaming']['playlist_url'] is None and job['streaming']['segments_completed'] == 0
