@@ -88,8 +88,8 @@ static void canonical(void **state)
 	const char *const texts[] = {
 		"{\"format\":\"mp3\",\"tags\":\"keep\",\"vbr\":2}",
 		"{\"format\":\"wav\",\"tags\":\"none\",\"sample_rate\":8000,\"channels\":2,\"bits\":32,\"start\":1.5,\"end\":2.25}",
-		"{\"format\":\"opus\",\"tags\":\"keep\",\"quality\":\"high\",\"normalize\":{\"target_lufs\":-16.0,"
-		"\"true_peak_dbtp\":-1.5},\"delete_after_download\":true}",
+		("{\"format\":\"opus\",\"tags\":\"keep\",\"quality\":\"high\",\"normalize\":{\"target_lufs\":-16.0,"
+		 "\"true_peak_dbtp\":-1.5},\"delete_after_download\":true}"),
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(texts); i++) {
 		struct convert_params p = parsed(texts[i]);
