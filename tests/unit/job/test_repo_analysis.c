@@ -181,6 +181,7 @@ static void a_file_in_use_keeps_its_analysis(void **state)
 	work_all_media(f);
 	work_finish(f);
 	_cleanup_claim_ struct claim c = claim_background(f);
+	assert_int_equal(c.chunk.kind, CHUNK_ANALYZE);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, repo_fixture_setup, repo_fixture_teardown)
