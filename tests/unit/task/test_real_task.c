@@ -100,6 +100,7 @@ static int probe(struct source *s, struct probe_result *ret, struct err *e)
 	struct task_spec spec = { .kind = TASK_PROBE };
 	struct task_result *r = mr_calloc(1, sizeof(*r));
 	int res = run(s, &spec, r, e);
+	probe_result_release(ret); /* of the run before */
 	*ret = r->probe;
 	free(r);
 	return res;
@@ -182,6 +183,7 @@ static void every_kind_of_file(void **state)
 		if (!files[i].code)
 			check_probe(&files[i], p);
 	}
+	probe_result_release(p);
 	free(p);
 }
 
@@ -197,6 +199,7 @@ static void cover_art_is_no_film(void **state)
 	assert_true(p->streams[1].attached_picture);
 	assert_int_equal(p->best_video, -1);
 	fd_close(&s.fd);
+	probe_result_release(p);
 	free(p);
 }
 
@@ -217,6 +220,7 @@ static void a_failing_store_stays_a_failing_store(void **state)
 		}
 		fd_close(&s.fd);
 	}
+	probe_result_release(p);
 	free(p);
 }
 
@@ -237,6 +241,7 @@ static void cut_files_never_crash(void **state)
 		}
 		fd_close(&s.fd);
 	}
+	probe_result_release(p);
 	free(p);
 }
 
