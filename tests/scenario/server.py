@@ -41,6 +41,11 @@ def wait_for(condition, what, seconds=20.0, every=0.02):
         time.sleep(every)
 
 
+def files_below(folder):
+    """Every file there, sorted; a server may be removing files and folders at the same time, over which Path.rglob stumbles."""
+    return sorted(pathlib.Path(path) / name for path, _, names in os.walk(folder) for name in names)
+
+
 def clean_environment(**more):
     """The test's own MILLRACE_… variables would be options of the server."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith('MILLRACE_')}

@@ -10,7 +10,7 @@ import pytest
 
 from client import Client, error_of
 from make_media import media
-from server import BUILD, alive, limit, wait_for
+from server import BUILD, alive, files_below, limit, wait_for
 
 OPTIONS = ('--analyze', 'on', '--workers', '1')
 URLS = ('poster_url', 'storyboard_url', 'waveform_url', 'waveform_image_url')
@@ -190,7 +190,7 @@ def test_switched_off(make_server):
 
 
 def objects(server, folder):
-    return sorted(p.relative_to(server.store).as_posix() for p in (server.store / folder).rglob('*') if p.is_file())
+    return sorted(p.relative_to(server.store).as_posix() for p in files_below(server.store / folder))
 
 
 def caught(server, client):

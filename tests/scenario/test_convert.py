@@ -1,6 +1,5 @@
 """Conversions: each format from several sources, what is refused, downloads, canceling, many at once and in which order."""
 import hashlib
-import os
 import pathlib
 import socket
 import urllib.parse
@@ -10,7 +9,7 @@ import pytest
 import sound
 from client import Client, Watch, error_of
 from make_media import media
-from server import ROOT, SOAK, wait_for
+from server import ROOT, SOAK, files_below, wait_for
 
 OPTIONS = ('--workers', '2')
 FORMATS = ['mp3', 'wav', 'aac', 'm4a', 'ogg', 'opus', 'flac']
@@ -18,11 +17,11 @@ SHARED = ROOT.parent / 'shared' / 'media'
 
 
 def parts(server):
-    return [name for _, _, names in os.walk(server.store / 'parts') for name in names]
+    return files_below(server.store / 'parts')
 
 
 def file_of(server, job):
-    found = list((server.store / 'conversions').rglob(job['job_id'] + '.*'))
+    found = [p for p in files_below(server.store / 'conversions') if p.stem == job['job_id']]
     return found[0] if found else None
 
 

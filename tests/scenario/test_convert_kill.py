@@ -11,7 +11,7 @@ import pytest
 
 import sound
 from client import ENDED, Client, Watch
-from server import SOAK, Server, wait_for
+from server import SOAK, Server, files_below, wait_for
 
 SEEDS = range(50 if SOAK else 5)
 PARAMS = {'format': 'm4a', 'normalize': -20}
@@ -84,5 +84,4 @@ def test_kill(rig, kind, seed):
 
 def test_kills_left_nothing(rig):
     wait_for(lambda: not rig.server.tasks(), 'no task is left')
-    parts = rig.server.store / 'parts'
-    wait_for(lambda: not [n for _, _, names in os.walk(parts) for n in names], 'no part is left', 60)
+    wait_for(lambda: not files_below(rig.server.store / 'parts'), 'no part is left', 60)

@@ -17,7 +17,7 @@ import pytest
 
 from client import ENDED, Client, Watch
 from make_media import media
-from server import SOAK, Server, alive, limit, wait_for
+from server import SOAK, Server, alive, files_below, limit, wait_for
 
 SEEDS = range(50 if SOAK else 5)
 PARAMS = {'rungs': ['240p', {'name': '144p', 'codec': 'hevc'}], 'segment_seconds': 2}
@@ -26,7 +26,7 @@ SECONDS = 150
 
 def digests(folder):
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob('*')) if p.is_file()}
+            for p in files_below(folder)}
 
 
 class Rig:

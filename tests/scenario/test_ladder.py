@@ -1,7 +1,6 @@
 """A film becomes a ladder that plays while it is being made: growth, lock-step, what other programs say, cancel and delete."""
 import itertools
 import os
-import pathlib
 import subprocess
 import threading
 import time
@@ -15,7 +14,7 @@ from client import Client, Watch, error_of
 from hls import (Media, Presentation, average_bps, complaints, fetch_object, fetch_text, ffmpeg_says, ffprobe, idr_times, name_of,
                  peak_bps)
 from make_media import media
-from server import limit, wait_for
+from server import files_below, limit, wait_for
 
 FRAME = 1 / 25
 AAC_FRAME = 1024 / 48000
@@ -344,9 +343,9 @@ def test_delete_takes_the_objects(client, server, deleted):
     assert job['job_id'] not in [j['job_id'] for j in client.jobs()]
     deleted.append(path)
     error_of(requests.get(job['streaming']['playlist_url']), 404)
-    source = list((server.store / 'uploads').rglob(f'{file["file_id"]}*'))
+    source = [p for p in files_below(server.store / 'uploads') if p.name.startswith(file['file_id'])]
     assert source and client.delete(f'/api/files/{file["file_id"]}').status_code == 204
-    assert not pathlib.Path(source[0]).exists()
+    assert not source[0].exists()
 
 
 def test_a_file_in_use_stays(client, sample):
@@ -444,7 +443,7 @@ def test_events_of_a_finished_job_tell_its_state(client, film):
 def test_objects_carry_no_foreign_files(film, whole, server):
     """What the playlists name is what lies in the store, and nothing else."""
     folder = server.store / 'hls' / 'local' / film[2]['job_id']
-    there = {os.path.relpath(p, folder) for p in folder.rglob('*') if p.is_file()}
+    there = {os.path.relpath(p, folder) for p in files_below(folder)}
     playlists = {f'{name}/playlist.m3u8' for name in whole.named()} | {'master.m3u8'}
     playlists |= {f'{name}/iframes.m3u8' for name in whole.rungs()} | {'manifest.mpd'}
     assert there == set(whole.objects) | playlists

@@ -9,13 +9,13 @@ import requests
 
 from client import Client, error_of
 from make_media import media
-from server import BUILD, SANITIZER, Server, clean_environment, run, wait_for
+from server import BUILD, SANITIZER, Server, clean_environment, files_below, run, wait_for
 
 OPTIONS = ('--workers', '2')
 
 
 def objects(server, kind):
-    return [p for p in (server.store / kind).rglob('*') if p.is_file()]
+    return files_below(server.store / kind)
 
 
 def row(server, query):

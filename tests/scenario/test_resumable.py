@@ -15,7 +15,7 @@ import pytest
 
 from client import Client, error_of
 from make_media import media
-from server import ROOT, alive, limit, wait_for
+from server import ROOT, alive, files_below, limit, wait_for
 
 OPTIONS = ('--workers', '0', '--max-upload-bytes', str(64 << 20))
 TUS = {'Tus-Resumable': '1.0.0'}
@@ -53,7 +53,7 @@ def file_of(client, url):
 
 
 def parts(server):
-    return [name for folder, _, names in os.walk(server.store / 'parts') for name in names]
+    return files_below(server.store / 'parts')
 
 
 def check_whole(client, server, url, data):
@@ -242,16 +242,26 @@ class Uploader:
         return self.process.wait(timeout=limit(60))
 
 
-def never_falls(events):
-    sent = [e['sent'] for e in events if e['event'] == 'progress']
-    return len(sent) > 2
+def check_progress(events, size, kept):
+    """It never falls, to the whole size; but after a pause it begins with what the server has, which is `kept` or more."""
+    stretches = [[]]
+    for event in events:
+        if event['event'] == 'paused':
+            stretches.append([])
+        elif event['event'] == 'progress':
+            stretches[-1].append(event['sent'])
+    for sent in stretches:
+        assert len(sent) > 2 and sent == sorted(sent)
+    assert stretches[-1][-1] == size
+    assert all(sent[0] >= kept for sent in stretches[1:])
 
 
 def test_client_whole_and_paused(client, server, wav):
     up = Uploader(server, wav, '--chunk', 3 << 20, '--pause-at', 5 << 20)
     up.until('paused')
     url = up.until('success')['url']
-    assert up.end() == 0 and never_falls(up.events)
+    assert up.end() == 0
+    check_progress(up.events, wav.stat().st_size, 3 << 20)
     check_whole(client, server, url, wav.read_bytes())
 
 

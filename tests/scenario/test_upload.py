@@ -12,14 +12,14 @@ import requests
 
 from client import Client, error_of
 from make_media import media
-from server import limit, wait_for
+from server import files_below, limit, wait_for
 
 OPTIONS = ('--workers', '0', '--max-upload-bytes', str(16 << 20))
 
 
 def objects(server):
     """Every file of the store, temporary ones included, but not the multipart bookkeeping's empty folders."""
-    return sorted(p.relative_to(server.store).as_posix() for p in server.store.rglob('*') if p.is_file())
+    return sorted(p.relative_to(server.store).as_posix() for p in files_below(server.store))
 
 
 @pytest.fixture
