@@ -25,16 +25,7 @@ static int on_object_begin(void *state, const struct task_object *head, char **r
 	return 0;
 }
 
-/* Nothing is known of a single object: the result says what there is. */
-static int on_object_end(void *state, const char *sha256, struct err *e)
-{
-	(void)state;
-	(void)sha256;
-	(void)e;
-	return 0;
-}
-
-static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end };
+static const struct chunk_objects objects = { .begin = on_object_begin };
 
 static void set_limits(struct chunk_run *c)
 {

@@ -19,15 +19,7 @@ static int on_object_begin(void *state, const struct task_object *head, char **r
 	return 0;
 }
 
-static int on_object_end(void *state, const char *sha256, struct err *e)
-{
-	(void)state;
-	(void)sha256;
-	(void)e;
-	return 0;
-}
-
-static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end };
+static const struct chunk_objects objects = { .begin = on_object_begin };
 
 /* What the measuring chunk found, where there is one. */
 static int read_gain(struct chunk_run *c, int32_t *ret_gain_mb, struct err *e)

@@ -32,14 +32,6 @@ static int on_object_begin(void *state, const struct task_object *head, char **r
 	return 0;
 }
 
-static int on_object_end(void *state, const char *sha256, struct err *e)
-{
-	(void)state;
-	(void)sha256;
-	(void)e;
-	return 0;
-}
-
 static int on_read(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
 		   struct err *e)
 {
@@ -47,7 +39,7 @@ static int on_read(void *state, uint32_t input, uint64_t offset, void *buf, uint
 	return object_chain_read(input == CONVERT_INPUT_INDEX ? &j->indexes : &j->parts, offset, buf, len, ret_len, e);
 }
 
-static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end, .read = on_read };
+static const struct chunk_objects objects = { .begin = on_object_begin, .read = on_read };
 
 static int add_chunk(struct join *j, const struct step_result *step, struct err *e)
 {

@@ -77,7 +77,7 @@ static int on_object_end(void *ctx, struct err *e)
 	int r = t->c->put ? store_put_finish(mr_steal(t->c->put), sha256, NULL, e) : 0;
 	if (r < 0)
 		return err_wrap(e, "publish %s", t->c->key);
-	r = t->objects->end(t->state, sha256, e);
+	r = t->objects->end ? t->objects->end(t->state, sha256, e) : 0;
 	if (r < 0 && e)
 		t->c->verdict = *e;
 	return r;
