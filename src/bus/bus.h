@@ -16,12 +16,14 @@ enum bus_topic {
 	BUS_JOB = 1, /* a job's visible state changed: status, percent, visible segments */
 	BUS_WORK,    /* a chunk may be ready */
 	BUS_DOOMED,  /* a job or a file was deleted: its objects can go */
+	BUS_STREAM,  /* a stream has a new fragment, or its writer has come or gone */
 };
 
 struct bus_event {
 	enum bus_topic topic;
 	const char *user_id; /* BUS_JOB */
 	const char *job_id;  /* BUS_JOB */
+	const char *stream_id; /* BUS_STREAM */
 };
 
 struct bus;

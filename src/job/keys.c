@@ -156,6 +156,18 @@ char *key_part_tail(const char *job_id)
 	return mr_asprintf("parts/%s/tail", job_id);
 }
 
+char *key_stream(const char *user_id, const char *stream_id)
+{
+	_cleanup_free_ char *user = key_user(user_id);
+	return mr_asprintf("streams/%s/%s/", user, stream_id);
+}
+
+char *key_fragment(const char *user_id, const char *stream_id, int64_t number)
+{
+	_cleanup_free_ char *user = key_user(user_id);
+	return mr_asprintf("streams/%s/%s/%019lld.mkv", user, stream_id, (long long)number);
+}
+
 char *key_in_job(const char *prefix, const char *relative)
 {
 	return *prefix ? mr_asprintf("%s/%s", prefix, relative) : mr_strdup(relative);

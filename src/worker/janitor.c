@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "os/thread.h"
 #include "worker/identity.h"
+#include "worker/stream_clean.h"
 #include "worker/upload_join.h"
 
 #define SHORT_ROUND_MS 2000
@@ -119,6 +120,7 @@ static void long_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "stale uploads"), LOG_E(&e));
 	if (repo_objects_doomed(j->opts.repo, BATCH, remove_object, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "deleted files"), LOG_E(&e));
+	streams_clean(j->opts.repo, j->opts.store);
 	if (store_sweep(j->opts.store, STALE_PUT_MS, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "leftovers in the store"), LOG_E(&e));
 }
