@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 
+import convert
 import footprint
 import ladders
 import media
@@ -77,9 +78,8 @@ def start(bench):
     ladders.first_playable(bench, 'start', media.film(bench.work), ['1080p', '720p', '480p'])
 
 
-ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'start': start, 'segments': serving.serve,
-       'upload': serving.upload,
-       'queue': serving.queue, 'memory': footprint.memory}
+ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert, 'start': start,
+       'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory}
 
 
 def arguments():

@@ -113,33 +113,36 @@ class Millrace(Server):
     def post(self, path, value):
         return self.good(*fetch(self.url + path, 'POST', json.dumps(value).encode(), {'Content-Type': 'application/json'}), 202)
 
-    def upload(self, path):
+    def upload(self, path, user='local'):
         with path.open('rb') as f:
             body = f.read()
-        return self.good(*fetch(f'{self.url}/api/files?filename={path.name}', 'POST', body,
+        return self.good(*fetch(f'{self.url}/api/files?filename={path.name}&user_id={user}', 'POST', body,
                                 {'Content-Type': 'application/octet-stream'}), 201)
 
     def start(self, file_id, **params):
         return self.post('/api/jobs', {'kind': 'ladder', 'file_id': file_id, 'params': params})['job_id']
 
-    def job(self, job_id):
-        return self.get(f'/api/jobs/{job_id}')
+    def convert(self, file_id, user='local', **params):
+        return self.post(f'/api/jobs?user_id={user}', {'kind': 'convert', 'file_id': file_id, 'params': params})['job_id']
 
-    def cancel(self, job_id):
-        fetch(f'{self.url}/api/jobs/{job_id}', 'DELETE')
+    def job(self, job_id, user='local'):
+        return self.get(f'/api/jobs/{job_id}?user_id={user}')
 
-    def wait(self, job_id, until, every=0.01, seconds=600):
+    def cancel(self, job_id, user='local'):
+        fetch(f'{self.url}/api/jobs/{job_id}?user_id={user}', 'DELETE')
+
+    def wait(self, job_id, until, every=0.01, seconds=600, user='local'):
         end = time.monotonic() + seconds
         while True:
-            job = self.job(job_id)
+            job = self.job(job_id, user)
             if until(job):
                 return job
             if job['status'] in ('completed', 'failed', 'canceled') or time.monotonic() > end:
                 raise Failed(f'the job is {job["status"]}: {job["error"]}')
             time.sleep(every)
 
-    def complete(self, job_id):
-        return self.wait(job_id, lambda j: j['status'] == 'completed')
+    def complete(self, job_id, user='local'):
+        return self.wait(job_id, lambda j: j['status'] == 'completed', user=user)
 
     def spec(self, job_id):
         """What the job's encoders are told, from the database: the other side of a comparison gets the same."""

@@ -134,6 +134,7 @@ static int start_worker(struct server *s, struct err *e)
 							 .task_path = s->task_path,
 							 .threads = (uint32_t)threads,
 							 .analyze = analyze,
+							 .short_lane = true,
 							 .janitor = true },
 				 &s->worker, e);
 	return r;

@@ -163,8 +163,9 @@ int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32
 		  struct segment **ret, uint32_t *ret_count, struct err *e) MR_MUST_USE;
 
 /* ---- work ---- */
-/* What a thread works on: jobs, or what is only done while no chunk of a job can be claimed. */
-enum work_class { WORK_JOBS = 0, WORK_BACKGROUND };
+/* What a thread works on: jobs, what is only done while no chunk of a job can be claimed, or short conversions (a minute of sound
+ * at most) alone, which then never wait for what is long. */
+enum work_class { WORK_JOBS = 0, WORK_BACKGROUND, WORK_SHORT };
 /* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a
  * pending job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the
  * user's jobs (a new one first), where little work is left a little earlier; then chunks by index: job/repo_work.c. */

@@ -8,7 +8,8 @@
  * Who has little left goes before those that have much: a turn counts as if it had been later by what is left of the
  * work, at most by TURN_MAX. So a short conversion doesn't wait for a turn of twenty long ones; and nobody waits longer
  * than that for others that came later, however many short ones there are. A user's are taken together there, so that many
- * short jobs are no way to go first.
+ * short jobs are no way to go first. Even the first in turn would still wait until a chunk of something long ends and a thread
+ * is free; so there are threads that take short conversions alone (WORK_SHORT), in the same order.
  *
  * An idle worker's poll is one look at the index of due chunks; it takes no lock.
  */
@@ -39,17 +40,22 @@ static int nothing_to_do(struct err *e)
 /* What is left of a job, in ms of media; of a conversion a twentieth, since it is so much less work. */
 #define LEFT "(weight_ticks - done_ticks) / (CASE kind WHEN 3 THEN 1800 ELSE 90 END)"
 #define TURN(left) "CASE WHEN " left " < " TURN_MAX " THEN " left " ELSE " TURN_MAX " END"
-static const char claim_job_sql[] =
-	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
-	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
-	"  FROM (SELECT id, created_ms, served_ms, left_ms, MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms,"
-	"         SUM(left_ms) OVER (PARTITION BY user_id) AS user_left_ms"
-	"        FROM (SELECT id, user_id, created_ms, served_ms, " LEFT " AS left_ms"
-	"              FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) o) j"
-	"  WHERE EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)"
-	"  ORDER BY j.user_served_ms + " TURN("j.user_left_ms") ", j.served_ms + " TURN("j.left_ms") ","
-	"   j.created_ms, j.id LIMIT 1)"
-	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS;
+/* A conversion of a minute at most. */
+#define IS_SHORT "kind = 3 AND weight_ticks <= 60 * 90000"
+#define CLAIM_JOB(which) \
+	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = (" \
+	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \
+	"  FROM (SELECT id, kind, weight_ticks, created_ms, served_ms, left_ms," \
+	"         MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms," \
+	"         SUM(left_ms) OVER (PARTITION BY user_id) AS user_left_ms" \
+	"        FROM (SELECT id, user_id, kind, weight_ticks, created_ms, served_ms, " LEFT " AS left_ms" \
+	"              FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) o) j" \
+	"  WHERE " which " AND EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \
+	"  ORDER BY j.user_served_ms + " TURN("j.user_left_ms") ", j.served_ms + " TURN("j.left_ms") "," \
+	"   j.created_ms, j.id LIMIT 1)" \
+	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS
+static const char claim_job_sql[] = CLAIM_JOB("1 = 1");
+static const char claim_short_sql[] = CLAIM_JOB(IS_SHORT);
 
 /* Analyses: the one that waits longest, and none while a chunk of a job could be claimed. */
 static const char claim_background_sql[] =
@@ -58,7 +64,16 @@ static const char claim_background_sql[] =
 	" AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.due_ms <= $1 AND o.kind <> 3)"
 	" RETURNING " CHUNK_COLUMNS;
 
-#define IS_OF_CLASS "(kind = 3) = ($1 <> 0)"
+static const char *const claim_sql[] = { [WORK_JOBS] = claim_job_sql,
+					 [WORK_BACKGROUND] = claim_background_sql,
+					 [WORK_SHORT] = claim_short_sql };
+
+static const char *const next_due_sql[] = {
+	[WORK_JOBS] = "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind <> 3",
+	[WORK_BACKGROUND] = "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind = 3",
+	[WORK_SHORT] = "SELECT MIN((SELECT MIN(c.due_ms) FROM chunk c WHERE c.job_id = job.id AND c.due_ms IS NOT NULL))"
+		       " FROM job WHERE " JOB_IS_OPEN " AND " IS_SHORT,
+};
 
 const char *repo_stage_of(enum chunk_kind kind)
 {
@@ -109,7 +124,7 @@ static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
 	if (r < 0)
 		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	r = db_first(c, t->class == WORK_JOBS ? claim_job_sql : claim_background_sql,
+	r = db_first(c, claim_sql[t->class],
 		     DB_PARAMS(DB_INT(now), DB_TEXT(t->worker_id), DB_INT(now + t->lease_ms)), &rows, e);
 	if (r < 0)
 		return r;
@@ -363,8 +378,7 @@ int repo_next_due(struct repo *repo, enum work_class class, int64_t *ret_ms, str
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
 		return r;
-	r = db_first(c, "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND " IS_OF_CLASS,
-		     DB_PARAMS(DB_INT(class)), &rows, e);
+	r = db_first(c, next_due_sql[class], DB_NO_PARAMS, &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || db_is_null(rows, 0))

@@ -48,7 +48,7 @@ struct worker {
 	struct bus_subscription *work_hints;
 	atomic_bool stopping;
 	atomic_uint first_chunks; /* that run now */
-	struct worker_thread threads[THREADS_MAX + 1];
+	struct worker_thread threads[THREADS_MAX + 2];
 	uint32_t thread_count;
 	/* protected by lock */
 	pthread_mutex_t lock;
@@ -119,7 +119,7 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
 		runner.limits.memory_bytes = w->opts.task_memory_bytes;
-	bool first = c.chunk.index == 0;
+	bool first = c.chunk.index == 0 || class == WORK_SHORT;
 	if (first)
 		atomic_fetch_add(&w->first_chunks, 1);
 	else
@@ -165,6 +165,8 @@ static int start_threads(struct worker *w, struct err *e)
 		r = start_thread(w, WORK_JOBS, e);
 	if (r == 0 && w->opts.analyze && n > 0)
 		r = start_thread(w, WORK_BACKGROUND, e);
+	if (r == 0 && w->opts.short_lane && n > 0)
+		r = start_thread(w, WORK_SHORT, e);
 	return r;
 }
 

@@ -1,6 +1,8 @@
 """Conversions: each format from several sources, what is refused, downloads, canceling, many at once and in which order."""
 import hashlib
+import os
 import pathlib
+import signal
 import socket
 import urllib.parse
 
@@ -271,6 +273,22 @@ def test_a_short_one_does_not_wait_for_long_ones(make_server, tmp_path, same_use
     assert 'completed' not in statuses
     for c, j in zip(clients, jobs):
         c.delete(f'/api/jobs/{j["job_id"]}')
+
+
+def test_a_short_one_does_not_wait_for_a_chunk(make_server, tmp_path, song):
+    """The only worker has a chunk that doesn't end: a short conversion has a thread of its own."""
+    s = make_server('--workers', '1', '--analyze', 'off')
+    client = Client(s.url)
+    long = client.start_convert(client.upload(sound.make(tmp_path / 'long.flac', 300))['file_id'], format='mp3')
+    client.follow(long['job_id'], lambda j: j['progress']['percent'] > 0)
+    task = wait_for(s.tasks, 'a chunk runs')[0]
+    os.kill(task, signal.SIGSTOP)
+    try:
+        client.run_convert(client.upload(song)['file_id'], format='mp3')
+        assert client.job(long['job_id'])['status'] == 'processing'
+    finally:
+        os.kill(task, signal.SIGCONT)
+    client.delete(f'/api/jobs/{long["job_id"]}')
 
 
 # ---- what others have made ----

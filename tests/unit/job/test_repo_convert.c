@@ -6,12 +6,13 @@
 #include "job/plan_convert.h"
 #include "repo_fixture.h"
 
-static void make_conversion(struct repo_fixture *f, const char *params, char id[UUID_SIZE])
+static void make_conversion_of(struct repo_fixture *f, int64_t seconds, const char *params, char id[UUID_SIZE])
 {
 	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
 	struct convert_params p;
 	struct convert_plan plan;
-	*probe = (struct probe_result){ .seekable = true, .best_video = -1, .duration_ns = 20000000000, .stream_count = 1 };
+	*probe = (struct probe_result){ .seekable = true, .best_video = -1, .stream_count = 1 };
+	probe->duration_ns = seconds * 1000000000;
 	probe->streams[0] = (struct probe_stream){ .kind = STREAM_AUDIO, .sample_rate = 48000, .channels = 2,
 						   .duration_ns = probe->duration_ns };
 	OK(convert_params_parse(params, &p, &f->e));
@@ -34,6 +35,11 @@ static void make_conversion(struct repo_fixture *f, const char *params, char id[
 	job_release(&j);
 	convert_plan_release(&plan);
 	free(probe);
+}
+
+static void make_conversion(struct repo_fixture *f, const char *params, char id[UUID_SIZE])
+{
+	make_conversion_of(f, 20, params, id);
 }
 
 static void nothing_to_do(struct repo_fixture *f)
@@ -189,13 +195,39 @@ static void only_its_own_steps(void **state)
 	REFUSED(ERR_INTERNAL, repo_convert_complete(f->repo, &c, "{}", &f->e));
 }
 
+/* The thread for short ones sees them alone, whoever is before them. */
+static void short_ones_alone(void **state)
+{
+	struct repo_fixture *f = *state;
+	char film[UUID_SIZE], long_id[UUID_SIZE], short_id[UUID_SIZE];
+	struct claim none;
+	int64_t due;
+	make_job(f, "u", (const uint32_t[]){ 1, 0 }, film);
+	make_conversion_of(f, 61, "{\"format\":\"mp3\"}", long_id);
+	OK(repo_next_due(f->repo, WORK_SHORT, &due, &f->e));
+	assert_int_equal(due, -1);
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_SHORT, "s", LEASE_MS, &none, &f->e));
+	make_conversion_of(f, 60, "{\"format\":\"mp3\"}", short_id);
+	OK(repo_next_due(f->repo, WORK_SHORT, &due, &f->e));
+	assert_int_equal(due, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		_cleanup_claim_ struct claim c = { 0 };
+		OK(repo_claim(f->repo, WORK_SHORT, "s", LEASE_MS, &c, &f->e));
+		assert_string_equal(c.job.id, short_id);
+		assert_int_equal(c.chunk.index, i);
+		OK(repo_step_done(f->repo, &c, "{}", &f->e));
+	}
+	_cleanup_claim_ struct claim other = claim_as(f, "w");
+	assert_string_not_equal(other.job.id, short_id);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, repo_fixture_setup, repo_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(in_their_order), T(a_step_that_failed_is_tried_again_in_order), T(canceled), T(removed_after_a_download),
-		T(only_its_own_steps),
+		T(only_its_own_steps), T(short_ones_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
