@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/params_json.h"
 #include "job/plan_convert.h"
 
 #define RATE_MIN 8000
@@ -63,39 +64,12 @@ static int read_format(json_t *v, struct convert_params *p, struct err *e)
 	return 0;
 }
 
-static int read_whole(const char *name, json_t *v, uint32_t min, uint32_t max, uint32_t *ret, struct err *e)
-{
-	json_int_t n = json_integer_value(v);
-	if (!json_is_integer(v) || n < min || n > max)
-		return err_set(e, ERR_INVALID, "%s: expected a whole number from %u to %u", name, min, max);
-	*ret = (uint32_t)n;
-	return 0;
-}
-
-static int read_number(const char *name, json_t *v, double min, double max, double *ret, struct err *e)
-{
-	double n = json_number_value(v);
-	if (!json_is_number(v) || n < min || n > max)
-		return err_set(e, ERR_INVALID, "%s: expected a number from %g to %g", name, min, max);
-	*ret = n;
-	return 0;
-}
-
 static int read_seconds(const char *name, json_t *v, int64_t *ret_ms, struct err *e)
 {
 	double s = 0;
-	int r = read_number(name, v, 0, SECONDS_MAX, &s, e);
+	int r = params_number(name, v, 0, SECONDS_MAX, &s, e);
 	if (r == 0)
 		*ret_ms = (int64_t)(s * 1000 + 0.5);
-	return r;
-}
-
-static int read_milli(const char *name, json_t *v, double min, double max, int32_t *ret, struct err *e)
-{
-	double n = 0;
-	int r = read_number(name, v, min, max, &n, e);
-	if (r == 0)
-		*ret = (int32_t)(n * 1000 + (n < 0 ? -0.5 : 0.5));
 	return r;
 }
 
@@ -111,7 +85,7 @@ static int read_quality(json_t *v, struct convert_params *p, struct err *e)
 static int read_vbr(json_t *v, struct convert_params *p, struct err *e)
 {
 	uint32_t n = 0;
-	int r = read_whole("vbr", v, 0, 10, &n, e);
+	int r = params_whole("vbr", v, 0, 10, &n, e);
 	if (r == 0)
 		p->vbr = (int32_t)n;
 	return r;
@@ -127,15 +101,15 @@ static int read_normalize(json_t *v, struct convert_params *p, struct err *e)
 	if (json_is_boolean(v))
 		return 0;
 	if (json_is_number(v))
-		return read_milli("normalize", v, -70, -5, &p->target_mlufs, e);
+		return params_milli("normalize", v, -70, -5, &p->target_mlufs, e);
 	if (!json_is_object(v))
 		return err_set(e, ERR_INVALID, "normalize: expected true, a number of LUFS, or an object");
 	json_object_foreach(v, name, item)
 	{
 		if (strcmp(name, "target_lufs") == 0)
-			r = read_milli("normalize.target_lufs", item, -70, -5, &p->target_mlufs, e);
+			r = params_milli("normalize.target_lufs", item, -70, -5, &p->target_mlufs, e);
 		else if (strcmp(name, "true_peak_dbtp") == 0)
-			r = read_milli("normalize.true_peak_dbtp", item, -9, 0, &p->peak_mdbtp, e);
+			r = params_milli("normalize.true_peak_dbtp", item, -9, 0, &p->peak_mdbtp, e);
 		else
 			r = err_set(e, ERR_INVALID, "normalize.%.64s: not known (target_lufs, true_peak_dbtp)", name);
 		if (r < 0)
@@ -166,17 +140,17 @@ static int read_field(const char *name, json_t *v, struct convert_params *p, str
 	if (strcmp(name, "format") == 0)
 		return read_format(v, p, e);
 	if (strcmp(name, "bitrate") == 0)
-		return read_whole(name, v, BITRATE_MIN, BITRATE_MAX, &p->bitrate_bps, e);
+		return params_whole(name, v, BITRATE_MIN, BITRATE_MAX, &p->bitrate_bps, e);
 	if (strcmp(name, "vbr") == 0)
 		return read_vbr(v, p, e);
 	if (strcmp(name, "quality") == 0)
 		return read_quality(v, p, e);
 	if (strcmp(name, "sample_rate") == 0)
-		return read_whole(name, v, RATE_MIN, RATE_MAX, &p->sample_rate, e);
+		return params_whole(name, v, RATE_MIN, RATE_MAX, &p->sample_rate, e);
 	if (strcmp(name, "channels") == 0)
-		return read_whole(name, v, 1, CONVERT_CHANNELS_MAX, &p->channels, e);
+		return params_whole(name, v, 1, CONVERT_CHANNELS_MAX, &p->channels, e);
 	if (strcmp(name, "bits") == 0)
-		return read_whole(name, v, 16, 32, &p->bits, e);
+		return params_whole(name, v, 16, 32, &p->bits, e);
 	if (strcmp(name, "start") == 0)
 		return read_seconds(name, v, &p->start_ms, e);
 	if (strcmp(name, "end") == 0)

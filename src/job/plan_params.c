@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "job/params_json.h"
 #include "job/plan.h"
 #include "job/plan_codecs.h"
 
@@ -82,36 +83,27 @@ int ladder_params_parse_rungs(const char *list, struct ladder_params *p, struct 
 	return 0;
 }
 
-static int read_whole(const char *name, json_t *v, uint32_t min, uint32_t max, uint32_t *ret, struct err *e)
-{
-	json_int_t n = json_integer_value(v);
-	if (!json_is_integer(v) || n < min || n > max)
-		return err_set(e, ERR_INVALID, "%s: expected a whole number from %u to %u", name, min, max);
-	*ret = (uint32_t)n;
-	return 0;
-}
-
 static int read_rung_field(const char *name, json_t *v, struct rung_params *rung, struct err *e)
 {
 	if (strcmp(name, "name") == 0)
 		return json_is_string(v) ? parse_side(json_string_value(v), json_string_length(v), &rung->side, e)
 					 : err_set(e, ERR_INVALID, "name: expected one such as \"720p\"");
 	if (strcmp(name, "maxrate") == 0)
-		return read_whole(name, v, MAXRATE_MIN, MAXRATE_MAX, &rung->maxrate_bps, e);
+		return params_whole(name, v, MAXRATE_MIN, MAXRATE_MAX, &rung->maxrate_bps, e);
 	if (strcmp(name, "bufsize") == 0)
-		return read_whole(name, v, MAXRATE_MIN / BUFSIZE_RATIO_MAX, MAXRATE_MAX * BUFSIZE_RATIO_MAX,
-				  &rung->bufsize_bits, e);
+		return params_whole(name, v, MAXRATE_MIN / BUFSIZE_RATIO_MAX, MAXRATE_MAX * BUFSIZE_RATIO_MAX,
+				    &rung->bufsize_bits, e);
 	if (strcmp(name, "codec") == 0)
 		return codec_bits_add(name, json_is_string(v) ? json_string_value(v) : "", json_string_length(v),
 				      &rung->codecs, e);
 	if (strcmp(name, "crf") != 0)
 		return err_set(e, ERR_INVALID,
 			       "%.64s: not a parameter of a rung (name, codec, crf, maxrate, bufsize)", name);
-	double crf = json_number_value(v);
-	if (!json_is_number(v) || crf < CRF_MIN || crf > CRF_MAX)
-		return err_set(e, ERR_INVALID, "crf: expected a number from %d to %d", CRF_MIN, CRF_MAX);
-	rung->crf_x10 = (uint32_t)(crf * 10 + 0.5);
-	return 0;
+	double crf = 0;
+	int r = params_number(name, v, CRF_MIN, CRF_MAX, &crf, e);
+	if (r == 0)
+		rung->crf_x10 = (uint32_t)(crf * 10 + 0.5);
+	return r;
 }
 
 /* "720p", or {"name": "720p", "codec": "h264", "crf": 22, "maxrate": 3000000, "bufsize": 3000000}. */
@@ -237,14 +229,8 @@ static int read_field(const char *name, json_t *v, struct ladder_params *p, stru
 		p->container = strcmp(s, "ts") == 0 ? CONTAINER_TS : CONTAINER_FMP4;
 		return 0;
 	}
-	if (strcmp(name, "segment_seconds") == 0) {
-		json_int_t s = json_integer_value(v);
-		if (!json_is_integer(v) || s < SEGMENT_SECONDS_MIN || s > SEGMENT_SECONDS_MAX)
-			return err_set(e, ERR_INVALID, "segment_seconds: expected a whole number from %d to %d",
-				       SEGMENT_SECONDS_MIN, SEGMENT_SECONDS_MAX);
-		p->segment_seconds = (uint32_t)s;
-		return 0;
-	}
+	if (strcmp(name, "segment_seconds") == 0)
+		return params_whole(name, v, SEGMENT_SECONDS_MIN, SEGMENT_SECONDS_MAX, &p->segment_seconds, e);
 	if (strcmp(name, "rungs") == 0)
 		return read_rungs(v, p, e);
 	if (strcmp(name, "codecs") == 0)

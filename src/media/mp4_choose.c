@@ -138,23 +138,31 @@ int mp4_track_dts(struct mp4_reader *r, const struct mp4_track *t, uint32_t samp
 
 /* ---- The samples ---- */
 
+int mp4_track_sync(struct mp4_reader *r, const struct mp4_track *t, uint32_t row, uint32_t *number, struct err *e)
+{
+	const uint8_t *p;
+	int rc = mp4_table_row(r, &t->syncs, row, &p, e);
+	if (rc < 0)
+		return rc;
+	const uint32_t found = mp4_get32(p);
+	if (found <= *number || found > t->samples)
+		return err_set(e, ERR_UNSUPPORTED, "sync sample %u behind %u", found, *number);
+	*number = found;
+	return 0;
+}
+
 /* The last sync sample at or before `sample`; the first of all if there is none. */
 static int sync_before(struct mp4_reader *r, const struct mp4_track *t, uint32_t sample, uint32_t *ret, struct err *e)
 {
-	uint32_t best = 0, last = 0;
+	uint32_t best = 0, number = 0;
 	if (!t->syncs.at) {
 		*ret = sample;
 		return 0;
 	}
 	for (uint32_t i = 0; i < t->syncs.count; i++) {
-		const uint8_t *p;
-		int rc = mp4_table_row(r, &t->syncs, i, &p, e);
+		int rc = mp4_track_sync(r, t, i, &number, e);
 		if (rc < 0)
 			return rc;
-		const uint32_t number = mp4_get32(p);
-		if (number <= last || number > t->samples)
-			return err_set(e, ERR_UNSUPPORTED, "sync sample %u behind %u", number, last);
-		last = number;
 		if (number - 1 > sample)
 			break;
 		best = number - 1;

@@ -151,17 +151,12 @@ static int write_syncs(struct mp4_reader *r, const struct mp4_track *t, struct b
 {
 	const size_t begin = mp4_full_box_begin(out, MP4_TYPE('s', 't', 's', 's'));
 	const size_t count_at = out->len;
-	uint32_t count = 0, last = 0;
+	uint32_t count = 0, number = 0;
 	mp4_put32(out, 0);
 	for (uint32_t i = 0; i < t->syncs.count; i++) {
-		const uint8_t *p;
-		int rc = mp4_table_row(r, &t->syncs, i, &p, e);
+		int rc = mp4_track_sync(r, t, i, &number, e);
 		if (rc < 0)
 			return rc;
-		const uint32_t number = mp4_get32(p);
-		if (number <= last || number > t->samples)
-			return err_set(e, ERR_UNSUPPORTED, "sync sample %u behind %u", number, last);
-		last = number;
 		uint32_t before = 0;
 		for (uint32_t k = 0; k < t->span_count; k++) {
 			const struct mp4_span *s = &t->spans[k];

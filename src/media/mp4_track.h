@@ -84,6 +84,9 @@ void mp4_track_release(struct mp4_track *t);
 
 /* For mp4_tables.c: the decoding time of a sample, or the track's duration for the one behind the last. */
 int mp4_track_dts(struct mp4_reader *r, const struct mp4_track *t, uint32_t sample, int64_t *ret, struct err *e) MR_MUST_USE;
+/* The number, from 1 as the table has it, of a row of the sync samples. *number is the row's before (0: none), which it must
+ * be greater than, and becomes this one's. */
+int mp4_track_sync(struct mp4_reader *r, const struct mp4_track *t, uint32_t row, uint32_t *number, struct err *e) MR_MUST_USE;
 /* The last mark at or before a sample. */
 struct mp4_mark mp4_track_mark(const struct mp4_track *t, uint32_t sample);
 /* The bytes of samples [first, end). */
