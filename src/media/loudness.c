@@ -52,15 +52,14 @@ static int map_channels(struct loudness_meter *m, const AVChannelLayout *layout)
 	return r;
 }
 
-int loudness_meter_new(int sample_rate, const AVChannelLayout *layout, struct loudness_meter **ret, struct err *e)
+static int meter_new(int sample_rate, const AVChannelLayout *layout, int mode, struct loudness_meter **ret, struct err *e)
 {
 	if (sample_rate < 1 || sample_rate > RATE_MAX || layout->nb_channels < 1 || layout->nb_channels > CHANNELS_MAX)
 		return err_set_code(e, ERR_UNSUPPORTED, "UNSUPPORTED_SOUND", "loudness of %d channels at %d Hz",
 				    layout->nb_channels, sample_rate);
 	struct loudness_meter *m = mr_calloc(1, sizeof(*m));
 	m->channels = (unsigned)layout->nb_channels;
-	m->state = ebur128_init(m->channels, (unsigned long)sample_rate,
-				EBUR128_MODE_I | EBUR128_MODE_LRA | EBUR128_MODE_TRUE_PEAK | EBUR128_MODE_HISTOGRAM);
+	m->state = ebur128_init(m->channels, (unsigned long)sample_rate, mode | EBUR128_MODE_HISTOGRAM);
 	if (!m->state || map_channels(m, layout) != EBUR128_SUCCESS) {
 		loudness_meter_free(&m);
 		return err_set_code(e, ERR_MEDIA, "TASK_MEMORY", "loudness: no memory for a meter of %d channels",
@@ -68,6 +67,16 @@ int loudness_meter_new(int sample_rate, const AVChannelLayout *layout, struct lo
 	}
 	*ret = m;
 	return 0;
+}
+
+int loudness_meter_new(int sample_rate, const AVChannelLayout *layout, struct loudness_meter **ret, struct err *e)
+{
+	return meter_new(sample_rate, layout, EBUR128_MODE_I | EBUR128_MODE_LRA | EBUR128_MODE_TRUE_PEAK, ret, e);
+}
+
+int loudness_meter_new_plain(int sample_rate, const AVChannelLayout *layout, struct loudness_meter **ret, struct err *e)
+{
+	return meter_new(sample_rate, layout, EBUR128_MODE_I, ret, e);
 }
 
 int loudness_meter_add(struct loudness_meter *m, const float *interleaved, size_t frames, struct err *e)
@@ -101,6 +110,15 @@ int loudness_meter_read(const struct loudness_meter *m, struct loudness *ret, st
 				  .range_mlu = milli(range),
 				  .true_peak_mdbtp = peak(m, ebur128_true_peak),
 				  .sample_peak_mdbfs = peak(m, ebur128_sample_peak) };
+	return 0;
+}
+
+int loudness_meter_integrated(const struct loudness_meter *m, int32_t *ret_mlufs, struct err *e)
+{
+	double integrated;
+	if (ebur128_loudness_global(m->state, &integrated) != EBUR128_SUCCESS)
+		return err_set(e, ERR_INTERNAL, "loudness: the meter cannot be read");
+	*ret_mlufs = milli(integrated);
 	return 0;
 }
 

@@ -20,8 +20,12 @@ struct loudness_meter;
 /* Fronts weigh 1, surrounds 1.41, LFE nothing; a layout without an order is taken as the usual one of its size. ERR_UNSUPPORTED
  * for more channels or another rate than the meter takes. */
 int loudness_meter_new(int sample_rate, const AVChannelLayout *layout, struct loudness_meter **ret, struct err *e) MR_MUST_USE;
+/* One that only loudness_meter_integrated is asked of: a fifth of the work. */
+int loudness_meter_new_plain(int sample_rate, const AVChannelLayout *layout, struct loudness_meter **ret,
+			     struct err *e) MR_MUST_USE;
 /* `frames` samples of every channel. */
 int loudness_meter_add(struct loudness_meter *m, const float *interleaved, size_t frames, struct err *e) MR_MUST_USE;
 /* LOUDNESS_UNKNOWN where there is none: silence, or too short for a block of 400 ms. */
 int loudness_meter_read(const struct loudness_meter *m, struct loudness *ret, struct err *e) MR_MUST_USE;
+int loudness_meter_integrated(const struct loudness_meter *m, int32_t *ret_mlufs, struct err *e) MR_MUST_USE;
 void loudness_meter_free(struct loudness_meter **m);

@@ -43,6 +43,10 @@ int media_convert(const struct task_spec *task, const struct media_io *io, struc
 int media_measure(const struct task_spec *task, const struct media_io *io, struct measure_result *ret, struct err *e) MR_MUST_USE;
 int media_join(const struct task_spec *task, const struct media_io *io, struct join_result *ret, struct err *e) MR_MUST_USE;
 
+/* Mixes a narration (proto/narrate.h). ERR_MEDIA with UNDECODABLE or EMPTY_MEDIA (music or a sentence), SPEECH_TOO_LARGE, TOO_LONG;
+ * and what io->read failed with. */
+int media_narrate(const struct task_spec *task, const struct media_io *io, struct narrate_result *ret, struct err *e) MR_MUST_USE;
+
 /* Before any of the above, once per process: libav's log level and callback. */
 void media_init(void);
 /* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children.

@@ -7,6 +7,7 @@
 #include "proto/channel.h"
 #include "proto/codec_analyze.h"
 #include "proto/codec_convert.h"
+#include "proto/codec_narrate.h"
 #include "proto/wire.h"
 
 #define NS_MAX (INT64_MAX / 4) /* 73 years; sums of two don't overflow */
@@ -357,7 +358,7 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 {
 	uint32_t kind = (uint32_t)r->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_PROBE || kind > TASK_JOIN) {
+	if (!task_kind_known(kind)) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}
@@ -369,6 +370,10 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 	if (r->kind == TASK_ANALYZE) {
 		walk_analyze_result(w, &r->analyze);
 		return check_analyze_result(&r->analyze);
+	}
+	if (r->kind == TASK_NARRATE) {
+		walk_narrate_result(w, &r->narrate);
+		return check_narrate_result(&r->narrate);
 	}
 	if (r->kind >= TASK_CONVERT) {
 		walk_convert_result(w, r);

@@ -6,6 +6,7 @@
 #include "proto/channel.h"
 #include "proto/codec_analyze.h"
 #include "proto/codec_convert.h"
+#include "proto/codec_narrate.h"
 #include "proto/wire.h"
 
 #define SIDE_MAX 16384u /* H.264's levels end far below */
@@ -15,6 +16,7 @@ void task_spec_release(struct task_spec *spec)
 	free(spec->ladder.video_ticks);
 	free(spec->ladder.audio_frames);
 	free(spec->ladder.runs);
+	free(spec->narrate.items);
 	memset(spec, 0, sizeof(*spec));
 }
 
@@ -208,7 +210,7 @@ static const char *check_ladder(const struct ladder_spec *l)
 
 static const char *check_spec(const struct task_spec *s)
 {
-	if (s->kind < TASK_PROBE || s->kind > TASK_JOIN)
+	if (!task_kind_known((uint32_t)s->kind))
 		return "an unknown kind of task";
 	if (s->input_count < 1 || s->input_count > TASK_INPUTS_MAX)
 		return "no input, or too many";
@@ -217,8 +219,10 @@ static const char *check_spec(const struct task_spec *s)
 			return "an input without a name or of impossible size";
 	if (s->kind == TASK_ANALYZE)
 		return check_analyze_spec(&s->analyze);
-	if (s->kind >= TASK_CONVERT)
+	if (s->kind >= TASK_CONVERT && s->kind <= TASK_JOIN)
 		return check_convert_spec(&s->convert, s->kind, s->input_count);
+	if (s->kind == TASK_NARRATE)
+		return check_narrate_spec(&s->narrate, s->input_count);
 	return s->kind == TASK_LADDER ? check_ladder(&s->ladder) : NULL;
 }
 
@@ -226,7 +230,7 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 {
 	uint32_t kind = (uint32_t)s->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_PROBE || kind > TASK_JOIN) {
+	if (!task_kind_known(kind)) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}
@@ -244,8 +248,10 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 		walk_ladder(w, &s->ladder);
 	if (s->kind == TASK_ANALYZE)
 		walk_analyze_spec(w, &s->analyze);
-	if (s->kind >= TASK_CONVERT)
+	if (s->kind >= TASK_CONVERT && s->kind <= TASK_JOIN)
 		walk_convert_spec(w, &s->convert);
+	if (s->kind == TASK_NARRATE)
+		walk_narrate_spec(w, &s->narrate);
 }
 
 int task_spec_encode(const struct task_spec *s, struct buf *out, struct err *e)

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "proto/analyze.h"
 #include "proto/convert.h"
+#include "proto/narrate.h"
 
 #define TASK_INPUTS_MAX 64
 #define TASK_INPUT_NAME_SIZE 64
@@ -34,7 +35,20 @@
 #define AAC_FRAME_SAMPLES 1024
 #define TICKS_UNKNOWN INT64_MIN
 
-enum task_kind { TASK_PROBE = 1, TASK_LADDER = 2, TASK_ANALYZE = 3, TASK_CONVERT = 4, TASK_MEASURE = 5, TASK_JOIN = 6 };
+enum task_kind {
+	TASK_PROBE = 1,
+	TASK_LADDER = 2,
+	TASK_ANALYZE = 3,
+	TASK_CONVERT = 4,
+	TASK_MEASURE = 5,
+	TASK_JOIN = 6,
+	TASK_NARRATE = 8,
+};
+
+static inline bool task_kind_known(uint32_t kind)
+{
+	return (kind >= TASK_PROBE && kind <= TASK_JOIN) || kind == TASK_NARRATE;
+}
 
 struct task_input {
 	char name[TASK_INPUT_NAME_SIZE]; /* "source" */
@@ -128,6 +142,7 @@ struct task_spec {
 	struct ladder_spec ladder;   /* TASK_LADDER */
 	struct analyze_spec analyze; /* TASK_ANALYZE */
 	struct convert_spec convert; /* TASK_CONVERT, TASK_MEASURE, TASK_JOIN */
+	struct narrate_spec narrate; /* TASK_NARRATE */
 };
 /* Frees what the spec owns and zeroes it. */
 void task_spec_release(struct task_spec *spec);
@@ -253,4 +268,5 @@ struct task_result {
 	struct convert_result convert;
 	struct measure_result measure;
 	struct join_result join;
+	struct narrate_result narrate;
 };

@@ -120,6 +120,8 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 		return task_measure(spec, &io, result, e);
 	case TASK_JOIN:
 		return task_join(spec, &io, result, e);
+	case TASK_NARRATE:
+		return task_narrate(spec, &io, result, e);
 	}
 	return err_set(e, ERR_PROTOCOL, "an unknown kind of task");
 }

@@ -271,6 +271,16 @@ static const char *check_conversion_object(const struct task_object *o, uint32_t
 	return o->kind == TASK_OBJECT_INDEX ? NULL : "an object that a conversion doesn't make";
 }
 
+/* One rendition of sound. */
+static const char *check_narration_object(const struct narrate_spec *n, const struct task_object *o)
+{
+	if ((o->kind != TASK_OBJECT_INIT && o->kind != TASK_OBJECT_SEGMENT) || o->rendition || o->iframe_count)
+		return "an object that a narration doesn't make";
+	if (o->kind == TASK_OBJECT_SEGMENT && (o->index < n->resume_segment || o->index >= NARRATE_SEGMENTS_MAX))
+		return "a segment that isn't asked for";
+	return NULL;
+}
+
 /* The broken task must not choose what is stored under which name. */
 static const char *check_object(const struct run *r, const struct task_object *o)
 {
@@ -281,6 +291,8 @@ static const char *check_object(const struct run *r, const struct task_object *o
 		return check_conversion_object(o, r->objects);
 	if (r->spec->kind == TASK_JOIN)
 		return o->kind == TASK_OBJECT_HEAD || o->kind == TASK_OBJECT_TAIL ? NULL : "an object that a join doesn't make";
+	if (r->spec->kind == TASK_NARRATE)
+		return check_narration_object(&r->spec->narrate, o);
 	if (r->spec->kind != TASK_LADDER)
 		return "an object from a task that makes none";
 	if (o->kind != TASK_OBJECT_INIT && o->kind != TASK_OBJECT_SEGMENT)

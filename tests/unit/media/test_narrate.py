@@ -1,0 +1,147 @@
+"""media_narrate() over real files: the same bytes wherever it continues, lengths to the frame, loudness and peaks as ffmpeg
+measures them, no click where segments, runs or the music's ends meet. Meson runs it with NARRATE_TOOL set."""
+import array
+import math
+import os
+import re
+import subprocess
+
+import pytest
+
+TOOL = os.environ.get('NARRATE_TOOL', 'build-dev/tests/unit/media/narrate_tool')
+RATE = 48000
+FRAME = 1024
+TONE = 'aevalsrc=0.3*sin(2*PI*440*t)'
+# Syllables: what a loudness meter takes for speech. Nowhere alike.
+VOICE = 'aevalsrc=0.5*sin(2*PI*(140+3*t)*t)*(0.5+0.5*sin(2*PI*3*t))+0.2*sin(2*PI*900*t)*(0.5+0.5*sin(2*PI*3*t)):s=16000'
+
+
+def run(*args):
+    return subprocess.run([str(a) for a in args], check=True, capture_output=True, timeout=60)
+
+
+def make(path, source, seconds, *options):
+    run('ffmpeg', '-nostdin', '-v', 'error', '-y', '-bitexact', '-f', 'lavfi', '-i', f'{source}:d={seconds}', *options, path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def media(tmp_path_factory):
+    d = tmp_path_factory.mktemp('narrate')
+    make(d / 'one.wav', VOICE, 3.1)
+    make(d / 'two.wav', VOICE, 2.43, '-af', 'volume=-20dB')
+    make(d / 'short.wav', VOICE, 0.21)
+    for name in ('mp3', 'flac', 'opus', 'aac'):
+        run('ffmpeg', '-nostdin', '-v', 'error', '-y', '-i', d / 'one.wav', d / f'one.{name}')
+    make(d / 'music.mp3', 'anoisesrc=c=pink:a=0.3:seed=5:r=44100', 9, '-ac', '2')
+    make(d / 'tone.flac', TONE + ':s=48000', 7)
+    return d
+
+
+def narrate(out, music, *items, **values):
+    """{segment: (start, duration)} and how many AAC frames there are."""
+    out.mkdir()
+    done = run(TOOL, out, music, *[f'{k}={v}' for k, v in values.items()], *items)
+    lines = [line.split() for line in done.stdout.decode().splitlines()]
+    assert lines[-1][0] == 'end'
+    return {int(i): (int(s), int(d)) for i, s, d, _ in lines[:-1]}, int(lines[-1][2])
+
+
+def whole(folder):
+    path = folder / 'whole.ts'
+    path.write_bytes(b''.join(p.read_bytes() for p in sorted(folder.glob('segment_*.ts'))))
+    return path
+
+
+def left(path):
+    """What a decoder that has nothing to complain of makes of the left channel."""
+    done = run('ffmpeg', '-nostdin', '-v', 'warning', '-i', path, '-f', 'f32le', '-')
+    assert not done.stderr, done.stderr
+    return array.array('f', done.stdout)[::2]
+
+
+def measured(path):
+    """(integrated LUFS, true peak dBTP)"""
+    said = run('ffmpeg', '-nostdin', '-hide_banner', '-i', path, '-af', 'ebur128=peak=true', '-f', 'null', '-').stderr.decode()
+    summary = said[said.rindex('Summary:'):]
+    return float(re.search(r'I:\s+(-?[\d.]+) LUFS', summary)[1]), float(re.search(r'Peak:\s+(-?[\d.]+) dBFS', summary)[1])
+
+
+def test_segments_lie_on_the_grid_and_continue_with_the_same_bytes(media, tmp_path):
+    items = [media / 'music.mp3', media / 'one.wav', media / 'two.wav', 1500, media / 'short.wav']
+    segments, frames = narrate(tmp_path / 'all', *items, min=47000)
+    assert frames == math.ceil(47 * RATE / FRAME)
+    at = 0
+    for i in range(len(segments)):
+        start, duration = segments[i]
+        assert start == at and start == round(i * 5 * RATE / FRAME) * FRAME
+        at += duration
+    assert at == frames * FRAME
+    assert len(left(whole(tmp_path / 'all'))) == at
+    for resume in (1, 5, 6, 8):
+        again, same = narrate(tmp_path / f'from{resume}', *items, min=47000, resume=resume)
+        assert sorted(again) == list(range(resume, len(segments))) and same == frames
+        for i in again:
+            name = f'segment_{i:03}.ts'
+            assert (tmp_path / f'from{resume}' / name).read_bytes() == (tmp_path / 'all' / name).read_bytes(), (resume, i)
+
+
+def test_a_tiny_last_segment_is_made_longer(media, tmp_path):
+    segments, _ = narrate(tmp_path / 'out', media / 'music.mp3', media / 'short.wav', min=10100)
+    assert len(segments) == 3 and segments[2][1] >= RATE
+
+
+@pytest.mark.parametrize('music', ['music.mp3', '-'])
+def test_loudness_and_peak(media, tmp_path, music):
+    voice = [media / 'one.wav', media / 'two.wav', 400, media / 'one.wav', media / 'one.mp3', media / 'two.wav', media / 'one.flac']
+    narrate(tmp_path / 'out', '-' if music == '-' else media / music, *voice, lead=500, fade_in=500, fade_out=500, tail=500)
+    loudness, peak = measured(whole(tmp_path / 'out'))
+    assert abs(loudness + 16) <= 1, loudness
+    assert peak <= -1, peak
+
+
+def test_peaks_are_limited(media, tmp_path):
+    """A voice that is nearly all peak."""
+    make(tmp_path / 'clicks.wav', 'aevalsrc=0.9*exp(-60*mod(t\\,0.25))*sin(2*PI*3000*t):s=48000', 4)
+    narrate(tmp_path / 'out', '-', tmp_path / 'clicks.wav', tmp_path / 'clicks.wav', target=-12000)
+    assert measured(whole(tmp_path / 'out'))[1] <= -1
+
+
+@pytest.mark.parametrize('name', ['one.mp3', 'one.flac', 'one.opus', 'one.aac'])
+def test_sentences_come_in_any_format(media, tmp_path, name):
+    _, frames = narrate(tmp_path / 'out', '-', media / name, lead=0, tail=0, fade_out=0, fade_in=0)
+    assert 3.0 <= frames * FRAME / RATE <= 5.1  # what can't tell its padding is a little longer; one second is the least
+
+
+def test_no_click_at_joints_and_where_the_music_begins_anew(media, tmp_path):
+    """A tone is the sum of nothing but its past: what is left when that is taken away is what doesn't belong to it."""
+    segments, _ = narrate(tmp_path / 'out', media / 'tone.flac', media / 'short.wav', min=45000, fade_in=0, fade_out=0, duck=0,
+                          below=0, lead=1000, bitrate=192000)
+    x = left(whole(tmp_path / 'out'))
+    k = 2 * math.cos(2 * math.pi * 440 / RATE)
+    rest = [abs(x[i] - k * x[i - 1] + x[i - 2]) for i in range(2, len(x))]
+    blocks = [max(rest[i:i + 480]) for i in range(4 * RATE, len(rest) - RATE, 480)]
+    quiet = sorted(blocks)[len(blocks) * 99 // 100]
+    for start, _ in list(segments.values())[1:]:
+        if start > 4 * RATE:
+            assert max(rest[start - 960:start + 960]) <= 2 * quiet, start / RATE
+    assert max(blocks) <= 4 * quiet  # nowhere: the music's ends are somewhere among them
+
+
+def test_music_ducks_under_speech(media, tmp_path):
+    narrate(tmp_path / 'out', media / 'tone.flac', 20000, media / 'short.wav', duck=-20000, below=-6000, crossfade=500,
+            fade_out=1000)
+    x = left(whole(tmp_path / 'out'))
+
+    def level(t):
+        return math.sqrt(sum(v * v for v in x[int(t * RATE):int((t + 0.05) * RATE)]) / (0.05 * RATE))
+    assert level(23.95 - 0.05) < level(23) / 4  # 4 s of music, 20 s of pause: down before the first word
+    assert level(26.5) > level(23) / 1.3        # and back
+
+
+@pytest.mark.parametrize('bad', ['text', 'empty'])
+def test_what_is_no_sound_is_refused(media, tmp_path, bad):
+    (tmp_path / 'bad').write_text('this is no sound\n' * 50 if bad == 'text' else '')
+    (tmp_path / 'out').mkdir()
+    done = subprocess.run([TOOL, tmp_path / 'out', '-', media / 'one.wav', tmp_path / 'bad'], capture_output=True, text=True)
+    assert done.returncode == 1 and 'sentence 2' in done.stderr, done.stderr
