@@ -22,6 +22,7 @@
 #include "http/server.h"
 #include "os/fd.h"
 #include "os/pool.h"
+#include "worker/speech_config.h"
 #include "worker/worker.h"
 
 #define POOL_BACKLOG 4096
@@ -34,6 +35,8 @@ static const struct option_def defs[] = {
 	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
 	{ "workers", "N", NULL, "chunks that run at once here; 0: none (default: the number of cores)" },
 	{ "analyze", "on|off", "on", "make poster, storyboard, waveform and loudness of every new file" },
+	{ "speech", "PROVIDER", "flite", "who speaks: flite, or openai+http(s)://HOST/v1?model=…" },
+	{ "speech-api-key", "KEY", NULL, "the endpoint's key", .secret = true },
 	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)",
 	  .repeats = true, .secret = true },
 	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)",
@@ -60,6 +63,7 @@ struct server {
 	struct options options;
 	char *task_path;
 	struct backends on;
+	struct speech_config *speech;
 	struct worker *worker;
 	struct pool *pool;
 	struct http_auth *auth;
@@ -122,6 +126,9 @@ static int start_worker(struct server *s, struct err *e)
 	uint64_t threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	bool analyze = false;
 	int r = read_analyze(s, &analyze, e);
+	if (r == 0)
+		r = speech_config_parse(options_get(&s->options, "speech"),
+					options_get(&s->options, "speech-api-key"), &s->speech, e);
 	if (r == 0 && options_get(&s->options, "workers"))
 		r = options_number(&s->options, "workers", 0, 256, &threads, e);
 	if (r == 0)
@@ -131,6 +138,7 @@ static int start_worker(struct server *s, struct err *e)
 							 .input = s->on.store,
 							 .output = s->on.store,
 							 .bus = s->on.bus,
+							 .speech = s->speech,
 							 .task_path = s->task_path,
 							 .threads = (uint32_t)threads,
 							 .analyze = analyze,
@@ -193,6 +201,7 @@ static void stop(struct server *s)
 	if (s->http)
 		http_server_stop(s->http);
 	worker_stop(s->worker);
+	speech_config_free(s->speech);
 	pool_free(s->pool);
 	api_free(s->api);
 	http_auth_free(s->auth);

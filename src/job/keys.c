@@ -168,6 +168,12 @@ char *key_fragment(const char *user_id, const char *stream_id, int64_t number)
 	return mr_asprintf("streams/%s/%s/%019lld.mkv", user, stream_id, (long long)number);
 }
 
+char *key_speech(const char *user_id, const char *sha256_hex)
+{
+	_cleanup_free_ char *user = key_user(user_id);
+	return mr_asprintf("speech/%s/%s", user, sha256_hex);
+}
+
 char *key_in_job(const char *prefix, const char *relative)
 {
 	return *prefix ? mr_asprintf("%s/%s", prefix, relative) : mr_strdup(relative);

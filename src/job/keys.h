@@ -33,6 +33,8 @@ char *key_part_tail(const char *job_id);
 /* streams/{user}/{stream}/: a stream's fragments; and one of them. */
 char *key_stream(const char *user_id, const char *stream_id);
 char *key_fragment(const char *user_id, const char *stream_id, int64_t number);
+/* speech/{user}/{digest}: a spoken sentence, whoever's job it was made for (worker/speech.h). */
+char *key_speech(const char *user_id, const char *sha256_hex);
 /* Relative to the job's prefix. */
 char *key_init(const struct rendition *r);				       /* 720p/init.mp4 */
 char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts | .vtt */

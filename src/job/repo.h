@@ -220,6 +220,12 @@ int repo_convert_complete(struct repo *r, const struct claim *c, const char *res
 /* The file was fetched and is doomed; the job stays. ERR_CONFLICT: there is none. */
 int repo_result_remove(struct repo *r, const char *user_id, const char *id, struct err *e) MR_MUST_USE;
 
+/* ---- spoken sentences ---- */
+/* These objects (key_speech) may be there from now on, and are wanted now: called before any of them is stored. */
+int repo_speech_use(struct repo *r, const char *const *keys, uint32_t count, struct err *e) MR_MUST_USE;
+/* Those that nobody wanted for so long are forgotten and doomed, at most `limit`. */
+int repo_speech_expire(struct repo *r, int64_t age_ms, uint32_t limit, struct err *e) MR_MUST_USE;
+
 /* ---- publishing ---- */
 /* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least
  * `min_interval_ms` passed since the last advance (or it is the first, or `flush`). The first makes a job streaming.

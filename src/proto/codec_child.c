@@ -8,6 +8,7 @@
 #include "proto/codec_analyze.h"
 #include "proto/codec_convert.h"
 #include "proto/codec_narrate.h"
+#include "proto/codec_speak.h"
 #include "proto/wire.h"
 
 #define NS_MAX (INT64_MAX / 4) /* 73 years; sums of two don't overflow */
@@ -106,7 +107,7 @@ static void walk_object(struct wire *w, struct task_object *o)
 {
 	uint32_t kind = (uint32_t)o->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_TAIL) {
+	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_SPEECH) {
 		wire_fault(w, "an unknown kind of object");
 		kind = TASK_OBJECT_INIT;
 	}
@@ -171,6 +172,8 @@ static const char *check_object(const struct task_object *o)
 		return o->codecs[0] ? NULL : "an init segment without codecs";
 	if (o->kind == TASK_OBJECT_BYPRODUCT)
 		return check_byproduct(o);
+	if (o->kind == TASK_OBJECT_SPEECH)
+		return check_speak_object(o);
 	if (o->kind != TASK_OBJECT_SEGMENT)
 		return check_convert_object(o);
 	if (o->index >= TASK_SEGMENTS_MAX || !o->size_bytes || o->start_ticks < 0 || o->duration_ticks <= 0 ||
@@ -375,7 +378,11 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 		walk_narrate_result(w, &r->narrate);
 		return check_narrate_result(&r->narrate);
 	}
-	if (r->kind >= TASK_CONVERT) {
+	if (r->kind == TASK_SPEAK) {
+		walk_speak_result(w, &r->speak);
+		return check_speak_result(&r->speak);
+	}
+	if (task_kind_converts(r->kind)) {
 		walk_convert_result(w, r);
 		return check_convert_result(r);
 	}

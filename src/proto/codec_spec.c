@@ -7,6 +7,7 @@
 #include "proto/codec_analyze.h"
 #include "proto/codec_convert.h"
 #include "proto/codec_narrate.h"
+#include "proto/codec_speak.h"
 #include "proto/wire.h"
 
 #define SIDE_MAX 16384u /* H.264's levels end far below */
@@ -219,7 +220,9 @@ static const char *check_spec(const struct task_spec *s)
 			return "an input without a name or of impossible size";
 	if (s->kind == TASK_ANALYZE)
 		return check_analyze_spec(&s->analyze);
-	if (s->kind >= TASK_CONVERT && s->kind <= TASK_JOIN)
+	if (s->kind == TASK_SPEAK)
+		return check_speak_spec(s);
+	if (task_kind_converts(s->kind))
 		return check_convert_spec(&s->convert, s->kind, s->input_count);
 	if (s->kind == TASK_NARRATE)
 		return check_narrate_spec(&s->narrate, s->input_count);
@@ -248,8 +251,10 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 		walk_ladder(w, &s->ladder);
 	if (s->kind == TASK_ANALYZE)
 		walk_analyze_spec(w, &s->analyze);
-	if (s->kind >= TASK_CONVERT && s->kind <= TASK_JOIN)
+	if (task_kind_converts(s->kind))
 		walk_convert_spec(w, &s->convert);
+	if (s->kind == TASK_SPEAK)
+		walk_speak_spec(w, &s->speak);
 	if (s->kind == TASK_NARRATE)
 		walk_narrate_spec(w, &s->narrate);
 }

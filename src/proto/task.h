@@ -18,6 +18,7 @@
 #include "proto/analyze.h"
 #include "proto/convert.h"
 #include "proto/narrate.h"
+#include "proto/speak.h"
 
 #define TASK_INPUTS_MAX 64
 #define TASK_INPUT_NAME_SIZE 64
@@ -42,12 +43,18 @@ enum task_kind {
 	TASK_CONVERT = 4,
 	TASK_MEASURE = 5,
 	TASK_JOIN = 6,
+	TASK_SPEAK = 7,
 	TASK_NARRATE = 8,
 };
 
 static inline bool task_kind_known(uint32_t kind)
 {
-	return (kind >= TASK_PROBE && kind <= TASK_JOIN) || kind == TASK_NARRATE;
+	return kind >= TASK_PROBE && kind <= TASK_NARRATE;
+}
+
+static inline bool task_kind_converts(enum task_kind kind)
+{
+	return kind >= TASK_CONVERT && kind <= TASK_JOIN;
 }
 
 struct task_input {
@@ -143,6 +150,7 @@ struct task_spec {
 	struct analyze_spec analyze; /* TASK_ANALYZE */
 	struct convert_spec convert; /* TASK_CONVERT, TASK_MEASURE, TASK_JOIN */
 	struct narrate_spec narrate; /* TASK_NARRATE */
+	struct speak_spec speak;     /* TASK_SPEAK */
 };
 /* Frees what the spec owns and zeroes it. */
 void task_spec_release(struct task_spec *spec);
@@ -176,6 +184,7 @@ enum task_object_kind {
 	TASK_OBJECT_INDEX,
 	TASK_OBJECT_HEAD,
 	TASK_OBJECT_TAIL,
+	TASK_OBJECT_SPEECH,
 };
 struct task_object {
 	enum task_object_kind kind;
@@ -269,4 +278,5 @@ struct task_result {
 	struct measure_result measure;
 	struct join_result join;
 	struct narrate_result narrate;
+	struct speak_result speak;
 };

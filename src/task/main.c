@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "media/media_io.h"
 #include "proto/channel.h"
+#include "speech/flite.h"
 #include "task/task.h"
 
 /* Codecs make many threads that hardly use their stacks, and the memory limit counts stacks as a whole. */
@@ -63,6 +64,7 @@ int main(void)
 	prepare_process();
 	media_init();
 	media_warm_up();
+	flite_warm_up();
 	if (sandbox_prepare(&sandbox, &e) < 0) {
 		log_error("task_sandbox", LOG_E(&e));
 		return 1;

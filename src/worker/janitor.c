@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "os/thread.h"
 #include "worker/identity.h"
+#include "worker/speech.h"
 #include "worker/stream_clean.h"
 #include "worker/upload_join.h"
 
@@ -118,6 +119,8 @@ static void long_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "expired jobs"), LOG_E(&e));
 	if (repo_file_stale(j->opts.repo, UPLOAD_LIFETIME_MS, BATCH, remove_stale_upload, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "stale uploads"), LOG_E(&e));
+	if (repo_speech_expire(j->opts.repo, SPEECH_KEPT_MS, BATCH, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "spoken sentences"), LOG_E(&e));
 	if (repo_objects_doomed(j->opts.repo, BATCH, remove_object, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "deleted files"), LOG_E(&e));
 	streams_clean(j->opts.repo, j->opts.store);

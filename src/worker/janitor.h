@@ -4,7 +4,7 @@
  *   every 2 s    claims of processes that are gone are given back; jobs whose playlists lag are published; a complete
  *                upload that nobody joins is joined
  *   every 30 s   expired and deleted jobs: objects first, then rows; the same for streams and their fragments; uploads that
- *                nobody finished; leftovers in the store
+ *                nobody finished; sentences that nobody wanted for long; leftovers in the store
  */
 #pragma once
 

@@ -18,6 +18,7 @@
 #include "job/repo.h"
 #include "store/store.h"
 #include "worker/publisher.h"
+#include "worker/speech.h"
 #include "worker/task_client.h"
 
 struct runner {
@@ -27,6 +28,7 @@ struct runner {
 	struct bus *bus;
 	struct publisher *publisher;
 	struct zygote *zygote;
+	struct speech *speech; /* NULL: no narration is made here */
 	const atomic_bool *stopping;
 	struct task_limits limits;
 };

@@ -293,6 +293,8 @@ static const char *check_object(const struct run *r, const struct task_object *o
 		return o->kind == TASK_OBJECT_HEAD || o->kind == TASK_OBJECT_TAIL ? NULL : "an object that a join doesn't make";
 	if (r->spec->kind == TASK_NARRATE)
 		return check_narration_object(&r->spec->narrate, o);
+	if (r->spec->kind == TASK_SPEAK)
+		return o->kind == TASK_OBJECT_SPEECH && !r->objects ? NULL : "an object that a voice doesn't make";
 	if (r->spec->kind != TASK_LADDER)
 		return "an object from a task that makes none";
 	if (o->kind != TASK_OBJECT_INIT && o->kind != TASK_OBJECT_SEGMENT)

@@ -16,6 +16,7 @@
 #include "worker/publisher.h"
 #include "worker/runner.h"
 #include "worker/source.h"
+#include "worker/speech.h"
 #include "worker/task_client.h"
 
 #define THREADS_MAX 256
@@ -44,6 +45,7 @@ struct worker {
 	struct worker_opts opts;
 	struct zygote *zygote;
 	struct publisher *publisher;
+	struct speech *speech;
 	struct janitor *janitor;
 	struct bus_subscription *work_hints;
 	atomic_bool stopping;
@@ -115,6 +117,7 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .bus = w->opts.bus,
 				 .publisher = w->publisher,
 				 .zygote = w->zygote,
+				 .speech = w->speech,
 				 .stopping = &w->stopping,
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
@@ -181,6 +184,12 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 		r = publisher_start(
 			&(struct publisher_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus },
 			&w->publisher, e);
+	if (r == 0 && opts->speech)
+		r = speech_start(&(struct speech_opts){ .config = opts->speech,
+							 .repo = opts->repo,
+							 .store = opts->output,
+							 .zygote = w->zygote },
+				 &w->speech, e);
 	if (r == 0 && opts->janitor)
 		r = janitor_start(&(struct janitor_opts){ .repo = opts->repo,
 							   .store = opts->output,
@@ -206,6 +215,8 @@ void worker_interrupt(struct worker *w)
 	atomic_store(&w->stopping, true);
 	(void)pthread_cond_broadcast(&w->wake);
 	(void)pthread_mutex_unlock(&w->lock);
+	if (w->speech)
+		speech_interrupt(w->speech);
 }
 
 bool worker_is_stopping(const struct worker *w)
@@ -220,6 +231,7 @@ void worker_stop(struct worker *w)
 	worker_interrupt(w);
 	for (uint32_t i = 0; i < w->thread_count; i++)
 		(void)pthread_join(w->threads[i].id, NULL);
+	speech_stop(w->speech);
 	if (w->work_hints)
 		bus_unsubscribe(w->opts.bus, w->work_hints);
 	janitor_stop(w->janitor);
@@ -263,6 +275,11 @@ static bool probe_keep_going(void *ctx)
 {
 	struct probe_run *p = ctx;
 	return !worker_is_stopping(p->w);
+}
+
+const struct speech_config *worker_speech(const struct worker *w)
+{
+	return w->opts.speech;
 }
 
 bool worker_analyzes(const struct worker *w)

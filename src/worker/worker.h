@@ -17,12 +17,14 @@
 #include "proto/task.h"
 #include "store/store.h"
 
+struct speech_config;
 struct worker;
 struct worker_opts {
 	struct repo *repo;
 	struct store *input;  /* sources are read here; NULL (one-shot runs): source keys are paths of local files */
 	struct store *output; /* and segments go here; the same store in a server */
 	struct bus *bus;
+	const struct speech_config *speech; /* who speaks for narrations; NULL: none is made here */
 	const char *task_path; /* the millrace-task executable */
 	uint32_t threads;
 	/* Files that become ready here get an analysis; and one more thread (beside those for jobs) makes analyses, when no
@@ -37,6 +39,8 @@ void worker_stop(struct worker *w);
 /* Doesn't wait; any thread. What runs on others' threads (probes, joins of uploads) has to be over before worker_stop. */
 void worker_interrupt(struct worker *w);
 bool worker_is_stopping(const struct worker *w);
+/* NULL: no narration is made here. */
+const struct speech_config *worker_speech(const struct worker *w);
 bool worker_analyzes(const struct worker *w);
 /* Probes an object of the input store in a task. Blocks (tens of milliseconds, at most a minute); any thread. */
 int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e) MR_MUST_USE;

@@ -13,6 +13,9 @@ import sys
 _LOW = {'base', 'os'}
 _SERVICES = {'base', 'os', 'proto', 'net', 'db', 'bus'}
 _POLICY = _SERVICES | {'store', 'hls'}
+# What a script says is planned with in the server; of speech/ it includes this header and no other.
+_SCRIPT = {'speech'}
+_SCRIPT_HEADER = 'speech/script.h'
 
 # What each folder may include besides itself. What runs in the sandbox (task, media, speech) and what runs outside of it
 # share nothing but base, os and proto.
@@ -26,11 +29,11 @@ BELOW = {
     'hls': {'base'},
     'http': _SERVICES | {'store'},
     'store': _SERVICES,
-    'job': _POLICY,
-    'worker': _POLICY | {'job'},
+    'job': _POLICY | _SCRIPT,
+    'worker': _POLICY | _SCRIPT | {'job'},
     'live': _POLICY | {'http', 'job', 'worker'},
-    'api': _POLICY | {'http', 'job', 'worker', 'live'},
-    'cmd': _POLICY | {'http', 'job', 'worker', 'live', 'api'},
+    'api': _POLICY | _SCRIPT | {'http', 'job', 'worker', 'live'},
+    'cmd': _POLICY | _SCRIPT | {'http', 'job', 'worker', 'live', 'api'},
     'media': {'base', 'os', 'proto'},
     'speech': {'base', 'os', 'proto'},
     'task': {'base', 'os', 'proto', 'media', 'speech'},
@@ -85,6 +88,8 @@ def check_layer(layer, target):
         return f'{folder}/ is no layer'
     if folder not in BELOW[layer]:
         return f'{folder}/ is not below {layer}/'
+    if folder == 'speech' and layer != 'task' and target != _SCRIPT_HEADER:
+        return f'of speech/ only {_SCRIPT_HEADER} is for {layer}/'
     return None
 
 

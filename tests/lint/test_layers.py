@@ -43,6 +43,9 @@ def test_the_order_has_no_cycle():
     ('media/input.c', '#include "net/http.h"'),
     ('task/main.c', '#include "store/store.h"'),
     ('speech/speech.c', '#include "media/input.h"'),
+    ('worker/speech.c', '#include "speech/flite.h"'),
+    ('api/meditation.c', '#include "speech/sentence.h"'),
+    ('media/mix.c', '#include "speech/script.h"'),
     ('worker/runner.c', '#include <libavformat/avformat.h>'),
     ('task/ladder.c', '#include <libavcodec/avcodec.h>'),
     ('media/scale.c', '#include <curl/curl.h>'),
@@ -74,6 +77,8 @@ def test_a_forbidden_include_is_caught(path, line):
     ('task/ladder.c', '#include "media/input.h"'),
     ('media/input.c', '#include <libavformat/avformat.h>'),
     ('main.c', '#include "cmd/cmd.h"'),
+    ('job/plan.c', '#include "speech/script.h"'),
+    ('task/main.c', '#include "speech/flite.h"'),
     ('cmd/serve.c', '#include "api/api.h"'),
 ])
 def test_a_permitted_include_is_not(path, line):

@@ -38,6 +38,11 @@ static inline void sample_conversion(struct task_spec *s)
 	};
 }
 
+static inline void sample_speech(struct task_spec *s)
+{
+	*s = (struct task_spec){ .kind = TASK_SPEAK, .input_count = 1, .inputs = { { "text", 25 } }, .speak = { .voice = 1 } };
+}
+
 static inline void sample_object(struct task_object *o)
 {
 	*o = (struct task_object){ .kind = TASK_OBJECT_SEGMENT, .rendition = 2, .index = 7, .start_ticks = 90000,

@@ -475,6 +475,37 @@ static void senseless_conversions_are_refused(void **state)
 	refuse_conversion(&s, "samples");
 }
 
+static void a_spoken_sentence(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	struct task_spec *s = calloc(1, sizeof(*s));
+	sample_speech(s);
+	assert_int_equal(task_spec_encode(s, &b, &e), 0);
+	torture(recode_spec, &b);
+	s->speak.voice = SPEAK_VOICE_COUNT;
+	assert_int_equal(task_spec_encode(s, &b, &e), -ERR_PROTOCOL);
+	sample_speech(s);
+	s->inputs[0].size_bytes = SPEAK_TEXT_MAX_BYTES + 1;
+	assert_int_equal(task_spec_encode(s, &b, &e), -ERR_PROTOCOL);
+	free(s);
+	struct task_result r = { .kind = TASK_SPEAK, .speak = { .rate = 16000, .samples = 59040 } };
+	buf_clear(&b);
+	assert_int_equal(task_result_encode(&r, &b, &e), 0);
+	torture(recode_result, &b);
+	r.speak.samples = 0;
+	assert_int_equal(task_result_encode(&r, &b, &e), -ERR_PROTOCOL);
+	struct task_object o = { .kind = TASK_OBJECT_SPEECH, .size_bytes = 44 };
+	buf_clear(&b);
+	assert_int_equal(task_object_encode(&o, &b, &e), 0);
+	torture(recode_object, &b);
+	o.size_bytes = SPEAK_SOUND_MAX_BYTES + 1;
+	assert_int_equal(task_object_encode(&o, &b, &e), -ERR_PROTOCOL);
+	buf_release(&b);
+}
+
 static void errors_travel_clean(void **state)
 {
 	(void)state;
@@ -513,6 +544,7 @@ int main(void)
 		cmocka_unit_test(spec_round_trip),	     cmocka_unit_test(senseless_plans_are_refused),
 		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(an_analysis), cmocka_unit_test(a_conversion),
 		cmocka_unit_test(senseless_conversions_are_refused), cmocka_unit_test(what_a_child_sends),
+		cmocka_unit_test(a_spoken_sentence),
 		cmocka_unit_test(senseless_iframes_are_refused),
 		cmocka_unit_test(errors_travel_clean),	     cmocka_unit_test(a_full_buffer_is_an_error),
 	};
