@@ -71,6 +71,11 @@ int jobs_list(void *ctx, struct http_request *req, struct err *e);
 int jobs_get(void *ctx, struct http_request *req, struct err *e);
 int jobs_delete(void *ctx, struct http_request *req, struct err *e);
 int jobs_retry(void *ctx, struct http_request *req, struct err *e);
+/* narrations.c */
+int narration_create(struct api *a, struct http_request *req, const json_t *params, const struct repeatable *rep, struct job *ret,
+		     struct err *e) MR_MUST_USE;
+/* What a narration's JSON has beyond other jobs'. */
+void narration_json(const struct job *j, json_t *job);
 /* conversions.c */
 int conversion_create(struct api *a, struct http_request *req, const struct file *f, const json_t *params,
 		      const struct repeatable *rep, struct job *ret, struct err *e) MR_MUST_USE;

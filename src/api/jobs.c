@@ -62,13 +62,13 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 	json_t *progress = json_pack("{sf ss so so}", "percent", tenths(j->percent), "stage", j->stage, "speed",
 				     j->speed > 0 ? json_real(tenths(j->speed)) : json_null(), "eta_seconds",
 				     j->eta_seconds >= 0 ? json_real(tenths(j->eta_seconds)) : json_null());
-	bool plays = j->published_segments && j->status != JOB_CANCELED;
+	bool plays = j->published_segments && j->status != JOB_CANCELED, narration = j->kind == JOB_NARRATION;
 	json_t *streaming = json_pack(
-		"{sb so so sI so so}", "enabled", (int)(j->kind == JOB_LADDER), "playlist_url",
-		hls_url(a, j, plays, KEY_MASTER, base_url, host), "dash_url",
+		"{sb so so sI so so}", "enabled", (int)(j->kind == JOB_LADDER || narration), "playlist_url",
+		hls_url(a, j, plays, narration ? KEY_PLAYLIST : KEY_MASTER, base_url, host), "dash_url",
 		hls_url(a, j, presentation_has_manifest(j), KEY_MANIFEST, base_url, host), "segments_completed",
 		(json_int_t)j->published_segments, "segments_total",
-		j->kind == JOB_LADDER ? json_integer(j->segment_count) : json_null(), "started_at",
+		j->kind == JOB_LADDER || (narration && j->ended) ? json_integer(j->segment_count) : json_null(), "started_at",
 		json_time(j->streaming_ms));
 	json_t *params = json_loads(j->params_json, 0, NULL);
 	json_t *o = json_pack(
@@ -83,6 +83,8 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 		json_time(j->finished_ms), "expires_at", json_time(j->expires_ms), "result", "error", error_json(j));
 	if (o && j->kind == JOB_CONVERT)
 		conversion_json(a, j, base_url, host, o);
+	if (o && narration)
+		narration_json(j, o);
 	return o;
 }
 
@@ -177,18 +179,35 @@ int job_create(struct api *a, struct http_request *req, const struct job_new *n,
 	return 0;
 }
 
+enum create_kind { KIND_LADDER, KIND_CONVERT, KIND_NARRATION };
+
+static int create_of_file(struct api *a, struct http_request *req, size_t kind, const char *file_id, const json_t *params,
+			  const struct repeatable *rep, struct job *ret, struct err *e)
+{
+	struct file f;
+	int r = source_file(a, req, file_id, &f, e);
+	if (r < 0)
+		return r;
+	r = (kind == KIND_LADDER ? create_ladder : conversion_create)(a, req, &f, params, rep, ret, e);
+	file_release(&f);
+	return r;
+}
+
 int jobs_create(void *ctx, struct http_request *req, struct err *e)
 {
 	static const char *const fields[] = { "kind", "file_id", "params", "user_id", NULL };
-	static const char *const kinds[] = { "ladder", "convert", NULL };
+	static const char *const kinds[] = { [KIND_LADDER] = "ladder",
+					      [KIND_CONVERT] = "convert",
+					      [KIND_NARRATION] = "narration",
+					      NULL };
 	struct api *a = ctx;
 	const json_t *in = http_request_json(req);
-	const char *file_id;
+	const char *file_id = NULL;
 	struct repeatable rep;
 	json_t *params = NULL;
 	size_t kind;
 	if (json_only_fields(in, fields, e) < 0 || json_get_choice(in, "kind", JSON_REQUIRED, kinds, &kind, e) < 0 ||
-	    json_get_string(in, "file_id", JSON_REQUIRED, &file_id, e) < 0 ||
+	    json_get_string(in, "file_id", kind == KIND_NARRATION ? JSON_OPTIONAL : JSON_REQUIRED, &file_id, e) < 0 ||
 	    json_get_object(in, "params", JSON_OPTIONAL, &params, e) < 0)
 		return -ERR_INVALID;
 	int r = read_repeatable(req, &rep, e);
@@ -206,13 +225,12 @@ int jobs_create(void *ctx, struct http_request *req, struct err *e)
 		if (r != -ERR_NOT_FOUND)
 			return r;
 	}
-	struct file f;
 	struct job j;
-	r = source_file(a, req, file_id, &f, e);
-	if (r < 0)
-		return r;
-	r = (kind == 0 ? create_ladder : conversion_create)(a, req, &f, params, &rep, &j, e);
-	file_release(&f);
+	if (kind == KIND_NARRATION)
+		r = file_id ? err_set(e, ERR_INVALID, "file_id: a narration's music is params.music_file_id")
+			    : narration_create(a, req, params, &rep, &j, e);
+	else
+		r = create_of_file(a, req, kind, file_id, params, &rep, &j, e);
 	if (r < 0)
 		return r;
 	r = respond(a, req, 202, &j);
@@ -247,7 +265,7 @@ static int read_filter(struct http_request *req, struct job_filter *f, struct er
 	}
 	if (kind && *kind) {
 		if (!job_kind_parse(kind, &k))
-			return err_set(e, ERR_INVALID, "kind: expected ladder or convert");
+			return err_set(e, ERR_INVALID, "kind: expected ladder, convert or narration");
 		f->kind = (int)k;
 	}
 	return 0;

@@ -1,4 +1,4 @@
-/* GET /hls/{job}/master.m3u8, /hls/{job}/{rendition}/playlist.m3u8 and …/iframes.m3u8,
+/* GET /hls/{job}/master.m3u8, of narrations /hls/{job}/playlist.m3u8, /hls/{job}/{rendition}/playlist.m3u8 and …/iframes.m3u8,
  * and of complete jobs /hls/{job}/manifest.mpd, rendered from rows.
  *
  * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry,
@@ -47,6 +47,10 @@ static int render(struct api *a, struct http_request *req, const struct job *j, 
 	if (strcmp(path, KEY_MANIFEST) == 0) {
 		line.folder = http_request_printf(req, "/media/%s", j->prefix);
 		return presentation_manifest(a->o.repo, j, &view, out, e);
+	}
+	if (strcmp(path, KEY_PLAYLIST) == 0) {
+		line.folder = http_request_printf(req, "/media/%s", j->prefix);
+		return presentation_media(a->o.repo, j, "", &view, out, e);
 	}
 	const char *slash = strchr(path, '/');
 	bool media = slash && strcmp(slash, "/playlist.m3u8") == 0, iframes = slash && strcmp(slash, "/iframes.m3u8") == 0;

@@ -3,6 +3,7 @@
 #include "job/keys.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,9 @@ char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id
 	case JOB_CONVERT:
 		folder = "conversions";
 		break;
+	case JOB_NARRATION:
+		folder = "narrations";
+		break;
 	}
 	return mr_asprintf("%s/%s/%s", folder, user, job_id);
 }
@@ -179,23 +183,31 @@ char *key_in_job(const char *prefix, const char *relative)
 	return *prefix ? mr_asprintf("%s/%s", prefix, relative) : mr_strdup(relative);
 }
 
+/* A presentation of one rendition may do without its folder. */
+static char *in_rendition(const struct rendition *r, const char *name)
+{
+	return *r->name ? mr_asprintf("%s/%s", r->name, name) : mr_strdup(name);
+}
+
 char *key_init(const struct rendition *r)
 {
-	return mr_asprintf("%s/init.mp4", r->name);
+	return in_rendition(r, "init.mp4");
 }
 
 char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index)
 {
 	const char *extension = r->kind == RENDITION_SUBTITLES ? "vtt" : c == CONTAINER_TS ? "ts" : "m4s";
-	return mr_asprintf("%s/segment_%03u.%s", r->name, index, extension);
+	char name[40];
+	(void)snprintf(name, sizeof(name), "segment_%03u.%s", index, extension);
+	return in_rendition(r, name);
 }
 
 char *key_playlist(const struct rendition *r)
 {
-	return mr_asprintf("%s/playlist.m3u8", r->name);
+	return in_rendition(r, KEY_PLAYLIST);
 }
 
 char *key_iframes(const struct rendition *r)
 {
-	return mr_asprintf("%s/iframes.m3u8", r->name);
+	return in_rendition(r, "iframes.m3u8");
 }

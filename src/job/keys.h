@@ -35,10 +35,11 @@ char *key_stream(const char *user_id, const char *stream_id);
 char *key_fragment(const char *user_id, const char *stream_id, int64_t number);
 /* speech/{user}/{digest}: a spoken sentence, whoever's job it was made for (worker/speech.h). */
 char *key_speech(const char *user_id, const char *sha256_hex);
-/* Relative to the job's prefix. */
+/* Relative to the job's prefix; a rendition without a name has no folder. */
 char *key_init(const struct rendition *r);				       /* 720p/init.mp4 */
 char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts | .vtt */
 char *key_playlist(const struct rendition *r);				       /* 720p/playlist.m3u8 */
 char *key_iframes(const struct rendition *r);				       /* 720p/iframes.m3u8 */
 #define KEY_MASTER "master.m3u8"
+#define KEY_PLAYLIST "playlist.m3u8"
 #define KEY_MANIFEST "manifest.mpd"

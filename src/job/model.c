@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-static const char *const kind_names[] = { [JOB_LADDER] = "ladder", [JOB_CONVERT] = "convert" };
+static const char *const kind_names[] = { [JOB_LADDER] = "ladder", [JOB_CONVERT] = "convert", [JOB_NARRATION] = "narration" };
 static const char *const status_names[] = {
 	[JOB_PENDING] = "pending",     [JOB_PROCESSING] = "processing", [JOB_STREAMING] = "streaming",
 	[JOB_COMPLETED] = "completed", [JOB_FAILED] = "failed",		[JOB_CANCELED] = "canceled",

@@ -22,6 +22,9 @@
  * A conversion's chunks are measuring (where loudness is to be normalized), converting, joining; each kind waits for the one
  * before. What they made lies under parts/{job}/ until the join has put it into one file.
  *
+ * A narration has one chunk with media, whose segments become rows as they are made. Its failures count whatever was committed in
+ * between, and each makes a new generation_attempt; after the last nothing of it is kept but the sentences' sounds.
+ *
  * A claim's number is the fencing token: every write of a worker names it, and fails with ERR_LOST if the row has moved on.
  */
 #pragma once
@@ -41,7 +44,7 @@
 #define RENDITION_LABEL_SIZE 64
 #define RENDITION_NAME_SIZE 16
 
-enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2, JOB_CONVERT = 3 };
+enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2, JOB_CONVERT = 3, JOB_NARRATION = 4 };
 enum job_status {
 	JOB_PENDING = 1,
 	JOB_PROCESSING,
@@ -65,11 +68,14 @@ enum chunk_kind {
 	CHUNK_MEASURE = 4,
 	CHUNK_CONVERT = 5,
 	CHUNK_JOIN = 6,
+	CHUNK_NARRATE = 7,
 };
 enum chunk_state { CHUNK_WAITING = 1, CHUNK_READY, CHUNK_RUNNING, CHUNK_DONE, CHUNK_FAILED, CHUNK_CANCELED };
 
 /* What hasn't become ready so long after its last byte came is removed. */
 #define UPLOAD_LIFETIME_MS (24 * 3600 * INT64_C(1000))
+/* A narration's stream, from its creation. */
+#define NARRATION_LIFETIME_MS (24 * 3600 * INT64_C(1000))
 /* A conversion, from its creation and again from its completion. */
 #define CONVERSION_LIFETIME_MS (7 * 24 * 3600 * INT64_C(1000))
 /* Of a file's by-products. */
@@ -108,8 +114,8 @@ struct job {
 	char *source_key; /* of the input in the store */
 	uint64_t source_bytes;
 	char *source_name; /* as its file was called: for people */
-	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs); a conversion's: the key
-			     of its file */
+	char *prefix;	  /* of its objects: "hls/{user}/{job}" (no trailing slash; "" in one-shot runs); a conversion's:
+			     the key of its file */
 	char *spec_json;  /* struct job_plan's */
 	int64_t duration_ticks; /* planned length in 1/90000 s */
 	uint32_t segment_count;	   /* planned, corrected when the source ended early or late */

@@ -180,6 +180,15 @@ static void listed_release(struct listed *l)
 }
 #define _cleanup_listed_ MR_CLEANUP(listed_release)
 
+static int container_of(const struct job *j, enum segment_container *ret, struct err *e)
+{
+	struct ladder_spec spec = { .container = CONTAINER_TS };
+	int r = j->kind == JOB_NARRATION ? 0 : ladder_spec_parse(j->spec_json, &spec, e);
+	if (r == 0)
+		*ret = spec.container;
+	return r;
+}
+
 static int load_listed(struct repo *repo, const struct job *j, const char *name, const struct presentation *p,
 		       struct listed *ret, struct err *e)
 {
@@ -188,8 +197,8 @@ static int load_listed(struct repo *repo, const struct job *j, const char *name,
 		return r;
 	if (!p->segments)
 		return not_ready(e);
-	struct ladder_spec spec;
-	r = ladder_spec_parse(j->spec_json, &spec, e);
+	enum segment_container container;
+	r = container_of(j, &container, e);
 	if (r == 0)
 		r = repo_segments(repo, j->id, ret->rendition.index, 0, p->segments, &ret->rows, &ret->count, e);
 	if (r < 0)
@@ -199,8 +208,8 @@ static int load_listed(struct repo *repo, const struct job *j, const char *name,
 			       ret->count, p->segments);
 	ret->uris = mr_calloc(ret->count, sizeof(*ret->uris));
 	for (uint32_t i = 0; i < ret->count; i++)
-		ret->uris[i] = beside(key_segment(&ret->rendition, spec.container, ret->rows[i].index));
-	bool mapped = spec.container == CONTAINER_FMP4 && ret->rendition.kind != RENDITION_SUBTITLES;
+		ret->uris[i] = beside(key_segment(&ret->rendition, container, ret->rows[i].index));
+	bool mapped = container == CONTAINER_FMP4 && ret->rendition.kind != RENDITION_SUBTITLES;
 	ret->map = mapped ? beside(key_init(&ret->rendition)) : NULL;
 	return 0;
 }

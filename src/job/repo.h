@@ -226,6 +226,11 @@ int repo_speech_use(struct repo *r, const char *const *keys, uint32_t count, str
 /* Those that nobody wanted for so long are forgotten and doomed, at most `limit`. */
 int repo_speech_expire(struct repo *r, int64_t age_ms, uint32_t limit, struct err *e) MR_MUST_USE;
 
+/* ---- narrations ---- */
+/* Before a failure that is final: what was committed isn't any more, and nobody sees it. Fenced. The caller removes the objects,
+ * then calls repo_chunk_failed; if it dies in between, the attempt is made again. */
+int repo_narration_discard(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;
+
 /* ---- publishing ---- */
 /* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least
  * `min_interval_ms` passed since the last advance (or it is the first, or `flush`). The first makes a job streaming.

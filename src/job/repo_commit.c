@@ -123,7 +123,7 @@ static int check_segment(const struct fence *f, const struct claim *claim, const
 {
 	const struct chunk *k = &f->chunk;
 	bool inside = s->index >= k->first_segment && (k->last || s->index - k->first_segment < k->segment_count);
-	if (k->kind != CHUNK_LADDER || !inside)
+	if ((k->kind != CHUNK_LADDER && k->kind != CHUNK_NARRATE) || !inside)
 		return err_set(e, ERR_PROTOCOL, "segment %u does not belong to chunk %u", s->index, k->index);
 	if (s->rendition >= claim->job.rendition_count)
 		return err_set(e, ERR_PROTOCOL, "the job has no rendition %u", s->rendition);
@@ -152,7 +152,7 @@ static int segment_tx(struct db_conn *c, void *ctx, struct err *e)
 		if (r >= 0)
 			r = fill_planned(c, job_id, t->s, e);
 	}
-	if (r < 0 || !f.chunk.failures)
+	if (r < 0 || !f.chunk.failures || f.chunk.kind == CHUNK_NARRATE)
 		return r < 0 ? r : 0;
 	return db_exec(c, "UPDATE chunk SET failures = 0 WHERE job_id = $1 AND idx = $2",
 		       DB_PARAMS(DB_TEXT(job_id), DB_INT(f.chunk.index)), NULL, e);
@@ -231,7 +231,7 @@ static int finish_chunk(struct db_conn *c, const struct fence *f, int64_t saved_
 
 static int check_end(const struct chunk *k, uint32_t next, struct err *e)
 {
-	if (k->kind != CHUNK_LADDER)
+	if (k->kind != CHUNK_LADDER && k->kind != CHUNK_NARRATE)
 		return err_set(e, ERR_INTERNAL, "the finish chunk ends with repo_job_complete");
 	if (next > k->first_segment + k->segment_count && !k->last)
 		return err_set(e, ERR_PROTOCOL, "chunk %u went beyond its range", k->index);
@@ -262,6 +262,8 @@ static int done_tx(struct db_conn *c, void *ctx, struct err *e)
 	if (r >= 0 && early && next < j.segment_count)
 		r = cut(c, &f, &j, next, &saved_ticks, e);
 	job_release(&j);
+	if (r >= 0 && f.chunk.kind == CHUNK_NARRATE)
+		r = repo_narration_length(c, f.chunk.job_id, e);
 	return r < 0 ? r : finish_chunk(c, &f, saved_ticks, e);
 }
 

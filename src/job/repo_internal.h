@@ -22,7 +22,7 @@ _Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQ
 _Static_assert(CHUNK_DONE == 4 && CHUNK_FAILED == 5 && CHUNK_CANCELED == 6, "SQL says the same");
 _Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2 && CHUNK_ANALYZE == 3, "SQL says the same");
 _Static_assert(CHUNK_MEASURE == 4 && CHUNK_CONVERT == 5 && CHUNK_JOIN == 6, "SQL says the same");
-_Static_assert(JOB_ANALYZE == 2 && JOB_CONVERT == 3, "SQL says the same");
+_Static_assert(JOB_ANALYZE == 2 && JOB_CONVERT == 3 && JOB_NARRATION == 4, "SQL says the same");
 
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
@@ -119,6 +119,10 @@ int repo_open_next(struct db_conn *c, const char *job_id, int64_t now_ms, struct
 int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, struct err *e) MR_MUST_USE;
 /* The same where somebody may still be making some: a little later. */
 int repo_parts_abandon(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* A narration's attempt has failed, and there will be another. */
+int repo_narration_again(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* All of its segments are there: its length isn't an estimate any more. */
+int repo_narration_length(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
 /* Writes down a new job with its plan. */
 int repo_job_insert(struct db_conn *c, const struct job_new *n, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* The last write of an analysis: its job goes, its result stays with the file. */

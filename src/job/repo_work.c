@@ -85,6 +85,8 @@ const char *repo_stage_of(enum chunk_kind kind)
 	case CHUNK_FINISH:
 	case CHUNK_JOIN:
 		return "finishing";
+	case CHUNK_NARRATE:
+		return "narrating";
 	case CHUNK_LADDER:
 	case CHUNK_ANALYZE:
 		break;
@@ -265,9 +267,11 @@ static int failed_tx(struct db_conn *c, void *ctx, struct err *e)
 			      DB_INT(t->final ? CHUNK_FAILED : CHUNK_READY), DB_INT(failures),
 			      t->final ? DB_NULL : DB_INT(again_ms)),
 		    NULL, e);
-	if (r < 0 || !t->final)
+	if (r < 0)
 		return r;
-	return fail_job(c, &f, t->why, e);
+	if (t->final)
+		return fail_job(c, &f, t->why, e);
+	return f.chunk.kind == CHUNK_NARRATE ? repo_narration_again(c, f.chunk.job_id, f.now_ms, e) : 0;
 }
 
 int repo_chunk_failed(struct repo *repo, const struct claim *claim, const struct err *why, bool *ret_final,

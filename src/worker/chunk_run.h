@@ -42,6 +42,9 @@ struct chunk_handler {
 	/* Does the work and writes its end down, fenced by the claim; then the claim is settled, and it logs that. A failure
 	 * leaves the claim to the runner, who settles it (runner.h). */
 	int (*run)(struct chunk_run *c, struct err *e);
+	/* Before a failure that ends the job is written down: undoes what was committed, and says what the job shows as its error
+	 * (`io_why`). A failure leaves the chunk to be done again. NULL: what was made stays. */
+	int (*give_up)(struct chunk_run *c, struct err *io_why, struct err *e);
 };
 /* One file a kind; the table of them is runner.c's. */
 extern const struct chunk_handler chunk_ladder;
@@ -50,6 +53,7 @@ extern const struct chunk_handler chunk_analyze;
 extern const struct chunk_handler chunk_measure;
 extern const struct chunk_handler chunk_convert;
 extern const struct chunk_handler chunk_join;
+extern const struct chunk_handler chunk_narrate;
 
 /* What a task's objects are to a handler; `state` is what it gave to chunk_run_task. Called in turns: begin, end; a task
  * that dies in between gets no end, and nothing is stored. */
@@ -62,9 +66,9 @@ struct chunk_objects {
 	int (*read)(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e);
 };
 
-/* Opens the job's source as the spec's first input (the handler may have listed others behind it) and runs the task to its
- * end: answers its reads, prolongs the lease and stores the progress while it runs, stores its objects. `objects` may be NULL
- * for a task that makes none and reads nothing else. */
+/* Opens the job's source as the spec's first input (of a job without one it has no bytes; the handler may have listed others
+ * behind it) and runs the task to its end: answers its reads, prolongs the lease and stores the progress while it runs, stores its
+ * objects. `objects` may be NULL for a task that makes none and reads nothing else. */
 int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chunk_objects *objects, void *state,
 		   struct task_result *ret, struct err *e) MR_MUST_USE;
 /* For a handler's own work that takes long: prolongs the lease where it is time, as while a task runs. Fails when the work is

@@ -142,6 +142,8 @@ static int publish_version(struct publisher *p, const struct job *j, const struc
 		r = hls_check_lockstep(facts, count, AUDIO_FRAME_TOLERANCE_S + (view->ended ? 0 : PICTURE_TOLERANCE_S), e);
 	if (r < 0)
 		return r;
+	if (j->kind == JOB_NARRATION) /* one rendition, and nothing to choose */
+		return repo_published(p->opts.repo, j->id, view->segments, e);
 	_cleanup_buf_ struct buf master;
 	buf_init(&master, HLS_PLAYLIST_MAX_BYTES);
 	r = presentation_multivariant(p->opts.repo, j, view, &master, e);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/policy.h"
 #include "worker/chunk_run.h"
 #include "worker/leftovers.h"
 
@@ -18,6 +19,7 @@ static const struct chunk_handler *const handlers[] = {
 	[CHUNK_MEASURE] = &chunk_measure,
 	[CHUNK_CONVERT] = &chunk_convert,
 	[CHUNK_JOIN] = &chunk_join,
+	[CHUNK_NARRATE] = &chunk_narrate,
 };
 
 /* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own.
@@ -34,9 +36,24 @@ static bool may_pass(const struct err *why)
 	return why->retriable || strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0;
 }
 
-/* Settles a claim whose work ended with `why`; returns as runner_run. */
-static uint32_t settle_failure(const struct runner *r, const struct claim *c, struct err *why)
+/* A failure of the chunk's own. */
+static int fail(struct chunk_run *run, const struct chunk_handler *h, struct err *why, bool *ret_final, struct err *e)
 {
+	const struct retry_policy policy = RETRY_POLICY_DEFAULT;
+	const struct claim *c = run->claim;
+	if (h && h->give_up && retry_is_final(&policy, c->chunk.failures + 1, why->retriable)) {
+		int r = h->give_up(run, why, e);
+		if (r < 0)
+			return r;
+	}
+	return repo_chunk_failed(run->runner->repo, c, why, ret_final, e);
+}
+
+/* Settles a claim whose work ended with `why`; returns as runner_run. */
+static uint32_t settle_failure(struct chunk_run *run, const struct chunk_handler *h, struct err *why)
+{
+	const struct runner *r = run->runner;
+	const struct claim *c = run->claim;
 	struct err e = { 0 };
 	bool final = false, blameless = is_blameless(why);
 	const char *event;
@@ -49,7 +66,7 @@ static uint32_t settle_failure(const struct runner *r, const struct claim *c, st
 		event = "chunk_released";
 		rc = repo_chunk_release(r->repo, c, &e);
 	} else {
-		rc = repo_chunk_failed(r->repo, c, why, &final, &e);
+		rc = fail(run, h, why, &final, &e);
 		event = final ? "job_failed" : "chunk_failed";
 	}
 	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims),
@@ -74,7 +91,7 @@ uint32_t runner_run(const struct runner *r, struct claim *claim)
 	/* A row of a newer release's: this one can't do it, and says so. */
 	int res = h ? h->run(&c, &e) : err_set(&e, ERR_INTERNAL, "there is no handler for chunks of kind %zu", kind);
 	if (res < 0)
-		wait_ms = settle_failure(r, claim, c.verdict.kind ? &c.verdict : &e);
+		wait_ms = settle_failure(&c, h, c.verdict.kind ? &c.verdict : &e);
 	else
 		bus_publish(r->bus, &(struct bus_event){ .topic = BUS_WORK });
 	chunk_run_tell(&c);

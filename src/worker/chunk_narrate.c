@@ -1,0 +1,206 @@
+/* The one chunk of a narration with media: sentences are spoken ahead of the task that mixes them, segments go into the store and
+ * become rows as they come. Runs on a worker thread of the server and worker process.
+ *
+ * It continues at the first segment that isn't committed, with the same bytes. The task's read of a sentence that isn't spoken
+ * yet is answered when it is; meanwhile the lease is prolonged as ever, and a cancelation seen. Sounds stay in the store, under
+ * the hash of what was said by whom, so that another attempt doesn't ask for them again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/keys.h"
+#include "job/plan_narrate.h"
+#include "worker/chunk_run.h"
+#include "worker/speech.h"
+
+#define WAIT_MS 200 /* for a sentence, between two looks whether to go on */
+
+struct narrate_run {
+	struct chunk_run *c;
+	struct narrate_constants constants;
+	struct rendition rendition;
+	struct speech_source *speech;
+	uint32_t sentence; /* the one that is open */
+	struct store_reader *reader;
+	struct task_object head; /* of the object that is arriving */
+	uint32_t committed;	 /* segments that this attempt added, for the log */
+};
+
+/* ---- sentences ---- */
+
+static void close_sentence(struct narrate_run *run)
+{
+	if (run->reader)
+		store_reader_close(mr_steal(run->reader));
+}
+
+static int open_sentence(struct narrate_run *run, uint32_t n, struct err *e)
+{
+	_cleanup_free_ char *key = NULL;
+	uint64_t bytes;
+	struct store_info info;
+	int r;
+	if (run->reader && run->sentence == n)
+		return 0;
+	close_sentence(run);
+	while ((r = speech_source_wait(run->speech, n, WAIT_MS, &key, &bytes, e)) == -ERR_TIMEOUT) {
+		r = chunk_run_keep_alive(run->c, e);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0)
+		r = store_reader_open(run->c->runner->output, key, &run->reader, &info, e);
+	run->sentence = n;
+	return r < 0 ? err_wrap(e, "sentence %u", n + 1) : 0;
+}
+
+/* Why it wasn't spoken is what the attempt failed of, whatever the task says of its input. */
+static int on_read(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
+{
+	struct narrate_run *run = state;
+	const uint64_t n = offset >> 32;
+	size_t got;
+	if (input != NARRATE_INPUT_SPEECH || n >= run->constants.script.sentence_count)
+		return err_set(e, ERR_PROTOCOL, "there is no sentence %llu", (unsigned long long)n + 1);
+	int r = open_sentence(run, (uint32_t)n, e);
+	if (r == 0)
+		r = store_reader_read(run->reader, (uint32_t)offset, buf, len, &got, e);
+	if (r < 0) {
+		if (!run->c->verdict.kind && e)
+			run->c->verdict = *e;
+		return r;
+	}
+	*ret_len = (uint32_t)got;
+	return 0;
+}
+
+/* ---- segments ---- */
+
+static int on_object_begin(void *state, const struct task_object *head, char **ret_key, struct err *e)
+{
+	struct narrate_run *run = state;
+	(void)e;
+	run->head = *head;
+	if (head->kind == TASK_OBJECT_INIT)
+		return 0;
+	_cleanup_free_ char *relative = key_segment(&run->rendition, CONTAINER_TS, head->index);
+	*ret_key = key_in_job(run->c->claim->job.prefix, relative);
+	return 0;
+}
+
+static int on_object_end(void *state, const char *sha256, struct err *e)
+{
+	struct narrate_run *run = state;
+	const struct runner *runner = run->c->runner;
+	const struct task_object *h = &run->head;
+	if (h->kind == TASK_OBJECT_INIT)
+		return repo_commit_init(runner->repo, run->c->claim, 0, h->codecs, h->size_bytes, sha256, e);
+	struct segment s = { .index = h->index,
+			     .committed = true,
+			     .start_ticks = h->start_ticks,
+			     .duration_ticks = h->duration_ticks,
+			     .bytes = h->size_bytes };
+	memcpy(s.sha256, sha256, SHA256_HEX_SIZE);
+	int r = repo_commit_segment(runner->repo, run->c->claim, &s, e);
+	if (r == 0) {
+		run->committed++;
+		publisher_nudge(runner->publisher, run->c->claim->job.id);
+	}
+	return r;
+}
+
+static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end, .read = on_read };
+
+/* ---- the chunk ---- */
+
+/* How many segments are there: they are made in order, so all rows are committed. */
+static int committed_before(struct narrate_run *run, uint32_t *ret, struct err *e)
+{
+	struct segment *rows;
+	uint32_t count;
+	int r = repo_segments(run->c->runner->repo, run->c->claim->job.id, 0, 0, NARRATE_SEGMENTS_MAX, &rows, &count, e);
+	if (r < 0)
+		return r;
+	uint32_t n = 0;
+	while (n < count && rows[n].committed && rows[n].index == n)
+		n++;
+	free(rows);
+	*ret = n;
+	return 0;
+}
+
+static int open_speech(struct narrate_run *run, struct err *e)
+{
+	struct speech *speech = run->c->runner->speech;
+	if (!speech)
+		return err_set_code(e, ERR_UNAVAILABLE, "NO_SPEECH", "this server speaks nothing");
+	const struct speech_order order = { .user_id = run->c->claim->job.user_id,
+					    .provider = run->constants.provider,
+					    .voice = run->constants.voice,
+					    .script = &run->constants.script };
+	return speech_source_open(speech, &order, &run->speech, e);
+}
+
+static int work(struct narrate_run *run, struct task_result *result, struct err *e)
+{
+	const struct claim *claim = run->c->claim;
+	struct rendition renditions[RENDITIONS_MAX];
+	uint32_t count, resume = 0;
+	int r = narrate_constants_parse(claim->job.spec_json, &run->constants, e);
+	if (r == 0)
+		r = open_speech(run, e);
+	if (r == 0)
+		r = repo_renditions(run->c->runner->repo, claim->job.id, renditions, &count, e);
+	if (r == 0)
+		r = committed_before(run, &resume, e);
+	if (r < 0)
+		return r;
+	run->rendition = renditions[0];
+	struct task_spec spec = { .kind = TASK_NARRATE, .input_count = NARRATE_INPUTS };
+	memcpy(spec.inputs[NARRATE_INPUT_SPEECH].name, "speech", sizeof("speech"));
+	spec.narrate = narrate_chunk_spec(&run->constants, resume);
+	r = chunk_run_task(run->c, &spec, &objects, run, result, e);
+	task_spec_release(&spec);
+	return r < 0 ? r : repo_chunk_done(run->c->runner->repo, claim, result->narrate.next_segment, e);
+}
+
+static int run(struct chunk_run *c, struct err *e)
+{
+	struct narrate_run *run = mr_calloc(1, sizeof(*run));
+	struct task_result *result = mr_calloc(1, sizeof(*result));
+	run->c = c;
+	int r = work(run, result, e);
+	if (run->speech)
+		speech_source_close(run->speech);
+	close_sentence(run);
+	if (r == 0) {
+		log_info("chunk_done", LOG_S("job", c->claim->job.id), LOG_I("chunk", c->claim->chunk.index),
+			 LOG_I("attempt", c->claim->chunk.claims), LOG_I("segments", run->committed), LOG_I("ms", c->usage.wall_ms),
+			 LOG_I("cpu_ms", c->usage.cpu_ms), LOG_I("max_rss_kb", c->usage.max_rss_kb),
+			 LOG_I("sentences", run->constants.script.sentence_count));
+		publisher_nudge(c->runner->publisher, c->claim->job.id);
+	}
+	narrate_constants_release(&run->constants);
+	free(result);
+	free(run);
+	return r;
+}
+
+/* Nothing of a narration that failed is kept. */
+static int give_up(struct chunk_run *c, struct err *io_why, struct err *e)
+{
+	const struct job *j = &c->claim->job;
+	int r = repo_narration_discard(c->runner->repo, c->claim, e);
+	if (r == 0 && j->prefix[0])
+		r = store_delete_prefix(c->runner->output, j->prefix, e);
+	if (r < 0)
+		return r;
+	const struct err cause = *io_why;
+	(void)err_set_code(io_why, cause.kind, "GENERATION_FAILED", "%s: %s", err_code(&cause), cause.message);
+	io_why->retriable = false;
+	return 0;
+}
+
+const struct chunk_handler chunk_narrate = { .run = run, .give_up = give_up };

@@ -1,0 +1,109 @@
+"""Narrations through the server: a script over music becomes a stream that plays while it grows, the same bytes every time."""
+import itertools
+import re
+import subprocess
+
+import pytest
+
+import hls
+import narration
+from client import Client, error_of
+from test_openapi_answers import check
+
+OPTIONS = ('--workers', '2')
+
+
+@pytest.fixture(scope='module')
+def music(module_server, tmp_path_factory):
+    return Client(module_server.url).upload(narration.music(tmp_path_factory.mktemp('music') / 'music.mp3'))['file_id']
+
+
+def samples(ts):
+    done = subprocess.run(['ffmpeg', '-v', 'warning', '-nostdin', '-i', '-', '-f', 's16le', '-ac', '1', '-'], input=ts, check=True,
+                          capture_output=True)
+    assert done.stderr == b'', done.stderr
+    return len(done.stdout) // 2
+
+
+def test_a_script_over_music_is_a_stream(client, music, tmp_path):
+    began = narration.start(client, music_file_id=music, min_seconds=31)
+    check(began, 'Job')
+    assert began['kind'] == 'narration' and began['streaming']['enabled'] and began['streaming']['segments_total'] is None
+    assert re.fullmatch('[0-9a-f]{64}', began['tts_cache_key'])
+    job = client.complete(began['job_id'])
+    check(job, 'Job')
+    media, _ = narration.playlist(client, job)
+    assert media.ended and media.target == 5
+    assert abs(media.duration - job['duration']) < 0.01 and job['duration'] >= 31
+    assert job['streaming']['segments_total'] == len(media.segments) == 7
+    assert job['tts_cache_key'] == began['tts_cache_key'] and job['generation_attempt'] == 1
+    whole = b''.join(narration.segments(client, job))
+    assert samples(whole) == round(job['duration'] * 48000)
+    assert not hls.ffmpeg_says(job['streaming']['playlist_url'])
+    (tmp_path / 'whole.ts').write_bytes(whole)
+    said = subprocess.run(['ffmpeg', '-nostdin', '-hide_banner', '-i', tmp_path / 'whole.ts', '-af', 'ebur128=peak=true', '-f',
+                           'null', '-'], capture_output=True, text=True, check=True).stderr
+    summary = said[said.rindex('Summary:'):]
+    assert float(re.search(r'Peak:\s+(-?[\d.]+) dBFS', summary)[1]) <= -1
+    assert abs(float(re.search(r'I:\s+(-?[\d.]+) LUFS', summary)[1]) + 16) <= 1
+
+
+def test_it_is_the_same_when_made_again_and_speech_comes_from_the_store(client, server, music):
+    first = client.complete(narration.start(client, music_file_id=music)['job_id'])
+    spoken = sorted((server.store / 'speech').rglob('*'))
+    again = client.complete(narration.start(client, music_file_id=music)['job_id'])
+    assert narration.segments(client, first) == narration.segments(client, again)
+    assert first['tts_cache_key'] == again['tts_cache_key']
+    assert sorted((server.store / 'speech').rglob('*')) == spoken
+
+
+def test_without_music_and_with_another_voice(client):
+    job = client.complete(narration.start(client, 'One. Two.', voice='kal', fade_seconds=0)['job_id'])
+    assert job['file_id'] is None and job['params']['voice'] == 'kal' and job['params']['music_file_id'] is None
+    assert samples(b''.join(narration.segments(client, job))) == round(job['duration'] * 48000)
+
+
+def test_a_playlist_only_grows_and_lists_what_can_be_fetched(client, music):
+    script = ' '.join(f'This is sentence number {i}, and it takes a while to say.' for i in range(40))
+    job = narration.start(client, script, music_file_id=music)
+    job = client.follow(job['job_id'], lambda j: j['streaming']['segments_completed'] > 0)
+    before, _ = narration.playlist(client, job)
+    for _ in itertools.repeat(None):
+        now = hls.Media(hls.fetch_text(client.session, job['streaming']['playlist_url']))
+        now.check_growth(before)
+        before = now
+        if now.ended:
+            break
+    job = client.complete(job['job_id'])
+    assert len(narration.segments(client, job)) == len(before.segments) > 10
+
+
+@pytest.mark.parametrize('params, code, says', [
+    ({}, 'MISSING_FIELD', 'script'), ({'script': ''}, 'SCRIPT_EMPTY', 'script'), ({'script': ' \n '}, 'SCRIPT_EMPTY', 'script'),
+    ({'script': 'Hi. [pause x]'}, 'SCRIPT_INVALID', 'line 1'), ({'script': 'Hi.', 'voice': 'nobody'}, 'UNKNOWN_VOICE', 'slt'),
+    ({'script': 'Hi.', 'music_file_id': 'x'}, None, 'music_file_id'), ({'script': 'Hi.', 'fade_seconds': 61}, None, 'fade_seconds'),
+    ({'script': 'Hi.', 'duck': 3}, None, 'duck'), ({'script': 'Hi.', 'tempo': 3}, None, 'tempo'),
+    ({'script': 'Hi.', 'min_seconds': -1}, None, 'min_seconds')])
+def test_bad_parameters_are_named(client, params, code, says):
+    answer = client.post('/api/jobs', json={'kind': 'narration', 'params': params})
+    assert says in error_of(answer, 400, code)['message']
+
+
+def test_music_must_be_the_callers_and_have_sound(client, server, music, sample, tmp_path):
+    other = Client(server.url, user='other')
+    body = {'kind': 'narration', 'params': {'script': 'Hi.', 'music_file_id': music}}
+    error_of(other.post('/api/jobs', json=body), 404, 'NOT_FOUND')
+    silent = tmp_path / 'silent.mp4'
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', sample, '-t', '2', '-an', '-c', 'copy', silent], check=True)
+    body['params']['music_file_id'] = client.upload(silent)['file_id']
+    error_of(client.post('/api/jobs', json=body), 422, 'NO_AUDIO')
+    error_of(client.post('/api/jobs', json={**body, 'file_id': music}), 400)
+
+
+def test_it_can_be_canceled_and_deleted(client, server, music):
+    script = ' '.join(f'This is sentence number {i}, and nobody waits for it.' for i in range(60))
+    job = narration.start(client, script, music_file_id=music)
+    client.follow(job['job_id'], lambda j: j['streaming']['segments_completed'] > 1)
+    assert client.good(client.delete(f'/api/jobs/{job["job_id"]}'), 200)['status'] == 'canceled'
+    assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
+    error_of(client.get(f'/api/jobs/{job["job_id"]}'), 404)
