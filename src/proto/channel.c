@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "os/fd.h"
+#include "proto/live.h"
 
 /* The largest payload of each type; 0: no such type. */
 static uint32_t type_max(uint32_t type)
@@ -29,6 +30,14 @@ static uint32_t type_max(uint32_t type)
 	case MSG_READ_FAILED:
 	case MSG_FAILURE:
 		return 1024;
+	case MSG_LIVE_OPEN:
+	case MSG_LIVE_BYTES:
+	case MSG_LIVE_EVENT:
+		return LIVE_MESSAGE_MAX_BYTES + LIVE_HEAD_MAX_BYTES;
+	case MSG_LIVE_LOST:
+	case MSG_LIVE_CLOSE:
+	case MSG_LIVE_TAKEN:
+		return 16;
 	default:
 		return 0;
 	}

@@ -21,6 +21,10 @@ enum msg_type {
 	MSG_SPEC = 1,	 /* struct task_spec */
 	MSG_DATA = 2,	 /* the answer to a MSG_READ: the bytes, fewer than asked only at the end of the input */
 	MSG_READ_FAILED = 3, /* the answer to a MSG_READ: a struct err */
+	MSG_LIVE_OPEN = 4, /* these four: proto/live.h */
+	MSG_LIVE_BYTES = 5,
+	MSG_LIVE_LOST = 6,
+	MSG_LIVE_CLOSE = 7,
 	/* child → parent */
 	MSG_READ = 16,	 /* struct task_read */
 	MSG_PROGRESS = 17, /* struct task_progress */
@@ -28,6 +32,8 @@ enum msg_type {
 	MSG_BLOB = 19,	 /* raw bytes, at most TASK_BLOB_MAX_BYTES */
 	MSG_RESULT = 20, /* struct task_result; the last message */
 	MSG_FAILURE = 21, /* struct err; the last message */
+	MSG_LIVE_EVENT = 22,
+	MSG_LIVE_TAKEN = 23,
 };
 #define MSG_MAX_BYTES (2u << 20)
 

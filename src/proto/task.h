@@ -45,11 +45,12 @@ enum task_kind {
 	TASK_JOIN = 6,
 	TASK_SPEAK = 7,
 	TASK_NARRATE = 8,
+	TASK_LIVE = 9, /* without inputs or a result: proto/live.h says what it does until its channel closes */
 };
 
 static inline bool task_kind_known(uint32_t kind)
 {
-	return kind >= TASK_PROBE && kind <= TASK_NARRATE;
+	return kind >= TASK_PROBE && kind <= TASK_LIVE;
 }
 
 static inline bool task_kind_converts(enum task_kind kind)

@@ -45,6 +45,7 @@ _JSON = {'net', 'db', 'bus', 'store', 'http', 'job', 'worker', 'live', 'api', 'c
 LIBRARIES = [
     ('libav*, libsw*', r'lib(av|sw|postproc)\w*/|x264\.h|x265\.h', {'media'}),
     ('flite', r'flite', {'speech'}),
+    ('libopus', r'opus(/|\.h|_)', {'media'}),
     ('libseccomp', r'seccomp\.h', {'os'}),
     ('SQLite', r'sqlite3', {'db'}),
     ('libpq', r'(postgresql/)?libpq', {'db'}),

@@ -8,7 +8,7 @@ import pytest
 import tree
 
 # What the sandboxed process may name: media libraries, the sandbox, the voice, C itself, and a sanitizer's runtime.
-TASK_MAY = re.compile(r'lib(avcodec|avformat|avutil|avfilter|swscale|swresample|ebur128|seccomp|flite\w*|c|m|pthread|gcc_s'
+TASK_MAY = re.compile(r'lib(avcodec|avformat|avutil|avfilter|swscale|swresample|ebur128|opus|seccomp|flite\w*|c|m|pthread|gcc_s'
                       r'|asan|ubsan|tsan|clang_rt\.\w+)[.-]|ld-linux')
 # What the trusted process must not reach at all, directly or through another library.
 MILLRACE_MUST_NOT = re.compile(r'lib(av(codec|format|util|filter|device)|sw(scale|resample)|postproc|x26[45]|vpx|flite)')
