@@ -1,5 +1,5 @@
-/* Sessions of live decoding as their users see them: opened, fed and closed from any thread; what they have to say waits in their log
- * until the host's thread (decoder_host.c) passes it on. Runs in the server.
+/* Sessions of live decoding as their users see them: opened, fed and closed from any thread; what they have to say waits
+ * in their log until the host's thread (decoder_host.c) passes it on. Runs in the server.
  *
  * Guarantees: no call blocks but for the host's lock, under which nobody waits; a session's log is bounded.
  */
@@ -123,7 +123,8 @@ void session_free(struct live_session *s)
 /* ---- opening ---- */
 
 /* Into the host with the fewest. `s` is zero but for its handlers. */
-static int enlist(struct live_decoder *d, struct live_session *s, enum live_kind kind, const void *state, size_t len, struct err *e)
+static int enlist(struct live_decoder *d, struct live_session *s, enum live_kind kind, const void *state, size_t len,
+		  struct err *e)
 {
 	struct live_host *best = NULL;
 	uint32_t fewest = LIVE_SESSIONS_MAX;

@@ -1,12 +1,13 @@
-/* One live process, and the thread that speaks with it: says what sessions have to say, passes on what comes back, starts another when
- * it dies. Runs in the server; the process is not trusted.
+/* One live process, and the thread that speaks with it: says what sessions have to say, passes on what comes back, starts
+ * another when it dies. Runs in the server; the process is not trusted.
  *
- * A session here is: listed (its OPEN isn't said), open, closing (CLOSE is said), or gone (its `end` was called, it is freed). When the
- * process dies all are listed again, from the mark before the last, and what they give a second time is cut away.
+ * A session here is: listed (its OPEN isn't said), open, closing (CLOSE is said), or gone (its `end` was called, it is
+ * freed). When the process dies all are listed again, from the mark before the last, and what they give a second time is
+ * cut away.
  *
- * Guarantees: the thread never blocks but in poll, and in task_hold while there is no process; handlers are called without the lock;
- * a process that breaks the protocol, or takes longer than HANG_MS for a message, is ended as one that crashed. What it dies of is the
- * oldest message that it hasn't taken.
+ * Guarantees: the thread never blocks but in poll, and in task_hold while there is no process; handlers are called
+ * without the lock; a process that breaks the protocol, or takes longer than HANG_MS for a message, is ended as one that
+ * crashed. What it dies of is the oldest message that it hasn't taken.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
-/* Between decoder.c (sessions, as their users see them) and decoder_host.c (a process and the thread that speaks with it). Private to
- * these two.
+/* Between decoder.c (sessions, as their users see them) and decoder_host.c (a process and the thread that speaks with
+ * it). Private to these two.
  *
- * A session's bytes are in its log until they are taken, and in a sound session for longer: from the mark before the last on, so that
- * it can be taken up in another process. Positions count all bytes of the session from 0.
+ * A session's bytes are in its log until they are taken, and in a sound session for longer: from the mark before the last
+ * on, so that it can be taken up in another process. Positions count all bytes of the session from 0.
  */
 #pragma once
 

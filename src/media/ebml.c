@@ -1,8 +1,8 @@
 /* The push walker over EBML. Runs in the sandbox, on bytes of anybody.
  *
- * Guarantees: nothing is kept of an element but what its `collect` asks for; a child never reaches beyond its parent; the sink sees
- * begin and end of what it entered in pairs, unless an error cuts it short. Does not check what is in an element, nor in which
- * order elements come: that is its users'.
+ * Guarantees: nothing is kept of an element but what its `collect` asks for; a child never reaches beyond its parent; the
+ * sink sees begin and end of what it entered in pairs, unless an error cuts it short. Does not check what is in an
+ * element, nor in which order elements come: that is its users'.
  */
 #include "media/ebml.h"
 

@@ -1,5 +1,5 @@
-/* EBML read as it comes: a push walker over elements, fed with pieces cut anywhere (RFC 8794; RFC 9559 for Matroska's levels). Runs in
- * the sandbox.
+/* EBML read as it comes: a push walker over elements, fed with pieces cut anywhere (RFC 8794; RFC 9559 for Matroska's
+ * levels). Runs in the sandbox.
  *
  *   struct ebml p;
  *   ebml_init(&p, &sink, 0);
@@ -7,9 +7,9 @@
  *   r = ebml_finish(&p, e);               // the end of the input: closes what may end here
  *   ebml_release(&p);
  *
- * The sink's begin says what is wanted of each element: to go into it, its first bytes, or nothing. Elements of unknown size (Segment
- * and Cluster alone) end where an element of their own or a higher level begins. Memory: what one element's `collect` asks
- * for, and the depth is bounded. Errors are ERR_MEDIA (bytes that are no Matroska) or the sink's own.
+ * The sink's begin says what is wanted of each element: to go into it, its first bytes, or nothing. Elements of unknown
+ * size (Segment and Cluster alone) end where an element of their own or a higher level begins. Memory: what one element's
+ * `collect` asks for, and the depth is bounded. Errors are ERR_MEDIA (bytes that are no Matroska) or the sink's own.
  */
 #pragma once
 
@@ -90,8 +90,8 @@ struct ebml_sink {
 	int (*data)(void *ctx, const struct ebml_element *el, const uint8_t *p, size_t len, struct err *e);
 	/* The end of an element that was entered. */
 	int (*end)(void *ctx, const struct ebml_element *el, struct err *e);
-	/* Every byte there is, in order: an element's head after its begin, its last data before the end of what it is in. May be
-	 * NULL. */
+	/* Every byte there is, in order: an element's head after its begin, its last data before the end of what it is
+	 * in. May be NULL. */
 	int (*raw)(void *ctx, const uint8_t *p, size_t len, struct err *e);
 };
 

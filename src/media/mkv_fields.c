@@ -1,5 +1,5 @@
-/* Fields of a producer's Matroska. Runs in the sandbox, on bytes of anybody. How long a frame lasts is what its group says, else what
- * its track says, else (PCM) what its bytes make, else the time since the one before it. */
+/* Fields of a producer's Matroska. Runs in the sandbox, on bytes of anybody. How long a frame lasts is what its group
+ * says, else what its track says, else (PCM) what its bytes make, else the time since the one before it. */
 #include "media/mkv_fields.h"
 
 #include <math.h>

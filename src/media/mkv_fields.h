@@ -1,5 +1,5 @@
-/* What is in the fields of a producer's Matroska that matters to its fragments: tracks, times, tags. Part of mkv_split (which says in
- * which order things come, this what they are); runs in the sandbox.
+/* What is in the fields of a producer's Matroska that matters to its fragments: tracks, times, tags. Part of mkv_split
+ * (which says in which order things come, this what they are); runs in the sandbox.
  *
  *   struct ebml_choice c = mkv_fields_choose(id, in_cluster);
  *   if (mkv_fields_take(&f, el, bytes, len) == MKV_FIELD_WRONG) ...

@@ -1,7 +1,7 @@
 /* Matroska into fragments. Runs in the sandbox, on bytes of anybody; what the fields are is mkv_fields.c's.
  *
- * Guarantees: a fragment's bytes are its cluster's, from the first to the last, none held longer than until its time is known or the
- * piece is fed; memory is bounded by the header's and the pieces' size. Does not look into frames.
+ * Guarantees: a fragment's bytes are its cluster's, from the first to the last, none held longer than until its time is
+ * known or the piece is fed; memory is bounded by the header's and the pieces' size. Does not look into frames.
  */
 #include "media/mkv_split.h"
 

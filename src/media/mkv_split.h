@@ -1,5 +1,5 @@
-/* The body of a PutMedia as it comes: Matroska in pieces cut anywhere → fragments, their bytes given back as they were. Runs in the
- * sandbox.
+/* The body of a PutMedia as it comes: Matroska in pieces cut anywhere → fragments, their bytes given back as they were.
+ * Runs in the sandbox.
  *
  *   struct mkv_split *s = mkv_split_new(&sink);
  *   if (mkv_split_feed(s, bytes, len, e) < 0)
@@ -9,8 +9,8 @@
  *
  * A fragment is a cluster. It begins when its time is known and ends at the next cluster or header, at the tag
  * AWS_KINESISVIDEO_END_OF_FRAGMENT or with the body; tags between are its own (those named AWS… are the service's, and left
- * out). What the service refuses is refused with its ErrorId: times that don't rise, a track without a frame, frames of an undeclared
- * track, more than three tracks, 20 s, 50 MiB, ten tags. A fresh header may come between clusters.
+ * out). What the service refuses is refused with its ErrorId: times that don't rise, a track without a frame, frames of
+ * an undeclared track, more than three tracks, 20 s, 50 MiB, ten tags. A fresh header may come between clusters.
  */
 #pragma once
 
@@ -32,6 +32,6 @@ void mkv_split_free(struct mkv_split *s);
 int mkv_split_feed(struct mkv_split *s, const void *data, size_t len, struct err *e) MR_MUST_USE;
 /* Ends the open fragment, unless it isn't whole. */
 int mkv_split_finish(struct mkv_split *s, struct err *e) MR_MUST_USE;
-/* After a failure: KVS's ErrorId (enum live_error_id), or LIVE_OK if it isn't the body's fault; and the time of the fragment that is
- * refused, -1 if it isn't known. */
+/* After a failure: KVS's ErrorId (enum live_error_id), or LIVE_OK if it isn't the body's fault; and the time of the
+ * fragment that is refused, -1 if it isn't known. */
 uint32_t mkv_split_refusal(const struct mkv_split *s, int64_t *ret_timecode_ms);

@@ -1,7 +1,8 @@
 /* Opus to samples, on a timeline. Runs in the sandbox; libopus' decoder is its only state besides struct opus_place.
  *
  * Guarantees: positions rise; what follows on in the recording follows on here, to the sample; a damaged packet costs its own
- * length, concealed. Does not guarantee equal samples for 80 ms behind a place that was gone to: the codec's memory isn't carried.
+ * length, concealed. Does not guarantee equal samples for 80 ms behind a place that was gone to: the codec's memory isn't
+ * carried.
  */
 #include "media/opus_pcm.h"
 

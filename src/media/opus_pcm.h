@@ -1,5 +1,5 @@
-/* Opus packets with their recording's times → mono samples at 16 kHz on one timeline, by libopus directly at that rate. Runs in the
- * sandbox.
+/* Opus packets with their recording's times → mono samples at 16 kHz on one timeline, by libopus directly at that rate.
+ * Runs in the sandbox.
  *
  *   struct opus_pcm *o;
  *   opus_pcm_new(&sink, &o, e);
@@ -9,9 +9,9 @@
  *
  * The timeline counts samples at 16 kHz from 0 and never goes back. Packets follow on one another; times, which are rounded and
  * waver, only say where something is missing (more than half a packet): up to 120 ms of it are concealed, with
- * the next packet's redundancy where it has some, and what is beyond is left out, so that the next samples have a later position. What is
- * earlier than the packet before, by up to five seconds, was there already and is dropped. A time further back, or more
- * than ten minutes ahead, is a recording's new beginning.
+ * the next packet's redundancy where it has some, and what is beyond is left out, so that the next samples have a later
+ * position. What is earlier than the packet before, by up to five seconds, was there already and is dropped. A time
+ * further back, or more than ten minutes ahead, is a recording's new beginning.
  *
  * A decoder that is given another's place (opus_pcm_place) goes on with that one's timeline, sample by sample.
  */
@@ -26,7 +26,8 @@
 struct opus_pcm_sink {
 	void *ctx;
 	/* `concealed` of the samples, at the front, are made up; `restart`: a recording begins with the first. */
-	int (*pcm)(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart, struct err *e);
+	int (*pcm)(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart,
+		   struct err *e);
 	/* A packet was dropped: it was there before (late), or is no Opus. */
 	void (*dropped)(void *ctx, bool late);
 };

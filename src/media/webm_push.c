@@ -1,9 +1,9 @@
 /* WebM in pieces. Two states: parsing (the EBML walker has it), or searching for a header or cluster to go on at. Runs in the
  * sandbox, on bytes of anybody.
  *
- * Guarantees: memory is bounded by the largest block that is looked at (BLOCK_MAX_BYTES); after any damage parsing goes on at the
- * next whole cluster. Does not guarantee that what it finds is what was recorded: a chunk fed twice gives its frames twice, and
- * whoever decodes them drops by their times.
+ * Guarantees: memory is bounded by the largest block that is looked at (BLOCK_MAX_BYTES); after any damage parsing goes
+ * on at the next whole cluster. Does not guarantee that what it finds is what was recorded: a chunk fed twice gives its
+ * frames twice, and whoever decodes them drops by their times.
  */
 #include "media/webm_push.h"
 
@@ -329,7 +329,8 @@ static void search(struct webm_push *w, uint64_t offset)
 	w->window_offset = offset;
 }
 
-/* 1: something to go on with begins at `p` (a header, or a cluster without its first byte); 0: nothing; -1: it may, if more were known. */
+/* 1: something to go on with begins at `p` (a header, or a cluster without its first byte); 0: nothing; -1: it may, if
+ * more were known. */
 static int match(const uint8_t *p, size_t len, bool *ret_cluster)
 {
 	static const uint8_t header[] = { 0x1A, 0x45, 0xDF, 0xA3 }, cluster[] = { 0x43, 0xB6, 0x75 };
@@ -372,7 +373,8 @@ static bool find(struct webm_push *w, bool *ret_cluster)
 static int go_on(struct webm_push *w, bool cluster, struct err *e)
 {
 	static const uint8_t first = 0x1F;
-	const uint64_t at = w->window_offset - (cluster ? 1 : 0); /* the first byte counts as the one before, even where it was lost */
+	/* a cluster's first byte counts as the one before, even where it was lost */
+	const uint64_t at = w->window_offset - (cluster ? 1 : 0);
 	w->searching = false;
 	if (at > w->search_from)
 		w->sink.skipped(w->sink.ctx, at - w->search_from);
@@ -384,8 +386,8 @@ static int go_on(struct webm_push *w, bool cluster, struct err *e)
 	return cluster ? ebml_feed(&w->ebml, &first, 1, e) : 0;
 }
 
-/* Into the window with what follows a damaged place. The head that was refused is looked through again but for its first byte; it may
- * have begun before `data`. */
+/* Into the window with what follows a damaged place. The head that was refused is looked through again but for its first
+ * byte; it may have begun before `data`. */
 static int after_damage(struct webm_push *w, const uint8_t *data, size_t len, struct err *e)
 {
 	const size_t head_len = w->ebml.head_len ? w->ebml.head_len - 1 : 0;

@@ -1,5 +1,5 @@
-/* A browser's recording as it comes: WebM in pieces cut anywhere → the Opus frames of its first sound track, with their times. Runs in
- * the sandbox.
+/* A browser's recording as it comes: WebM in pieces cut anywhere → the Opus frames of its first sound track, with their
+ * times. Runs in the sandbox.
  *
  *   struct webm_push w;
  *   webm_push_init(&w, &sink, NULL);
@@ -7,11 +7,12 @@
  *   webm_push_lost(&w);                        // a chunk is missing here
  *   webm_push_release(&w);
  *
- * Understands what MediaRecorder writes (Chromium: a cluster of unknown size in each blob, which all but the last end with the first
- * byte of the next element; Firefox: a cluster a second) and what else WebM allows: known sizes, BlockGroups, lacing of all
- * three kinds, other tracks, a fresh header at any time. Damage is no error: parsing goes on at the next cluster, whose first byte
- * may be lost with the bytes before it, and the sink is told. Errors are only what makes a recording useless: no header
- * within the first 64 KiB (NOT_WEBM), or one without Opus of one or two channels (UNSUPPORTED_CODEC).
+ * Understands what MediaRecorder writes (Chromium: a cluster of unknown size in each blob, which all but the last end
+ * with the first byte of the next element; Firefox: a cluster a second) and what else WebM allows: known sizes,
+ * BlockGroups, lacing of all three kinds, other tracks, a fresh header at any time. Damage is no error: parsing goes on
+ * at the next cluster, whose first byte may be lost with the bytes before it, and the sink is told. Errors are only what
+ * makes a recording useless: no header within the first 64 KiB (NOT_WEBM), or one without Opus of one or two channels
+ * (UNSUPPORTED_CODEC).
  */
 #pragma once
 

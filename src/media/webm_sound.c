@@ -97,7 +97,8 @@ static void on_dropped(void *ctx, bool late)
 		s->losses.damaged_packets++;
 }
 
-static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart, struct err *e)
+static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart,
+		  struct err *e)
 {
 	struct webm_sound *s = ctx;
 	return s->sink.pcm(s->sink.ctx, first, samples, count, concealed, restart, e);

@@ -1,5 +1,5 @@
-/* One live sound session: a browser's recording in pieces → mono samples at 16 kHz on one timeline. webm_push and opus_pcm together,
- * with marks at which a session can be taken up elsewhere. Runs in the sandbox.
+/* One live sound session: a browser's recording in pieces → mono samples at 16 kHz on one timeline. webm_push and
+ * opus_pcm together, with marks at which a session can be taken up elsewhere. Runs in the sandbox.
  *
  *   struct webm_sound *s;
  *   webm_sound_new(&sink, state, state_len, &s, e);
@@ -20,7 +20,8 @@
 
 struct webm_sound_sink {
 	void *ctx;
-	int (*pcm)(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart, struct err *e);
+	int (*pcm)(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart,
+		   struct err *e);
 	int (*mark)(void *ctx, uint64_t offset, const uint8_t *state, size_t len, struct err *e);
 };
 

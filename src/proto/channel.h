@@ -39,7 +39,8 @@ enum msg_type {
 
 /* One frame, sent without copying `data`. */
 int channel_send(int fd, enum msg_type type, const void *data, size_t len, struct err *e) MR_MUST_USE;
-/* Reads one frame into `payload` (cleared first). -ERR_LOST if the peer closed between frames, -ERR_PROTOCOL on a bad header. */
+/* Reads one frame into `payload` (cleared first). -ERR_LOST if the peer closed between frames, -ERR_PROTOCOL on a bad
+ * header. */
 int channel_recv(int fd, enum msg_type *ret_type, struct buf *payload, struct err *e) MR_MUST_USE;
 /* The header alone, for a side that moves the bytes itself (the parent, which never blocks on a task's socket). Both check
  * the type and its maximum: -ERR_PROTOCOL. */

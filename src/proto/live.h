@@ -1,5 +1,6 @@
-/* Live sessions: what the server and a live process (TASK_LIVE) say to each other. One process serves many sessions until its channel
- * closes; there is no result. Frames are proto/channel.h's; a payload is a head, coded by the functions below, and bytes behind it.
+/* Live sessions: what the server and a live process (TASK_LIVE) say to each other. One process serves many sessions until
+ * its channel closes; there is no result. Frames are proto/channel.h's; a payload is a head, coded by the functions
+ * below, and bytes behind it.
  *
  *   parent → child   MSG_LIVE_OPEN   struct live_open, state     a session begins
  *                    MSG_LIVE_BYTES  u32 session, bytes
@@ -8,9 +9,9 @@
  *   child → parent   MSG_LIVE_EVENT  struct live_event, bytes
  *                    MSG_LIVE_TAKEN  u32 session                 the oldest message that wasn't taken yet is done with
  *
- * Every message of the parent is answered by one TAKEN, in order, behind the events that it led to: so the parent knows what a process
- * died of and how much waits. After LIVE_END the child has forgotten the session; messages to it that cross are taken
- * and dropped. The child is not trusted: what it says is bounded and checked when it is decoded.
+ * Every message of the parent is answered by one TAKEN, in order, behind the events that it led to: so the parent knows
+ * what a process died of and how much waits. After LIVE_END the child has forgotten the session; messages to it that
+ * cross are taken and dropped. The child is not trusted: what it says is bounded and checked when it is decoded.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* Live sessions, many in one process, until its channel closes. Runs in the sandbox.
  *
- * Guarantees: a message is answered by its events and then its TAKEN, in one go; an error of a session ends that session alone; what a
- * session holds is bounded (its parser's block and its codec). An order that makes no sense ends the process: its parent is broken.
- * Does not guarantee fairness: messages are done in the order they come, each is short, and the parent chooses the order.
+ * Guarantees: a message is answered by its events and then its TAKEN, in one go; an error of a session ends that session
+ * alone; what a session holds is bounded (its parser's block and its codec). An order that makes no sense ends the
+ * process: its parent is broken. Does not guarantee fairness: messages are done in the order they come, each is short,
+ * and the parent chooses the order.
  *
  * One thread, blocking I/O: the parent reads always, whatever it waits for itself.
  */
@@ -76,7 +77,8 @@ static int flush_pcm(struct live *l, struct err *e)
 	return r;
 }
 
-static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart, struct err *e)
+static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart,
+		  struct err *e)
 {
 	struct session *s = ctx;
 	struct live *l = s->live;

@@ -1,7 +1,8 @@
-/* The life of a task that is held for long. Its starts and ends are here, what is said with it is its holder's. Runs in the server.
+/* The life of a task that is held for long. Its starts and ends are here, what is said with it is its holder's. Runs in
+ * the server.
  *
- * Guarantees: after task_hold_end the process is gone and reaped by its zygote, or went with it. A zygote that doesn't answer is
- * killed, as task_run does.
+ * Guarantees: after task_hold_end the process is gone and reaped by its zygote, or went with it. A zygote that doesn't
+ * answer is killed, as task_run does.
  */
 #include "worker/task_hold.h"
 

@@ -5,9 +5,9 @@
  *   ... poll t.channel and t.status, send and receive (proto/channel.h), never blocking ...
  *   task_hold_end(&t, &exit);                             // kills what is left of it, and reaps
  *
- * t.status becomes readable when the process has ended. task_run (worker/task_client.h) is for tasks with one result; this is for
- * those that serve until their channel closes. `limits`: memory and niceness alone. The zygote must outlive it: zygote_stop
- * waits for task_hold_end.
+ * t.status becomes readable when the process has ended. task_run (worker/task_client.h) is for tasks with one result;
+ * this is for those that serve until their channel closes. `limits`: memory and niceness alone. The zygote must outlive
+ * it: zygote_stop waits for task_hold_end.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
-/* Live sound in sandboxed processes: recordings of browsers through the real task, with processes that die. Arguments: the task, the
- * folder of the recordings. */
+/* Live sound in sandboxed processes: recordings of browsers through the real task, with processes that die. Arguments:
+ * the task, the folder of the recordings. */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -146,8 +146,8 @@ static void recordings_become_samples(void **state)
 	}
 }
 
-/* Every blob is followed by the death of all processes: the same samples come, none twice, none missing; they differ only in what the
- * codec's memory is missing where it was taken up. */
+/* Every blob is followed by the death of all processes: the same samples come, none twice, none missing; they differ only
+ * in what the codec's memory is missing where it was taken up. */
 static void processes_that_die_lose_nothing(void **state)
 {
 	(void)state;
@@ -181,8 +181,8 @@ static void processes_that_die_lose_nothing(void **state)
 	capture_free(&c);
 }
 
-/* Chromium's blobs end with the first byte of the next element: without a blob the next one's first block lacks it, and is lost too.
- * Of three packets of 60 ms two are concealed. */
+/* Chromium's blobs end with the first byte of the next element: without a blob the next one's first block lacks it, and
+ * is lost too. Of three packets of 60 ms two are concealed. */
 static void a_lost_blob_costs_its_own_sound(void **state)
 {
 	(void)state;

@@ -196,7 +196,7 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "UTF-8");
 	memset(s.inputs[0].name, 'a', sizeof(s.inputs[0].name));
 	refuse(&s, "too long");
-	s.kind = (enum task_kind)9;
+	s.kind = (enum task_kind)(TASK_LIVE + 1);
 	refuse(&s, "kind");
 }
 
