@@ -16,6 +16,7 @@ int api_new(const struct api_opts *opts, struct api **ret, struct err *e)
 		free(a);
 		return r;
 	}
+	a->kvs_readers = kvs_readers_new();
 	*ret = a;
 	return 0;
 }
@@ -26,6 +27,7 @@ void api_free(struct api *a)
 		return;
 	progress_cache_free(a->progress);
 	events_free(a->events);
+	kvs_readers_free(a->kvs_readers);
 	free(a);
 }
 

@@ -10,12 +10,14 @@
 #include "http/upload.h"
 
 struct events;
+struct kvs_readers;
 struct progress_cache;
 
 struct api {
 	struct api_opts o;
 	struct events *events;
 	struct progress_cache *progress;
+	struct kvs_readers *kvs_readers;
 };
 
 /* ISO 8601, or null for 0. */
@@ -122,5 +124,24 @@ int session_end(void *ctx, struct http_request *req, struct err *e);
 /* health.c */
 int healthz(void *ctx, struct http_request *req, struct err *e);
 int readyz(void *ctx, struct http_request *req, struct err *e);
+/* kvs.c: the Kinesis Video Streams API's errors */
+int kvs_refuse(struct http_request *req, const struct err *why);
+/* kvs_streams.c */
+int kvs_create_stream(void *ctx, struct http_request *req, struct err *e);
+int kvs_describe_stream(void *ctx, struct http_request *req, struct err *e);
+int kvs_list_streams(void *ctx, struct http_request *req, struct err *e);
+int kvs_update_retention(void *ctx, struct http_request *req, struct err *e);
+int kvs_delete_stream(void *ctx, struct http_request *req, struct err *e);
+int kvs_tag_stream(void *ctx, struct http_request *req, struct err *e);
+int kvs_untag_stream(void *ctx, struct http_request *req, struct err *e);
+int kvs_list_tags(void *ctx, struct http_request *req, struct err *e);
+int kvs_get_data_endpoint(void *ctx, struct http_request *req, struct err *e);
+/* kvs_media.c */
+/* Who follows which stream. */
+struct kvs_readers *kvs_readers_new(void) __attribute__((returns_nonnull));
+void kvs_readers_free(struct kvs_readers *all);
+int kvs_get_media(void *ctx, struct http_request *req, struct err *e);
+int kvs_list_fragments(void *ctx, struct http_request *req, struct err *e);
+int kvs_get_media_for_fragments(void *ctx, struct http_request *req, struct err *e);
 /* page.c */
 int page_get(void *ctx, struct http_request *req, struct err *e);

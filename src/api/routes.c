@@ -5,6 +5,10 @@
 #define OWNED_JOB .access = HTTP_ACCESS_OWNER, .load = load_job, .unload = unload_job
 #define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
 #define OWNED_UPLOAD .access = HTTP_ACCESS_OWNER, .load = load_upload, .unload = unload_upload
+/* 1000 fragment numbers are 50 KB. */
+#define KVS                                                                                                              \
+	.access = HTTP_ACCESS_SIGNED_HEADER, .service = "kinesisvideo", .body = HTTP_BODY_JSON, .body_max_bytes = 128u << 10, \
+	.refuse = kvs_refuse
 /* data: is where hls.js makes its text tracks begin: an empty one. */
 #define PAGE_CSP                                                                                                                \
 	"default-src 'self'; media-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
@@ -54,6 +58,19 @@ const struct http_route api_routes[] = {
 	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },
 	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW,
 	  .sink = &media_sink },
+
+	{ "POST", "/createStream", kvs_create_stream, KVS },
+	{ "POST", "/describeStream", kvs_describe_stream, KVS },
+	{ "POST", "/listStreams", kvs_list_streams, KVS },
+	{ "POST", "/updateDataRetention", kvs_update_retention, KVS },
+	{ "POST", "/deleteStream", kvs_delete_stream, KVS },
+	{ "POST", "/tagStream", kvs_tag_stream, KVS },
+	{ "POST", "/untagStream", kvs_untag_stream, KVS },
+	{ "POST", "/listTagsForStream", kvs_list_tags, KVS },
+	{ "POST", "/getDataEndpoint", kvs_get_data_endpoint, KVS },
+	{ "POST", "/getMedia", kvs_get_media, KVS },
+	{ "POST", "/listFragments", kvs_list_fragments, KVS },
+	{ "POST", "/getMediaForFragmentList", kvs_get_media_for_fragments, KVS },
 
 	{ "GET", "/", page_get, PAGE },
 	{ "GET", "/{asset}", page_get, PAGE, .public_param = true },

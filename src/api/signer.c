@@ -11,7 +11,8 @@
 
 struct access_key {
 	char *id, *secret;
-	char *user_folder; /* encoded as in keys; NULL: every object */
+	char *user;
+	char *user_folder; /* the user encoded as in keys; NULL both: every object */
 };
 
 struct signer {
@@ -29,6 +30,7 @@ static int parse_key(const char *text, struct access_key *ret, struct err *e)
 		return err_set(e, ERR_INVALID, "access key: expected ID:SECRET or ID:SECRET:USER");
 	ret->id = mr_strndup(text, (size_t)(colon - text));
 	ret->secret = user ? mr_strndup(colon + 1, (size_t)(user - colon - 1)) : mr_strdup(colon + 1);
+	ret->user = user ? mr_strdup(user + 1) : NULL;
 	ret->user_folder = user ? key_user(user + 1) : NULL;
 	return 0;
 }
@@ -88,6 +90,7 @@ void signer_free(struct signer *s)
 	for (size_t i = 0; i < s->count; i++) {
 		free(s->keys[i].id);
 		free(s->keys[i].secret);
+		free(s->keys[i].user);
 		free(s->keys[i].user_folder);
 	}
 	free(s->keys);
@@ -122,6 +125,23 @@ bool signer_lookup(void *ctx, const char *access_key_id, struct sigv4_key *ret_k
 		return false;
 	*ret_key = sigv4_key_of(k);
 	return true;
+}
+
+bool signer_lookup_service(void *ctx, const char *access_key_id, struct sigv4_key *ret_key)
+{
+	const struct signer *s = ctx;
+	const struct access_key *k = find(s, access_key_id);
+	if (!k || k == &s->keys[0])
+		return false;
+	*ret_key = sigv4_key_of(k);
+	ret_key->region = NULL;
+	return true;
+}
+
+const char *signer_user(const struct signer *s, const char *access_key_id)
+{
+	const struct access_key *k = find(s, access_key_id);
+	return k ? k->user : NULL;
 }
 
 bool signer_may_reach(const struct signer *s, const char *access_key_id, const char *object_key)

@@ -31,6 +31,10 @@ int signer_presign_with(const struct signer *s, const char *method, const char *
 			struct buf *out, struct err *e) MR_MUST_USE;
 /* For http_server_opts.key_lookup; ctx is the signer. */
 bool signer_lookup(void *ctx, const char *access_key_id, struct sigv4_key *ret_key);
+/* The same for AWS's services by header: configured keys alone, of any region. */
+bool signer_lookup_service(void *ctx, const char *access_key_id, struct sigv4_key *ret_key);
+/* Whose key it is; NULL: everybody's. Owned by the signer. */
+const char *signer_user(const struct signer *s, const char *access_key_id);
 /* True if a request signed with this key may reach the object. */
 bool signer_may_reach(const struct signer *s, const char *access_key_id, const char *object_key);
 /* True if it may put it, too: what jobs made is not a user's to replace, because rows vouch for it. */

@@ -186,6 +186,7 @@ static int start_http(struct server *s, struct err *e)
 					 .pool = s->pool,
 					 .auth = s->auth,
 					 .key_lookup = signer_lookup,
+					 .service_key_lookup = signer_lookup_service,
 					 .key_lookup_ctx = s->signer,
 					 .ctx = s->api };
 	return http_server_start(&opts, api_routes, api_route_count, &s->http, e);

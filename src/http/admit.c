@@ -183,6 +183,8 @@ static int check_access(struct http_request *req, struct err *e)
 	}
 	case HTTP_ACCESS_SIGNED:
 		return req->has_signature ? 0 : signature_check(req, e);
+	case HTTP_ACCESS_SIGNED_HEADER:
+		return 0; /* the signature covers the body, which isn't there: handle() */
 	case HTTP_ACCESS_UNSET:
 		break;
 	}
@@ -205,6 +207,12 @@ static int parse_json(struct http_request *req, struct err *e)
 	return identity_from_body(req, e);
 }
 
+static int refuse(struct http_request *req, const struct err *why)
+{
+	const struct http_route *r = req->match.route;
+	return r && r->refuse ? r->refuse(req, why) : http_respond_error(req, why);
+}
+
 static int run_handler(struct http_request *req)
 {
 	struct err e = { 0 };
@@ -213,7 +221,7 @@ static int run_handler(struct http_request *req)
 		return r;
 	if (e.kind == ERR_OK) /* the handler passed the kind on alone */
 		(void)err_set(&e, (enum err_kind) - r, "%s", err_kind_name((enum err_kind) - r));
-	return http_respond_error(req, &e);
+	return refuse(req, &e);
 }
 
 void admit_run_handler(struct http_request *req)
@@ -232,13 +240,13 @@ bool admit_run_first(struct http_request *req)
 static void handle(struct http_request *req)
 {
 	struct err e = { 0 };
-	int r = 0;
-	if (req->match.route->body == HTTP_BODY_JSON)
+	int r = req->match.route->access == HTTP_ACCESS_SIGNED_HEADER ? signature_check_header(req, &e) : 0;
+	if (r == 0 && req->match.route->body == HTTP_BODY_JSON)
 		r = parse_json(req, &e);
 	if (r == 0)
 		r = load(req, &e);
 	if (r < 0)
-		(void)http_respond_error(req, &e);
+		(void)refuse(req, &e);
 	else
 		admit_run_handler(req);
 	admit_unload(req);
@@ -261,7 +269,7 @@ void admit_job(void *arg)
 	if (r == 0 && streamed)
 		r = upload_begin(req, &e);
 	if (r < 0)
-		(void)http_respond_error(req, &e);
+		(void)refuse(req, &e);
 	else if (req->has_body)
 		next = PHASE_ADMITTED;
 	else if (streamed)

@@ -117,7 +117,7 @@ int identity_from_body(struct http_request *req, struct err *e)
 
 /* ---- signatures ---- */
 
-static int verify_with_host(struct http_request *req, const char *host, struct err *e)
+static struct sigv4_pair *headers_with_host(struct http_request *req, const char *host)
 {
 	struct sigv4_pair *headers = arena_alloc(&req->arena, (req->header_count + 1) * sizeof(*headers));
 	for (size_t i = 0; i < req->header_count; i++) {
@@ -125,12 +125,17 @@ static int verify_with_host(struct http_request *req, const char *host, struct e
 		if (strcasecmp(headers[i].name, "Host") == 0)
 			headers[i].value = host;
 	}
+	return headers;
+}
+
+static int verify_with_host(struct http_request *req, const char *host, struct err *e)
+{
 	const struct sigv4_request signed_request = {
 		.method = req->method,
 		.path = req->uri.path,
 		.query = req->uri.query,
 		.query_count = req->uri.query_count,
-		.headers = headers,
+		.headers = headers_with_host(req, host),
 		.header_count = req->header_count,
 		.payload_hash = SIGV4_UNSIGNED_PAYLOAD,
 	};
@@ -148,6 +153,38 @@ int signature_check(struct http_request *req, struct err *e)
 	/* Behind a proxy: signed for the public name, or for the name that this server was asked by. */
 	if (r < 0 && host && strcmp(host, req->host) != 0 && e->kind == ERR_DENIED)
 		r = verify_with_host(req, host, e);
+	req->has_signature = r == 0;
+	return r;
+}
+
+static int verify_header_with_host(struct http_request *req, const char *host, const char *payload_hash, struct err *e)
+{
+	const struct sigv4_request signed_request = {
+		.method = req->method,
+		.path = req->uri.path,
+		.query = req->uri.query,
+		.query_count = req->uri.query_count,
+		.headers = headers_with_host(req, host),
+		.header_count = req->header_count,
+		.payload_hash = payload_hash,
+	};
+	const struct http_server_opts *o = &req->server->opts;
+	return sigv4_verify_header(&signed_request, req->match.route->service, o->service_key_lookup, o->key_lookup_ctx,
+				   clock_wall_ms(), &req->signature, e);
+}
+
+int signature_check_header(struct http_request *req, struct err *e)
+{
+	char hash[SHA256_HEX_SIZE];
+	const char *given = http_request_header(req, "Host");
+	const char *host = given ? given : req->host;
+	sha256_hex(req->body.data ? req->body.data : "", req->body.len, hash);
+	int r = verify_header_with_host(req, host, hash, e);
+	/* Behind a proxy it was signed for the public name; and some clients sign the host without its port. */
+	if (r < 0 && strcmp(host, req->host) != 0)
+		r = verify_header_with_host(req, req->host, hash, e);
+	if (r < 0 && strchr(host, ':'))
+		r = verify_header_with_host(req, arena_strndup(&req->arena, host, strcspn(host, ":")), hash, e);
 	req->has_signature = r == 0;
 	return r;
 }

@@ -13,7 +13,8 @@
  * libmicrohttpd 0.9.75 takes an answer in the first call (and then closes the connection, body or not) or in the last
  * one. So an answer in the middle of a large body is written to the socket by us, and the connection lingers (timer.c).
  *
- * Locks, in the order in which they may nest: upload.lock → server.lock → open_objects.lock; sse_stream.lock alone.
+ * Locks, in the order in which they may nest: upload.lock → server.lock → open_objects.lock; flow.lock → server.lock;
+ * sse_stream.lock alone.
  * libmicrohttpd's own (suspend, resume) are innermost. Nothing calls out with server.lock held.
  */
 #pragma once
@@ -38,6 +39,7 @@
 #define HTTP_DISCARD_BYTES (64u << 10)
 #define HTTP_LOG_FIELDS 3
 
+struct http_flow;
 struct open_objects;
 struct sse_stream;
 struct upload;
@@ -77,6 +79,8 @@ struct http_server {
 	struct http_conn *conns;
 	struct sse_stream *streams;
 	unsigned stream_count;
+	struct http_flow *flows;
+	unsigned flow_count;
 	struct lingering *lingering;
 	uint64_t requests, errors;
 };
@@ -215,6 +219,8 @@ int identity_find(struct http_request *req, struct err *e) MR_MUST_USE;
 /* After the JSON body: its user_id. */
 int identity_from_body(struct http_request *req, struct err *e) MR_MUST_USE;
 int signature_check(struct http_request *req, struct err *e) MR_MUST_USE;
+/* Of the Authorization header, over the whole body, which is there. */
+int signature_check_header(struct http_request *req, struct err *e) MR_MUST_USE;
 
 /* upload.c */
 /* Job: creates the upload; begins the sink for raw bodies. */
@@ -234,6 +240,10 @@ bool upload_is_too_slow(const struct upload *u, int64_t now_ms, uint32_t min_byt
 /* sse.c, for the timer and the end. */
 void sse_heartbeat_all(struct http_server *s, int64_t now_ms);
 void sse_close_all(struct http_server *s);
+
+/* flow.c, for the timer and the end. */
+void flow_poll_all(struct http_server *s, int64_t now_ms);
+void flow_close_all(struct http_server *s);
 
 /* timer.c */
 int timer_start(struct http_server *s, struct err *e) MR_MUST_USE;

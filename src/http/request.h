@@ -57,7 +57,7 @@ bool http_request_header_has(const struct http_request *req, const char *name, c
 /* Who asks. Never NULL in USER and OWNER routes. In PUBLIC routes it is who asks if a valid token or session came
  * along, else NULL (a bad one is not an error there). NULL in SIGNED routes. */
 const struct http_identity *http_request_identity(const struct http_request *req);
-/* SIGNED routes: which key signed, and until when. NULL elsewhere. */
+/* SIGNED and SIGNED_HEADER routes: which key signed, and until when. NULL elsewhere. */
 const struct sigv4_verified *http_request_signature(const struct http_request *req);
 /* OWNER routes: what `load` found. */
 void *http_request_resource(const struct http_request *req);

@@ -53,6 +53,9 @@ enum http_access {
 	HTTP_ACCESS_USER,      /* an identity is needed; no parameter in the pattern */
 	HTTP_ACCESS_OWNER,     /* an identity, and what `load` finds for it */
 	HTTP_ACCESS_SIGNED,    /* a valid SigV4 pre-signed URL (service s3), else 403; no other identity is looked at */
+	/* A valid SigV4 Authorization header for the route's `service`, over the whole body; else what `refuse` says. The body is
+	 * read before the signature can be checked, so its maximum should be small. */
+	HTTP_ACCESS_SIGNED_HEADER,
 };
 
 enum http_where {
@@ -96,6 +99,9 @@ struct http_route {
 	bool public_param;	      /* PUBLIC on purpose although the pattern has a parameter */
 	bool page;		      /* HTML for people: send `csp` and friends instead of the API's own headers */
 	const char *csp;	      /* Content-Security-Policy of a page; NULL: default-src 'none' */
+	const char *service;	      /* SIGNED_HEADER: as signed ("kinesisvideo") */
+	/* Answers with an error, of the layer or the handler, in another form than ours; NULL: http_respond_error. */
+	int (*refuse)(struct http_request *req, const struct err *why);
 	const void *arg;	      /* for the handler: http_request_route(req)->arg */
 };
 

@@ -132,6 +132,10 @@ static const char *check_access(const struct http_route *r, bool has_param)
 		break;
 	case HTTP_ACCESS_SIGNED:
 		break;
+	case HTTP_ACCESS_SIGNED_HEADER:
+		if (!r->service || has_param || (r->body != HTTP_BODY_JSON && r->body != HTTP_BODY_BYTES))
+			return "is signed by header: it needs a service and a buffered body, and no parameter";
+		break;
 	default:
 		return "has an unknown access";
 	}

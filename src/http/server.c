@@ -196,6 +196,7 @@ int http_server_drain(struct http_server *s, int64_t timeout_ms)
 {
 	stop_accepting(s);
 	sse_close_all(s);
+	flow_close_all(s);
 	struct timespec until;
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += (time_t)(timeout_ms / 1000);
@@ -224,6 +225,7 @@ void http_server_stop(struct http_server *s)
 	 * and jobs resume theirs before they are counted down: so none is suspended when libmicrohttpd stops, which
 	 * would be its panic. */
 	sse_close_all(s);
+	flow_close_all(s);
 	(void)pthread_mutex_lock(&s->lock);
 	while (s->jobs)
 		(void)pthread_cond_wait(&s->idle, &s->lock);
@@ -240,7 +242,7 @@ void http_server_get_stats(struct http_server *s, struct http_server_stats *ret)
 		.errors = s->errors,
 		.connections = s->conn_count,
 		.active = s->active,
-		.streams = s->stream_count,
+		.streams = s->stream_count + s->flow_count,
 	};
 	(void)pthread_mutex_unlock(&s->lock);
 }

@@ -66,7 +66,8 @@ struct http_server_opts {
 	struct pool *pool;
 	struct http_auth *auth;	 /* borrowed; NULL only if all routes are PUBLIC or SIGNED */
 	sigv4_lookup_fn key_lookup; /* for SIGNED routes; on HTTP threads too: must not block */
-	void *key_lookup_ctx;
+	sigv4_lookup_fn service_key_lookup; /* the same for SIGNED_HEADER routes, on the pool */
+	void *key_lookup_ctx;		    /* of both */
 	void *ctx;		 /* handed to every handler, load, unload and sink */
 };
 
@@ -93,7 +94,7 @@ struct http_server_stats {
 	uint64_t errors;	/* of these, with 5xx */
 	unsigned connections;	/* open now */
 	unsigned active;	/* requests under way now */
-	unsigned streams;	/* SSE streams open now */
+	unsigned streams;	/* SSE streams and flows open now */
 };
 /* Any thread. */
 void http_server_get_stats(struct http_server *s, struct http_server_stats *ret);

@@ -111,7 +111,7 @@ static int enlist(struct http_server *s, struct sse_stream *st, struct err *e)
 	(void)pthread_mutex_lock(&s->lock);
 	if (s->stopping || s->draining) {
 		r = err_set_code(e, ERR_UNAVAILABLE, "DRAINING", "the server is stopping");
-	} else if (s->stream_count >= (s->opts.max_connections + 1) / 2) {
+	} else if (s->stream_count + s->flow_count >= (s->opts.max_connections + 1) / 2) {
 		r = err_set(e, ERR_BUSY, "too many event streams are open");
 	} else {
 		st->next = s->streams;

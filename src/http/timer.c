@@ -162,11 +162,13 @@ static void *timer_main(void *arg)
 		int64_t now = clock_mono_ms();
 		check_conns_locked(s, now);
 		check_lingering_locked(s, now, false);
-		bool streams = s->stream_count > 0;
+		bool streams = s->stream_count > 0, flows = s->flow_count > 0;
 		(void)pthread_mutex_unlock(&s->lock);
 		open_objects_expire(s->objects);
 		if (streams)
 			sse_heartbeat_all(s, now);
+		if (flows)
+			flow_poll_all(s, now);
 		(void)pthread_mutex_lock(&s->lock);
 	}
 	check_lingering_locked(s, 0, true);

@@ -20,7 +20,7 @@ struct sigv4_key {
 	const char *access_key_id;
 	const char *secret;
 	const char *session_token; /* NULL: none */
-	const char *region;
+	const char *region;  /* of a key that is looked up, NULL: whichever the request was signed for */
 	const char *service; /* "s3", "kinesisvideo" */
 };
 

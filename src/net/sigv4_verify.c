@@ -115,7 +115,7 @@ static int check_scope(const struct claim *c, const struct sigv4_key *key, const
 	if (strcmp(c->service, service) != 0)
 		return err_set_code(e, ERR_DENIED, c->malformed_code, "the credential is for the service %s, not %s",
 				    c->service, service);
-	if (strcmp(c->region, key->region) != 0)
+	if (key->region && strcmp(c->region, key->region) != 0)
 		return err_set_code(e, ERR_DENIED, c->malformed_code, "the region '%s' is wrong; expecting '%s'",
 				    c->region, key->region);
 	if (key->session_token ? !c->token || !same_text(c->token, key->session_token) : c->token != NULL)
@@ -134,6 +134,7 @@ static int check_claim(const struct sigv4_request *req, const struct claim *c, c
 	int r = check_scope(c, &key, service, e);
 	if (r < 0)
 		return r;
+	key.region = c->region;
 	r = check_signed_headers(req, c, e);
 	if (r < 0)
 		return r;
