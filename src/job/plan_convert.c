@@ -7,9 +7,6 @@
 #include "base/mem.h"
 
 #define FIRST_SECONDS 10
-#define CHUNK_MIN_SECONDS 10
-#define CHUNK_MAX_SECONDS 60
-#define CHUNK_SHARE 8 /* of what remains */
 /* What isn't an encoder's frame, so that rows count in numbers of the same size whatever the format. */
 #define PLAIN_GRID 1024
 #define NS 1000000000
@@ -195,15 +192,30 @@ static int64_t frames_of_seconds(int64_t seconds, const struct convert_spec *s)
 	return (seconds * s->rate + grid_of(s) - 1) / grid_of(s);
 }
 
+/* Beginning a chunk costs 20 to 30 ms: as much as encoding two seconds does, or as twenty seconds of what is hardly any work.
+ * Where the source's demuxer can only count its way to a place (MP3), it costs more the further behind it is; since a chunk of a
+ * long file may be longer, their number has a bound, and the time for all of them stays in proportion to the file's length. */
+struct chunk_shape {
+	int64_t min_seconds, max_seconds, share; /* of what remains */
+};
+#define CHUNKS_LONG 64
+
+static struct chunk_shape shape_of(const struct convert_spec *s)
+{
+	bool cheap = s->format == CONVERT_WAV || s->format == CONVERT_FLAC;
+	return cheap ? (struct chunk_shape){ 30, 180, 4 } : (struct chunk_shape){ 10, 60, 8 };
+}
+
 /* How many frames the chunk that begins at `first` has, of `total`. */
 static int64_t chunk_frames(int64_t first, int64_t total, const struct convert_spec *s)
 {
-	int64_t left = total - first, min = frames_of_seconds(CHUNK_MIN_SECONDS, s), n = left / CHUNK_SHARE;
+	const struct chunk_shape shape = shape_of(s);
+	int64_t left = total - first, n = left / shape.share;
+	int64_t min = frames_of_seconds(shape.min_seconds, s), max = frames_of_seconds(shape.max_seconds, s);
+	max = max > total / CHUNKS_LONG ? max : total / CHUNKS_LONG;
+	n = n < min ? min : n > max ? max : n;
 	if (first == 0)
 		n = frames_of_seconds(FIRST_SECONDS, s);
-	else if (n > frames_of_seconds(CHUNK_MAX_SECONDS, s))
-		n = frames_of_seconds(CHUNK_MAX_SECONDS, s);
-	n = n < min ? min : n;
 	return left - n < min / 2 ? left : n; /* no scrap at the end */
 }
 

@@ -55,7 +55,8 @@ static int on_object_begin(void *ctx, const struct task_object *head, struct err
 	int r = t->objects->begin(t->state, head, &c->key, e);
 	if (r < 0)
 		return r;
-	c->digest = sha256_stream_new();
+	if (t->objects->end)
+		c->digest = sha256_stream_new();
 	if (!c->key)
 		return 0;
 	r = store_put_begin(c->runner->output, c->key, store_content_type(c->key), &c->put, e);
@@ -65,7 +66,8 @@ static int on_object_begin(void *ctx, const struct task_object *head, struct err
 static int on_object_data(void *ctx, const void *data, size_t len, struct err *e)
 {
 	struct chunk_run *c = ((struct conversation *)ctx)->c;
-	sha256_stream_update(c->digest, data, len);
+	if (c->digest)
+		sha256_stream_update(c->digest, data, len);
 	return c->put ? store_put_write(c->put, data, len, e) : 0;
 }
 
@@ -73,10 +75,12 @@ static int on_object_end(void *ctx, struct err *e)
 {
 	struct conversation *t = ctx;
 	uint8_t raw[SHA256_BYTES];
-	char sha256[SHA256_HEX_SIZE];
-	sha256_stream_final(mr_steal(t->c->digest), raw);
-	hex_encode(raw, sizeof(raw), sha256);
-	int r = t->c->put ? store_put_finish(mr_steal(t->c->put), sha256, NULL, e) : 0;
+	char sha256[SHA256_HEX_SIZE] = "";
+	if (t->c->digest) {
+		sha256_stream_final(mr_steal(t->c->digest), raw);
+		hex_encode(raw, sizeof(raw), sha256);
+	}
+	int r = t->c->put ? store_put_finish(mr_steal(t->c->put), *sha256 ? sha256 : NULL, NULL, e) : 0;
 	if (r < 0)
 		return err_wrap(e, "publish %s", t->c->key);
 	r = t->objects->end ? t->objects->end(t->state, sha256, e) : 0;

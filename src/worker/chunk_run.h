@@ -60,7 +60,7 @@ extern const struct chunk_handler chunk_narrate;
 struct chunk_objects {
 	/* Says under which key it is stored (*ret_key, freed by the caller), or NULL: not stored, only digested. */
 	int (*begin)(void *state, const struct task_object *head, char **ret_key, struct err *e);
-	/* It is stored, and its digest verified. NULL: the result alone says what there is. */
+	/* It is stored, and its digest verified. NULL: the result alone says what there is, and only the store takes a digest. */
 	int (*end)(void *state, const char *sha256, struct err *e);
 	/* Reads an input other than the source; as source_read. NULL where there is none. */
 	int (*read)(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e);
