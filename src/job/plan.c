@@ -13,15 +13,15 @@
 #include "job/plan_tracks.h"
 
 /* Every chunk costs something of its own: its task reads the header, decodes again from the keyframe before, and its
- * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's start
- * costs as much as four seconds of sound, and sound alone is made so quickly that 45 s of it are little for the last
- * worker to be waited for. */
+ * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's search is
+ * three times as long until its rate control has settled, which takes it some seven seconds; and sound alone is made so
+ * quickly that a minute of it is little for the last worker to be waited for. */
 #define CHUNK_MIN_SECONDS_VIDEO 8
 #define CHUNK_MAX_SECONDS_VIDEO 24
 #define CHUNK_SHARE_VIDEO 8 /* a chunk is one part in so many of what remains */
-#define CHUNK_MIN_SECONDS_AUDIO 45
-#define CHUNK_MAX_SECONDS_AUDIO 120
-#define CHUNK_SHARE_AUDIO 4
+#define CHUNK_MIN_SECONDS_AUDIO 60
+#define CHUNK_MAX_SECONDS_AUDIO 180
+#define CHUNK_SHARE_AUDIO 3
 #define GOP_SECONDS 2        /* Apple's authoring rule 1.13: an IDR at least every two seconds */
 #define TAIL_MIN_TICKS 90000 /* a tail below a second is no segment of its own */
 #define SEQUENTIAL_THREADS 4 /* one long chunk: its encoders are the only parallelism there is */
@@ -51,11 +51,49 @@ uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladd
 	return rest < n + least ? rest : n; /* no small chunk is left over */
 }
 
-static void plan_chunks(struct ladder_plan *p)
+/* What a chunk that begins there decodes in vain, from the keyframe before; a frame earlier than its first is wanted (ladder.c). A
+ * copied rung's boundaries are keyframes. */
+static int64_t decoded_in_vain(const struct ladder_plan *p, const struct probe_copy *c, int64_t ticks)
+{
+	if (p->spec.rungs[0].copy)
+		return 0;
+	uint32_t low = 0, high = c->count; /* the first that is too late lies in between */
+	while (low < high) {
+		const uint32_t middle = low + (high - low) / 2;
+		if (c->ticks[middle] + (int64_t)p->spec.frame_ticks * 3 / 2 <= ticks)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return ticks - (low ? c->ticks[low - 1] : 0);
+}
+
+/* Up to half as many segments more, where the next chunk then has so much less to decode in vain; a quarter of what the chunk
+ * grows by is the price of its being longer than others. */
+static uint32_t towards_keyframe(const struct ladder_plan *p, const struct probe_copy *c, uint32_t first, uint32_t n)
+{
+	const uint32_t rest = p->segment_count - first;
+	if (first == 0 || rest <= n || !c->count || !p->video_ticks)
+		return n;
+	const int64_t *at = p->video_ticks + first;
+	uint32_t best = n;
+	int64_t best_cost = decoded_in_vain(p, c, at[n]);
+	for (uint32_t i = n + 1; i <= n + n / 2 && i + n <= rest; i++) { /* no small chunk is left over */
+		const int64_t cost = decoded_in_vain(p, c, at[i]) + (at[i] - at[n]) / 4;
+		if (cost < best_cost) {
+			best = i;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
+static void plan_chunks(struct ladder_plan *p, const struct probe_copy *keyframes)
 {
 	p->chunks = mr_calloc(p->segment_count + 1, sizeof(*p->chunks));
 	for (uint32_t s = 0; s < p->segment_count;) {
 		uint32_t n = ladder_chunk_segments(s, p->segment_count, &p->spec);
+		n = towards_keyframe(p, keyframes, s, n);
 		if (p->spec.sequential && s > 0)
 			n = p->segment_count - s;
 		struct plan_chunk *c = &p->chunks[p->chunk_count++];
@@ -265,7 +303,7 @@ int ladder_plan(const struct probe_result *probe, const struct ladder_params *pa
 	merge_empty_tail(&p);
 	add_rungs(&p, v, &probe->copy);
 	plan_add_tracks(&p, probe);
-	plan_chunks(&p);
+	plan_chunks(&p, &probe->copy);
 	p.spec_json = ladder_spec_format(s);
 	*ret = p;
 	return 0;

@@ -87,7 +87,8 @@ static struct source_start where_to_begin(const struct ladder *l)
 {
 	int64_t lead = timeline_frames_to_ticks(&l->timeline, AUDIO_ENCODE_LEAD + 2); /* and the resampler's warming up */
 	bool has_audio = l->timeline.audio != NULL;
-	int64_t context = (int64_t)l->spec.frame_ticks * 3 / 2;
+	/* A copied rung's boundaries are keyframes' own times, and its source isn't interlaced: nothing before is wanted. */
+	int64_t context = ladder_copies(&l->spec) ? 0 : (int64_t)l->spec.frame_ticks * 3 / 2;
 	return (struct source_start){
 		.from_start = l->spec.sequential || l->spec.first_segment == 0,
 		.whole = l->whole,

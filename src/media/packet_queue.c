@@ -36,6 +36,24 @@ AVPacket *packet_queue_pop(struct packet_queue *q)
 	return p;
 }
 
+AVPacket *packet_queue_at(const struct packet_queue *q, size_t i)
+{
+	return q->ring[(q->head + i) % q->capacity];
+}
+
+/* All go once round: what stays comes back in the same order. */
+void packet_queue_drop(struct packet_queue *q, size_t count, int stream)
+{
+	const size_t all = q->count;
+	for (size_t i = 0; i < all; i++) {
+		AVPacket *p = packet_queue_pop(q);
+		if (i < count && p->stream_index == stream)
+			av_packet_free(&p);
+		else
+			packet_queue_push(q, p);
+	}
+}
+
 void packet_queue_clear(struct packet_queue *q)
 {
 	AVPacket *p;

@@ -29,12 +29,16 @@ static int64_t needed_from(const struct source *s)
 	return video < audio ? video : audio;
 }
 
+static bool is_mp4(const struct source *s)
+{
+	return strstr(media_input_format(s->input)->iformat->name, "mp4");
+}
+
 /* How much before the place to look first: reordering and edit lists where there is an index, a GOP where there is
  * none. */
 static int64_t first_margin(const struct source *s)
 {
-	bool indexed = strstr(media_input_format(s->input)->iformat->name, "mp4") || !s->decoder[SOURCE_VIDEO];
-	return indexed ? VIDEO_TIMESCALE / 4 : 2 * VIDEO_TIMESCALE;
+	return is_mp4(s) || !s->decoder[SOURCE_VIDEO] ? VIDEO_TIMESCALE / 4 : 2 * VIDEO_TIMESCALE;
 }
 
 static bool seek_to(struct source *s, int64_t ticks)
@@ -121,6 +125,53 @@ static int prove(struct source *s, int64_t margin, AVFrame *frame, bool *ret_goo
 	return 0;
 }
 
+/* ---- The last keyframe before the place ---- */
+
+/* One more packet into the queue; false where the file or the room is at its end. */
+static bool read_on(struct source *s, int *io_result, struct err *e)
+{
+	AVPacket *p = NULL;
+	if (*io_result < 0 || s->ahead.bytes > SOURCE_AHEAD_MAX_BYTES ||
+	    source_latest_sound(s) > s->from.video_ticks + SOURCE_APART_TICKS)
+		return false;
+	*io_result = source_read(s, &p, e);
+	if (*io_result < 0 || !p)
+		return false;
+	packet_queue_push(&s->ahead, p);
+	return true;
+}
+
+/* Which packet in the queue is the last of the picture's keyframes that is shown at or before the place; 0: none but the first. */
+static size_t last_keyframe(const struct source *s)
+{
+	for (size_t i = s->ahead.count; i-- > 1;) {
+		const AVPacket *p = packet_queue_at(&s->ahead, i);
+		if (p->stream_index != s->stream[SOURCE_VIDEO] || !(p->flags & AV_PKT_FLAG_KEY) || p->pts == AV_NOPTS_VALUE)
+			continue;
+		if (source_packet_ticks(s, p) <= s->from.video_ticks)
+			return i;
+	}
+	return 0;
+}
+
+/* The sound's place may be a GOP or more before the picture's: what lies between needn't be decoded. The keyframe is only
+ * believed after decoding has shown it, like the seek. */
+static int pass_over_gops(struct source *s, AVFrame *frame, struct err *e)
+{
+	enum verdict v = UNDECIDED;
+	int r = 0;
+	while (s->latest_read[SOURCE_VIDEO] <= s->from.video_ticks && read_on(s, &r, e))
+		;
+	const size_t key = last_keyframe(s);
+	for (size_t i = key; key && v == UNDECIDED && (i < s->ahead.count || read_on(s, &r, e)); i++)
+		if (packet_queue_at(&s->ahead, i)->stream_index == s->stream[SOURCE_VIDEO])
+			v = judge_video(s, frame, packet_queue_at(&s->ahead, i));
+	avcodec_flush_buffers(s->decoder[SOURCE_VIDEO]);
+	if (v == GOOD)
+		packet_queue_drop(&s->ahead, key, s->stream[SOURCE_VIDEO]);
+	return r;
+}
+
 int source_position(struct source *s, struct err *e)
 {
 	AVFrame *frame = av_frame_alloc();
@@ -134,6 +185,8 @@ int source_position(struct source *s, struct err *e)
 			break;
 		r = prove(s, margin, frame, &good, e);
 	}
+	if (r == 0 && good && is_mp4(s) && s->decoder[SOURCE_VIDEO] && !s->from.undecoded)
+		r = pass_over_gops(s, frame, e);
 	av_frame_free(&frame);
 	if (r < 0 || good)
 		return r;

@@ -159,9 +159,34 @@ static void keyframes_survive_json(void **state)
 	free(again);
 }
 
+/* A chunk grows where the next one then has less to decode that it doesn't show. */
+static void chunks_end_behind_keyframes(void **state)
+{
+	(void)state;
+	static const struct {
+		double seconds;
+		int64_t gop;
+		uint32_t chunks[4]; /* their segments; at most the first four */
+	} cases[] = {
+		{ 60, 2 * VIDEO_TIMESCALE, { 1, 2, 2, 2 } },  /* nothing is gained */
+		{ 60, 10 * VIDEO_TIMESCALE, { 1, 2, 3, 2 } }, /* at 24 s: at 20 s the frame before is wanted, too */
+		{ 30, 23 * VIDEO_TIMESCALE, { 1, 2, 3, 2 } },
+		{ 24, 16 * VIDEO_TIMESCALE, { 1, 2, 3 } },    /* would leave a small chunk */
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct ladder_plan p;
+		struct probe_result *probe = film_with_gops(cases[i].seconds, cases[i].gop, 6000);
+		assert_int_equal(plan_film(probe, "{\"copy\":\"never\"}", &p, NULL), 0);
+		for (uint32_t k = 0; k < p.chunk_count && k < 4; k++)
+			assert_int_equal(p.chunks[k].segment_count, cases[i].chunks[k]);
+		ladder_plan_release(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chunks_end_behind_keyframes),
 		cmocka_unit_test(the_first_rung_is_copied_where_it_loses_nothing),
 		cmocka_unit_test(a_copy_that_was_demanded_is_refused_with_a_reason),
 		cmocka_unit_test(keyframes_survive_json),
