@@ -49,11 +49,11 @@ int conversion_create(struct api *a, struct http_request *req, const struct file
 	return r;
 }
 
-/* "film.flac" converted to MP3 is "film.mp3". */
-static char *file_name(const struct job *j)
+/* "film.flac" converted to MP3 is "film.mp3"; a narration isn't named after its music. */
+static char *file_name(const struct job *j, const char *key)
 {
-	const char *source = j->source_name && *j->source_name ? j->source_name : "sound";
-	const char *dot = strrchr(source, '.'), *extension = strrchr(j->prefix, '.');
+	const char *source = j->kind == JOB_NARRATION ? "narration" : j->source_name && *j->source_name ? j->source_name : "sound";
+	const char *dot = strrchr(source, '.'), *extension = strrchr(key, '.');
 	size_t n = dot && dot != source ? (size_t)(dot - source) : strlen(source);
 	size_t room = NAME_MAX_BYTES - strlen(extension);
 	while (n > room || (n > 0 && ((unsigned char)source[n] & 0xc0) == 0x80)) /* not within a character */
@@ -61,17 +61,19 @@ static char *file_name(const struct job *j)
 	return mr_asprintf("%.*s%s", (int)n, source, extension);
 }
 
-static bool is_there(const struct job *j)
+const char *job_file_key(const struct job *j)
 {
-	return j->kind == JOB_CONVERT && j->status == JOB_COMPLETED && !j->removed_ms;
+	if (j->kind == JOB_NARRATION)
+		return *j->download_key ? j->download_key : NULL;
+	return j->kind == JOB_CONVERT && j->status == JOB_COMPLETED && !j->removed_ms ? j->prefix : NULL;
 }
 
 /* The store's own address of the file, which anybody may fetch for an hour, saved under the right name. */
-static int put_url(const struct api *a, const struct job *j, const char *base_url, const char *host, struct buf *out,
-		   struct err *e)
+static int put_url(const struct api *a, const struct job *j, const char *key, const char *base_url, const char *host,
+		   struct buf *out, struct err *e)
 {
-	_cleanup_free_ char *path = mr_asprintf("/media/%s", j->prefix);
-	_cleanup_free_ char *name = file_name(j);
+	_cleanup_free_ char *path = mr_asprintf("/media/%s", key);
+	_cleanup_free_ char *name = file_name(j, key);
 	_cleanup_buf_ struct buf disposition;
 	buf_init(&disposition, URL_MAX_BYTES);
 	if (!field_disposition_format(&disposition, true, name) || !buf_puts(out, base_url))
@@ -82,9 +84,16 @@ static int put_url(const struct api *a, const struct job *j, const char *base_ur
 
 static json_t *url_json(const struct api *a, const struct job *j, const char *base_url, const char *host)
 {
+	const char *key = job_file_key(j);
 	_cleanup_buf_ struct buf url;
 	buf_init(&url, URL_MAX_BYTES);
-	return is_there(j) && put_url(a, j, base_url, host, &url, NULL) == 0 ? json_string(url.data) : json_null();
+	return key && put_url(a, j, key, base_url, host, &url, NULL) == 0 ? json_string(url.data) : json_null();
+}
+
+json_t *job_download_json(const struct api *a, const struct job *j, bool downloaded, const char *base_url, const char *host)
+{
+	return json_pack("{sb so sb}", "available", (int)(job_file_key(j) != NULL), "url", url_json(a, j, base_url, host),
+			 "downloaded", (int)downloaded);
 }
 
 static void set_alias(json_t *job, const char *alias, const char *name)
@@ -101,9 +110,7 @@ void conversion_json(const struct api *a, const struct job *j, const char *base_
 		json_object_set_new(job, "result", result);
 	json_object_set_new(job, "input",
 			    known ? json_pack("{ss}", "access", c.spec.sequential ? "forward" : "seekable") : json_null());
-	json_object_set_new(job, "download",
-			    json_pack("{sb so sb}", "available", (int)is_there(j), "url", url_json(a, j, base_url, host),
-				      "downloaded", (int)(j->removed_ms != 0)));
+	json_object_set_new(job, "download", job_download_json(a, j, j->removed_ms != 0, base_url, host));
 	set_alias(job, "jobId", "job_id");
 	set_alias(job, "fileId", "file_id");
 	set_alias(job, "createdAt", "created_at");
@@ -114,13 +121,15 @@ void conversion_json(const struct api *a, const struct job *j, const char *base_
 
 static int check_file(const struct job *j, struct err *e)
 {
+	if (job_file_key(j))
+		return 0;
+	if (j->kind == JOB_NARRATION)
+		return err_set_code(e, ERR_CONFLICT, "NO_FILE", "no MP3 has been made of it: POST /api/jobs/%s/download", j->id);
 	if (j->kind != JOB_CONVERT)
 		return err_set_code(e, ERR_CONFLICT, "NO_FILE", "a job of kind %s makes no single file", job_kind_name(j->kind));
 	if (j->removed_ms)
 		return err_set_code(e, ERR_GONE, "FILE_REMOVED", "the file was removed after it had been downloaded");
-	if (j->status != JOB_COMPLETED)
-		return err_set_code(e, ERR_CONFLICT, "NOT_COMPLETED", "the job is %s", job_status_name(j->status));
-	return 0;
+	return err_set_code(e, ERR_CONFLICT, "NOT_COMPLETED", "the job is %s", job_status_name(j->status));
 }
 
 static void remove_fetched(void *ctx, const char *job_id)
@@ -147,12 +156,13 @@ int conversion_respond_file(struct api *a, struct http_request *req, const struc
 	int r = check_file(j, e);
 	if (r < 0)
 		return r;
-	_cleanup_free_ char *name = file_name(j);
+	const char *key = job_file_key(j);
+	_cleanup_free_ char *name = file_name(j, key);
 	struct http_object_opts opts = { .filename = name, .attachment = true };
-	r = http_respond_object(req, a->o.store, j->prefix, &opts, e);
+	r = http_respond_object(req, a->o.store, key, &opts, e);
 	if (r == -ERR_NOT_FOUND)
 		return err_set_code(e, ERR_GONE, "FILE_GONE", "the file is not in the store any more");
-	if (r == 0 && is_to_be_removed(req, j))
+	if (r == 0 && j->kind == JOB_CONVERT && is_to_be_removed(req, j))
 		http_response_on_sent(req, remove_fetched, j->id);
 	return r;
 }
@@ -164,7 +174,7 @@ int conversion_respond_url(struct api *a, struct http_request *req, const struct
 	buf_init(&url, URL_MAX_BYTES);
 	int r = check_file(j, e);
 	if (r == 0)
-		r = put_url(a, j, http_request_base_url(req), http_request_host(req), &url, e);
+		r = put_url(a, j, job_file_key(j), http_request_base_url(req), http_request_host(req), &url, e);
 	return r < 0 ? r : http_respond_json(req, 200, json_pack("{ss si}", url_name, url.data, expires_name, URL_EXPIRES_S));
 }
 
@@ -177,12 +187,12 @@ int jobs_file(void *ctx, struct http_request *req, struct err *e)
 	return conversion_respond_file(ctx, req, j, e);
 }
 
-/* {"format": "mp3"}: of a conversion there is only the one it was made to. */
-static int check_format(struct http_request *req, const struct job *j, struct err *e)
+/* {"format": "mp3"}: there is only the one that the job's file has. */
+static int check_format(struct http_request *req, const char *made, struct err *e)
 {
 	static const char *const fields[] = { "format", "user_id", NULL };
 	const json_t *in = http_request_json(req);
-	const char *format = NULL, *made = strrchr(j->prefix, '.');
+	const char *format = NULL;
 	int r = json_only_fields(in, fields, e);
 	if (r == 0)
 		r = json_get_string(in, "format", JSON_OPTIONAL, &format, e);
@@ -191,21 +201,31 @@ static int check_format(struct http_request *req, const struct job *j, struct er
 	return r;
 }
 
-int jobs_download(void *ctx, struct http_request *req, struct err *e)
+int job_respond_download(struct api *a, struct http_request *req, const struct job *j, const char *key, struct err *e)
 {
-	struct api *a = ctx;
-	const struct job *j = http_request_resource(req);
 	_cleanup_buf_ struct buf url;
 	buf_init(&url, URL_MAX_BYTES);
-	int r = j->kind == JOB_CONVERT ? check_format(req, j, e) : 0;
-	if (r == 0 && j->kind == JOB_CONVERT && !job_status_is_final(j->status))
-		return http_respond_json(req, 202, job_json(a, j, http_request_base_url(req), http_request_host(req)));
-	if (r == 0)
-		r = check_file(j, e);
-	if (r == 0)
-		r = put_url(a, j, http_request_base_url(req), http_request_host(req), &url, e);
+	int r = put_url(a, j, key, http_request_base_url(req), http_request_host(req), &url, e);
 	if (r < 0)
 		return r;
 	return http_respond_json(req, 200,
 				 json_pack("{ss ss si}", "job_id", j->id, "download_url", url.data, "expires_in", URL_EXPIRES_S));
+}
+
+int jobs_download(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const struct job *j = http_request_resource(req);
+	int r = 0;
+	if (j->kind == JOB_NARRATION) {
+		r = check_format(req, ".mp3", e);
+		return r < 0 ? r : narration_download(a, req, j, e);
+	}
+	if (j->kind == JOB_CONVERT)
+		r = check_format(req, strrchr(j->prefix, '.'), e);
+	if (r == 0 && j->kind == JOB_CONVERT && !job_status_is_final(j->status))
+		return http_respond_json(req, 202, job_json(a, j, http_request_base_url(req), http_request_host(req)));
+	if (r == 0)
+		r = check_file(j, e);
+	return r < 0 ? r : job_respond_download(a, req, j, job_file_key(j), e);
 }

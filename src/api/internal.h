@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdatomic.h>
 
 #include "api/api.h"
 #include "api/signer.h"
@@ -18,6 +19,7 @@ struct api {
 	struct events *events;
 	struct progress_cache *progress;
 	struct kvs_readers *kvs_readers;
+	atomic_uint waiting; /* requests that wait for an MP3 */
 };
 
 /* ISO 8601, or null for 0. */
@@ -77,12 +79,23 @@ int jobs_retry(void *ctx, struct http_request *req, struct err *e);
 int narration_create(struct api *a, struct http_request *req, const json_t *params, const struct repeatable *rep, struct job *ret,
 		     struct err *e) MR_MUST_USE;
 /* What a narration's JSON has beyond other jobs'. */
-void narration_json(const struct job *j, json_t *job);
+void narration_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job);
+/* Whether its stream is there (again and again: the time of its removal comes by itself). */
+bool narration_streams(const struct job *j);
+/* narration_download.c */
+/* Makes its MP3 if it isn't there, waits for that a moment, and answers with its address, or 202 and the job. */
+int narration_download(struct api *a, struct http_request *req, const struct job *j, struct err *e) MR_MUST_USE;
 /* conversions.c */
 int conversion_create(struct api *a, struct http_request *req, const struct file *f, const json_t *params,
 		      const struct repeatable *rep, struct job *ret, struct err *e) MR_MUST_USE;
 /* What a conversion's JSON has beyond other jobs'. */
 void conversion_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job);
+/* {"available", "url", "downloaded"} */
+json_t *job_download_json(const struct api *a, const struct job *j, bool downloaded, const char *base_url, const char *host);
+/* The key of the one file that the job has made, or NULL. */
+const char *job_file_key(const struct job *j);
+/* Answers with that file's signed address, as POST …/download does. */
+int job_respond_download(struct api *a, struct http_request *req, const struct job *j, const char *key, struct err *e) MR_MUST_USE;
 /* Answers with the file, or with its signed address in an object of these names. */
 int conversion_respond_file(struct api *a, struct http_request *req, const struct job *j, struct err *e) MR_MUST_USE;
 int conversion_respond_url(struct api *a, struct http_request *req, const struct job *j, const char *url_name,

@@ -62,7 +62,8 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 	json_t *progress = json_pack("{sf ss so so}", "percent", tenths(j->percent), "stage", j->stage, "speed",
 				     j->speed > 0 ? json_real(tenths(j->speed)) : json_null(), "eta_seconds",
 				     j->eta_seconds >= 0 ? json_real(tenths(j->eta_seconds)) : json_null());
-	bool plays = j->published_segments && j->status != JOB_CANCELED, narration = j->kind == JOB_NARRATION;
+	const bool narration = j->kind == JOB_NARRATION;
+	bool plays = j->published_segments && j->status != JOB_CANCELED && narration_streams(j);
 	json_t *streaming = json_pack(
 		"{sb so so sI so so}", "enabled", (int)(j->kind == JOB_LADDER || narration), "playlist_url",
 		hls_url(a, j, plays, narration ? KEY_PLAYLIST : KEY_MASTER, base_url, host), "dash_url",
@@ -84,7 +85,7 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 	if (o && j->kind == JOB_CONVERT)
 		conversion_json(a, j, base_url, host, o);
 	if (o && narration)
-		narration_json(j, o);
+		narration_json(a, j, base_url, host, o);
 	return o;
 }
 

@@ -1,4 +1,4 @@
-/* Narrations: making the job, and what its JSON says. */
+/* Narrations: making the job, and what its JSON says. Its MP3: narration_download.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,11 +92,16 @@ int narration_create(struct api *a, struct http_request *req, const json_t *para
 	return r;
 }
 
-void narration_json(const struct job *j, json_t *job)
+bool narration_streams(const struct job *j)
+{
+	return !j->stream_until_ms || clock_wall_ms() < j->stream_until_ms;
+}
+
+void narration_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job)
 {
 	json_t *params = json_object_get(job, "params"), *key = json_object_get(params, "tts_cache_key");
-	(void)j;
 	if (key)
 		json_object_set(job, "tts_cache_key", key);
 	json_object_del(params, "tts_cache_key");
+	json_object_set_new(job, "download", job_download_json(a, j, *j->download_key != '\0', base_url, host));
 }

@@ -76,6 +76,8 @@ int playlists_get(void *ctx, struct http_request *req, struct err *e)
 	buf_init(&text, DASH_MANIFEST_MAX_BYTES);
 	if (!signer_may_reach(a->o.signer, http_request_signature(req)->access_key_id, j.prefix))
 		r = err_set(e, ERR_DENIED, "this key does not reach the job");
+	else if (!narration_streams(&j))
+		r = err_set_code(e, ERR_GONE, "STREAM_REMOVED", "the stream was removed after its MP3 had been made");
 	else
 		r = render(a, req, &j, &text, e);
 	job_release(&j);

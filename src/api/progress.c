@@ -109,7 +109,7 @@ int progress_cache_get(struct progress_cache *p, const char *user_id, const char
 		memcpy(v.job_id, j.id, sizeof(v.job_id));
 		memcpy(v.user_id, j.user_id, sizeof(v.user_id));
 		memcpy(v.stage, j.stage, sizeof(v.stage));
-		bool shown = j.kind != JOB_ANALYZE;
+		bool shown = j.kind != JOB_ANALYZE && j.kind != JOB_DOWNLOAD;
 		job_release(&j);
 		if (!shown)
 			return err_set(e, ERR_NOT_FOUND, "there is no such job");

@@ -50,6 +50,7 @@ static const struct option_def defs[] = {
 	{ "trust-proxy", NULL, NULL, "believe X-Forwarded-For, -Proto and -Host" },
 	{ "cors-origin", "ORIGIN", NULL, "a web origin that may call the API, or *", .repeats = true },
 	{ "max-upload-bytes", "N", "17179869184", "largest upload" },
+	{ "stream-grace", "SECONDS", NULL, "a narration's stream stays so long once its MP3 is made (default: its length)" },
 	{ "max-audio-bytes", "N", "2147483648", "largest upload at /api/upload-audio" },
 	{ "http-threads", "N", "2", "threads that move HTTP bytes" },
 	{ "io-threads", "N", "8", "threads on which store transfers and requests run" },
@@ -151,10 +152,11 @@ static int start_worker(struct server *s, struct err *e)
 static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
-	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0;
+	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0, grace = 0;
 	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 ||
 	    options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
 	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
+	    (options_get(o, "stream-grace") && options_number(o, "stream-grace", 0, 7 * 24 * 3600, &grace, e) < 0) ||
 	    options_number(o, "max-audio-bytes", 1, UINT64_MAX / 2, &max_audio, e) < 0 ||
 	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
 		return -ERR_INVALID;
@@ -170,7 +172,9 @@ static int start_http(struct server *s, struct err *e)
 						 .auth = s->auth,
 						 .signer = s->signer,
 						 .max_upload_bytes = max_upload,
-						 .max_audio_bytes = max_audio },
+						 .max_audio_bytes = max_audio,
+						 .stream_grace_s = options_get(o, "stream-grace") ? (int64_t)grace : -1,
+						 .waiting_max = (unsigned)(io_threads + 1) / 2 },
 			    &s->api, e);
 	if (r < 0)
 		return r;

@@ -105,6 +105,9 @@ char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id
 	case JOB_NARRATION:
 		folder = "narrations";
 		break;
+	case JOB_DOWNLOAD:
+		folder = "downloads";
+		break;
 	}
 	return mr_asprintf("%s/%s/%s", folder, user, job_id);
 }
@@ -133,6 +136,12 @@ char *key_conversion(const char *user_id, const char *job_id, const char *extens
 {
 	_cleanup_free_ char *prefix = key_job_prefix(JOB_CONVERT, user_id, job_id);
 	return mr_asprintf("%s.%s", prefix, extension);
+}
+
+char *key_download(const char *user_id, const char *job_id)
+{
+	_cleanup_free_ char *prefix = key_job_prefix(JOB_DOWNLOAD, user_id, job_id);
+	return mr_asprintf("%s.mp3", prefix);
 }
 
 char *key_parts(const char *job_id)

@@ -23,6 +23,8 @@ char *key_byproduct(enum byproduct byproduct, uint32_t index);
 char *key_in_job(const char *prefix, const char *relative);
 /* conversions/{user}/{job}.{ext} */
 char *key_conversion(const char *user_id, const char *job_id, const char *extension);
+/* downloads/{user}/{narration}.mp3 */
+char *key_download(const char *user_id, const char *job_id);
 /* parts/{job}/: what a conversion's chunks have made, until it is joined. Of each chunk its parts in order and an index
  * that describes them; of the join what comes before and behind all of them. */
 char *key_parts(const char *job_id);

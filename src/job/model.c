@@ -87,6 +87,7 @@ void job_release(struct job *j)
 	free(j->spec_json);
 	free(j->error_message);
 	free(j->result_json);
+	free(j->download_key);
 	memset(j, 0, sizeof(*j));
 }
 

@@ -25,6 +25,9 @@
  * A narration has one chunk with media, whose segments become rows as they are made. Its failures count whatever was committed in
  * between, and each makes a new generation_attempt; after the last nothing of it is kept but the sentences' sounds.
  *
+ * A job of kind `download` makes a narration's MP3 (job/repo_download.c): nobody sees it, it is a conversion of the segments, and
+ * goes with the narration.
+ *
  * A claim's number is the fencing token: every write of a worker names it, and fails with ERR_LOST if the row has moved on.
  */
 #pragma once
@@ -44,7 +47,7 @@
 #define RENDITION_LABEL_SIZE 64
 #define RENDITION_NAME_SIZE 16
 
-enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2, JOB_CONVERT = 3, JOB_NARRATION = 4 };
+enum job_kind { JOB_LADDER = 1, JOB_ANALYZE = 2, JOB_CONVERT = 3, JOB_NARRATION = 4, JOB_DOWNLOAD = 5 };
 enum job_status {
 	JOB_PENDING = 1,
 	JOB_PROCESSING,
@@ -76,6 +79,8 @@ enum chunk_state { CHUNK_WAITING = 1, CHUNK_READY, CHUNK_RUNNING, CHUNK_DONE, CH
 #define UPLOAD_LIFETIME_MS (24 * 3600 * INT64_C(1000))
 /* A narration's stream, from its creation. */
 #define NARRATION_LIFETIME_MS (24 * 3600 * INT64_C(1000))
+/* A narration's MP3, and with it the narration, from when it was made. */
+#define DOWNLOAD_LIFETIME_MS (7 * 24 * 3600 * INT64_C(1000))
 /* A conversion, from its creation and again from its completion. */
 #define CONVERSION_LIFETIME_MS (7 * 24 * 3600 * INT64_C(1000))
 /* Of a file's by-products. */
@@ -132,6 +137,10 @@ struct job {
 	char error_code[40];
 	char *error_message; /* NULL: none */
 	char *result_json;   /* of a completed conversion; NULL: none */
+	char *download_key;  /* of a narration: its MP3; "": not made */
+	int64_t stream_until_ms; /* of a narration: when its stream goes; 0: with the job */
+	char parent_id[UUID_SIZE]; /* of a download: its narration */
+	int64_t grace_ms;	   /* of a download: how long the stream stays once the file is there */
 	int64_t removed_ms;  /* its file was removed after a download; 0: it was not */
 	bool error_retriable;
 	int64_t created_ms, updated_ms;

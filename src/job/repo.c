@@ -79,7 +79,7 @@ static int job_first(struct db_conn *c, const char *sql, const char *user_id, co
 	if (r < 0)
 		return r;
 	bool theirs = r > 0 && (!user_id || strcmp(user_id, db_text(rows, 1)) == 0);
-	bool shown = !user_id || db_int(rows, 2) != JOB_ANALYZE;
+	bool shown = !user_id || (db_int(rows, 2) != JOB_ANALYZE && db_int(rows, 2) != JOB_DOWNLOAD);
 	if (!theirs || !shown || db_int(rows, 3) == JOB_DELETING)
 		return err_set(e, ERR_NOT_FOUND, "there is no such job");
 	repo_job_row(rows, ret);

@@ -112,6 +112,7 @@ struct job_new {
 	const char *params_json;
 	struct job_plan plan;
 	int64_t expires_ms;
+	int64_t grace_ms; /* of a download */
 	const char *idempotency_key; /* NULL: none */
 	const char *request_hash;    /* with a key: a repeat must be the same request, else ERR_CONFLICT
 					IDEMPOTENCY_KEY_REUSED */
@@ -227,6 +228,10 @@ int repo_speech_use(struct repo *r, const char *const *keys, uint32_t count, str
 int repo_speech_expire(struct repo *r, int64_t age_ms, uint32_t limit, struct err *e) MR_MUST_USE;
 
 /* ---- narrations ---- */
+/* The job that makes the completed narration's MP3: the one that there is, or `n` (kind JOB_DOWNLOAD, prefix: the file's key). One
+ * that failed is replaced. ERR_CONFLICT with NOT_COMPLETED; ERR_GONE with STREAM_REMOVED. */
+int repo_download_start(struct repo *r, const char *user_id, const char *narration_id, const struct job_new *n, struct job *ret,
+			struct err *e) MR_MUST_USE;
 /* Before a failure that is final: what was committed isn't any more, and nobody sees it. Fenced. The caller removes the objects,
  * then calls repo_chunk_failed; if it dies in between, the attempt is made again. */
 int repo_narration_discard(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;

@@ -14,7 +14,7 @@
 
 int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, struct err *e)
 {
-	if (j->kind != JOB_CONVERT)
+	if (j->kind != JOB_CONVERT && j->kind != JOB_DOWNLOAD)
 		return 0;
 	_cleanup_free_ char *parts = key_parts(j->id);
 	return repo_object_doom_at(c, parts, due_ms, e);
@@ -111,7 +111,11 @@ static int complete(struct db_conn *c, const struct fence *f, const struct job *
 		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_INT(f->now_ms), DB_INT(f->now_ms + CONVERSION_LIFETIME_MS),
 			      DB_TEXT(result_json)),
 		    NULL, e);
-	if (r < 0 || (r = repo_parts_doom(c, j, f->now_ms, e)) < 0)
+	if (r >= 0)
+		r = repo_parts_doom(c, j, f->now_ms, e);
+	if (r >= 0 && j->kind == JOB_DOWNLOAD)
+		r = repo_download_done(c, j, f->now_ms, e);
+	if (r < 0)
 		return r;
 	return repo_revise(c, j->id, f->now_ms, e);
 }

@@ -22,7 +22,7 @@ _Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQ
 _Static_assert(CHUNK_DONE == 4 && CHUNK_FAILED == 5 && CHUNK_CANCELED == 6, "SQL says the same");
 _Static_assert(CHUNK_LADDER == 1 && CHUNK_FINISH == 2 && CHUNK_ANALYZE == 3, "SQL says the same");
 _Static_assert(CHUNK_MEASURE == 4 && CHUNK_CONVERT == 5 && CHUNK_JOIN == 6, "SQL says the same");
-_Static_assert(JOB_ANALYZE == 2 && JOB_CONVERT == 3 && JOB_NARRATION == 4, "SQL says the same");
+_Static_assert(JOB_ANALYZE == 2 && JOB_CONVERT == 3 && JOB_NARRATION == 4 && JOB_DOWNLOAD == 5, "SQL says the same");
 
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
@@ -38,7 +38,8 @@ int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, stru
 	" duration_ticks, segment_count, target_duration_s, rendition_count, visible_segments,"                 \
 	" published_segments, ended, percent, speed, eta_seconds, stage, generation_attempt, error_code,"       \
 	" error_message, error_retriable, created_ms, updated_ms, started_ms, streaming_ms, finished_ms,"       \
-	" expires_ms, revision, source_name, result_json, removed_ms"
+	" expires_ms, revision, source_name, result_json, removed_ms, download_key, stream_until_ms,"                            \
+	" parent_id, grace_ms"
 void repo_job_row(struct db_rows *rows, struct job *ret);
 
 #define FILE_COLUMNS                                                                                                    \
@@ -123,6 +124,10 @@ int repo_parts_abandon(struct db_conn *c, const struct job *j, int64_t now_ms, s
 int repo_narration_again(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* All of its segments are there: its length isn't an estimate any more. */
 int repo_narration_length(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
+/* The MP3 is there: with the download's last write. */
+int repo_download_done(struct db_conn *c, const struct job *download, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* A narration is being deleted, and what makes its MP3 with it. */
+int repo_download_drop(struct db_conn *c, const char *narration_id, struct err *e) MR_MUST_USE;
 /* Writes down a new job with its plan. */
 int repo_job_insert(struct db_conn *c, const struct job_new *n, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* The last write of an analysis: its job goes, its result stays with the file. */

@@ -45,7 +45,7 @@ static int list_query_init(struct list_query *q, const struct job_filter *f, uin
 			return r;
 	}
 	buf_init(&q->sql, LIST_SQL_MAX);
-	buf_puts(&q->sql, "SELECT " JOB_COLUMNS " FROM job WHERE status <> 7 AND kind <> 2");
+	buf_puts(&q->sql, "SELECT " JOB_COLUMNS " FROM job WHERE status <> 7 AND kind NOT IN (2, 5)");
 	if (f->user_id)
 		where(q, "user_id =", DB_TEXT(f->user_id));
 	if (f->status)
@@ -222,7 +222,7 @@ int repo_job_retry(struct repo *repo, const char *user_id, const char *id, struc
 static int leave_deleted(struct db_conn *c, const char *id, int64_t now, struct err *e)
 {
 	int r = db_exec(c, "DELETE FROM idempotency WHERE job_id = $1", DB_PARAMS(DB_TEXT(id)), NULL, e);
-	if (r < 0 || (r = repo_revise(c, id, now, e)) < 0)
+	if (r < 0 || (r = repo_download_drop(c, id, e)) < 0 || (r = repo_revise(c, id, now, e)) < 0)
 		return r;
 	return db_exec(c,
 		       "INSERT INTO deleted_job (job_id, user_id, revision, deleted_ms)"

@@ -54,9 +54,13 @@ void repo_job_row(struct db_rows *rows, struct job *ret)
 			     .revision = db_int(rows, 31),
 			     .source_name = dup_text(rows, 32),
 			     .result_json = dup_text(rows, 33),
-			     .removed_ms = db_int(rows, 34) };
+			     .removed_ms = db_int(rows, 34),
+			     .download_key = dup_text(rows, 35),
+			     .stream_until_ms = db_int(rows, 36),
+			     .grace_ms = db_int(rows, 38) };
 	repo_copy_text(rows, 0, ret->id, sizeof(ret->id));
 	repo_copy_text(rows, 1, ret->user_id, sizeof(ret->user_id));
+	repo_copy_text(rows, 37, ret->parent_id, sizeof(ret->parent_id));
 	repo_copy_text(rows, 5, ret->file_id, sizeof(ret->file_id));
 	repo_copy_text(rows, 20, ret->stage, sizeof(ret->stage));
 	repo_copy_text(rows, 22, ret->error_code, sizeof(ret->error_code));

@@ -38,10 +38,10 @@ static int nothing_to_do(struct err *e)
  * of the chunk into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
 #define TURN_MAX "30000" /* ms */
 /* What is left of a job, in ms of media; of a conversion a twentieth, since it is so much less work. */
-#define LEFT "(weight_ticks - done_ticks) / (CASE kind WHEN 3 THEN 1800 ELSE 90 END)"
+#define LEFT "(weight_ticks - done_ticks) / (CASE WHEN kind IN (3, 5) THEN 1800 ELSE 90 END)"
 #define TURN(left) "CASE WHEN " left " < " TURN_MAX " THEN " left " ELSE " TURN_MAX " END"
-/* A conversion of a minute at most. */
-#define IS_SHORT "kind = 3 AND weight_ticks <= 60 * 90000"
+/* A conversion of a minute at most; a narration's MP3, which somebody waits for. */
+#define IS_SHORT "(kind = 5 OR (kind = 3 AND weight_ticks <= 60 * 90000))"
 #define CLAIM_JOB(which) \
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = (" \
 	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \

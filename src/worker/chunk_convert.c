@@ -8,6 +8,7 @@
 #include "job/convert_json.h"
 #include "job/keys.h"
 #include "worker/chunk_run.h"
+#include "worker/stream_chain.h"
 
 /* task_run.c has checked that they are parts in order, then the index. */
 static int on_object_begin(void *state, const struct task_object *head, char **ret_key, struct err *e)
@@ -35,6 +36,21 @@ static int read_gain(struct chunk_run *c, int32_t *ret_gain_mb, struct err *e)
 	return r;
 }
 
+/* The source are the stream's segments around the chunk, from the first of these on. */
+static int run_download(struct chunk_run *c, struct task_spec *spec, struct task_result *result, struct err *e)
+{
+	struct object_chain chain;
+	int r = stream_chain_open(c->runner, &c->claim->job, &spec->convert, &chain, e);
+	if (r < 0)
+		return r;
+	spec->convert.sequential = true;
+	c->chain = &chain;
+	r = chunk_run_task(c, spec, &objects, c, result, e);
+	c->chain = NULL;
+	object_chain_release(&chain);
+	return r;
+}
+
 static int work(struct chunk_run *c, struct task_result *result, struct err *e)
 {
 	struct convert_constants constants;
@@ -45,7 +61,9 @@ static int work(struct chunk_run *c, struct task_result *result, struct err *e)
 	if (constants.normalize)
 		r = read_gain(c, &spec.convert.gain_mb, e);
 	c->range_ticks = spec.convert.sample_count / spec.convert.rate * VIDEO_TIMESCALE;
-	if (r == 0)
+	if (r == 0 && c->claim->job.kind == JOB_DOWNLOAD)
+		r = run_download(c, &spec, result, e);
+	else if (r == 0)
 		r = chunk_run_task(c, &spec, &objects, c, result, e);
 	if (r < 0)
 		return r;

@@ -156,6 +156,8 @@ static int run(struct chunk_run *c, struct err *e)
 	free(j.measured);
 	if (r == 0) {
 		leftovers_remove_parts(c->runner->repo, c->runner->output, job);
+		if (job->kind == JOB_DOWNLOAD && !job->grace_ms)
+			bus_publish(c->runner->bus, &(struct bus_event){ .topic = BUS_DOOMED });
 		log_info("job_completed", LOG_S("job", job->id), LOG_S("user", job->user_id), LOG_I("bytes", result->join.bytes),
 			 LOG_I("ms", clock_wall_ms() - job->started_ms), LOG_I("join_cpu_ms", c->usage.cpu_ms),
 			 LOG_I("max_rss_kb", c->usage.max_rss_kb));

@@ -42,6 +42,8 @@ static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32
 	struct conversation *t = ctx;
 	if (input > 0) /* task_client checked that the spec lists it */
 		return t->objects->read(t->state, input, offset, buf, len, ret_len, e);
+	if (t->c->chain)
+		return object_chain_read(t->c->chain, offset, buf, len, ret_len, e);
 	if (!*t->c->claim->job.source_key)
 		return err_set(e, ERR_PROTOCOL, "the job has no source");
 	return source_read(&t->c->source, offset, buf, len, ret_len, e);
@@ -141,7 +143,7 @@ int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chu
 	c->next_heartbeat_mono_ms = clock_mono_ms() + HEARTBEAT_MS;
 	int r = *c->claim->job.source_key ? source_open(&c->source, c->runner->input, c->claim->job.source_key, e) : 0;
 	if (r == 0) {
-		spec->inputs[0].size_bytes = c->source.size_bytes;
+		spec->inputs[0].size_bytes = c->chain ? c->chain->size_bytes : c->source.size_bytes;
 		struct task_handlers h = { .ctx = &t,
 					   .read = on_read,
 					   .object_begin = on_object_begin,

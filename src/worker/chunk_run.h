@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "worker/object_chain.h"
 #include "worker/runner.h"
 #include "worker/source.h"
 
@@ -24,6 +25,7 @@ struct chunk_run {
 	const struct runner *runner;
 	struct claim *claim;
 	struct task_limits limits; /* of the task; the runner's, unless the handler says otherwise */
+	struct object_chain *chain; /* the handler's: read in the place of the job's source; NULL: none */
 	int64_t range_ticks;	   /* how much media the task's progress counts to; 0: the chunk's weight */
 	struct task_usage usage;   /* of the task that ran, if any */
 	/* The rest is chunk_run.c's. */

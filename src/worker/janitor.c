@@ -75,7 +75,7 @@ static void remove_job(void *ctx, const struct job *job)
 	struct err e = { 0 };
 	_cleanup_free_ char *parts = key_parts(job->id);
 	int r = job->prefix[0] ? store_delete_prefix(j->opts.store, job->prefix, &e) : 0;
-	if (r == 0 && job->kind == JOB_CONVERT)
+	if (r == 0 && (job->kind == JOB_CONVERT || job->kind == JOB_DOWNLOAD))
 		r = store_delete_prefix(j->opts.store, parts, &e);
 	if (r == 0)
 		r = repo_job_purge(j->opts.repo, job->id, &e);

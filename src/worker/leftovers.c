@@ -8,6 +8,11 @@
 #include "job/keys.h"
 #include "worker/upload_join.h"
 
+static bool has_parts(const struct job *job)
+{
+	return job->kind == JOB_CONVERT || job->kind == JOB_DOWNLOAD;
+}
+
 /* What the job's objects belong to: its file if it is an analysis, else the job itself. *ret_abandoned: its parts are not
  * needed any more. */
 static int look_for_owner(struct repo *repo, const struct job *job, bool *ret_abandoned, struct err *e)
@@ -23,7 +28,7 @@ static int look_for_owner(struct repo *repo, const struct job *job, bool *ret_ab
 	}
 	r = repo_job_get(repo, NULL, job->id, &now, e);
 	if (r == 0) {
-		*ret_abandoned = job->kind == JOB_CONVERT && now.status == JOB_CANCELED;
+		*ret_abandoned = has_parts(job) && now.status == JOB_CANCELED;
 		job_release(&now);
 	}
 	return r;
@@ -42,7 +47,7 @@ void leftovers_remove(struct repo *repo, struct store *store, const struct job *
 	struct err e = { 0 };
 	bool gone, abandoned = false;
 	gone = look_for_owner(repo, job, &abandoned, &e) == -ERR_NOT_FOUND;
-	if (abandoned || (gone && job->kind == JOB_CONVERT))
+	if (abandoned || (gone && has_parts(job)))
 		leftovers_remove_parts(repo, store, job);
 	if (!gone || !job->prefix[0])
 		return;

@@ -1,0 +1,116 @@
+"""A narration's MP3: made once, from its segments, as long as they are; then the stream goes, after a grace."""
+import array
+import concurrent.futures
+import math
+import subprocess
+import time
+
+import pytest
+import requests
+
+import narration
+import sound
+from client import Client, error_of
+from server import files_below, limit, wait_for
+from test_openapi_answers import check
+
+SCRIPT = ' '.join(f'This is sentence number {i}, and it takes a while to say.' for i in range(8))
+
+
+def download(client, job):
+    return client.post(f'/api/jobs/{job["job_id"]}/download', json={'format': 'mp3'})
+
+
+def mono(path):
+    done = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-ac', '1', '-f', 's16le', '-'], check=True,
+                          capture_output=True)
+    return array.array('h', done.stdout)
+
+
+def level(values):
+    squares = [v * v for v in values]
+    return math.sqrt(sum(squares) / len(squares))
+
+
+@pytest.fixture(scope='module')
+def made(module_server, tmp_path_factory):
+    client = Client(module_server.url)
+    music = client.upload(narration.music(tmp_path_factory.mktemp('music') / 'music.mp3'))['file_id']
+    return client.complete(narration.start(client, SCRIPT, music_file_id=music)['job_id'])
+
+
+def test_two_requests_at_once_make_one_file_as_long_as_the_stream(client, server, made, tmp_path):
+    error_of(client.get(f'/api/jobs/{made["job_id"]}/file'), 409, 'NO_FILE')
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = [client.good(a, 200) for a in pool.map(lambda c: download(c, made), [Client(server.url), Client(server.url)])]
+    assert [set(a) for a in answers] == [{'job_id', 'download_url', 'expires_in'}] * 2
+    assert all(a['job_id'] == made['job_id'] and a['expires_in'] == 3600 for a in answers)
+    bodies = {requests.get(a['download_url'], timeout=limit(30)).content for a in answers}
+    assert len(bodies) == 1 and [p.name for p in files_below(server.store / 'downloads')] == [made['job_id'] + '.mp3']
+    path = tmp_path / 'narration.mp3'
+    path.write_bytes(bodies.pop())
+    assert sound.samples(path) == round(made['duration'] * 48000)
+    stream = tmp_path / 'stream.ts'
+    stream.write_bytes(b''.join(narration.segments(client, made)))
+    before, after = mono(stream), mono(path)
+    assert level(x - y for x, y in zip(before, after)) < level(before) / 8, 'the MP3 is another sound than the stream'
+    job = client.job(made['job_id'])
+    check(job, 'Job')
+    assert job['download']['available'] and job['download']['downloaded']
+    assert requests.get(job['download']['url'], timeout=limit(30)).headers['Content-Disposition'].endswith('"narration.mp3"')
+    assert client.get(f'/api/jobs/{made["job_id"]}/file').content == path.read_bytes()
+    assert len(client.jobs()) == 1, 'the job that makes it is nobody\'s business'
+    # The stream stays for its length, a minute at least.
+    assert job['streaming']['playlist_url'] and narration.playlist(client, job)[0].ended
+
+
+def test_other_formats_and_unfinished_jobs_are_refused(client, made):
+    error_of(client.post(f'/api/jobs/{made["job_id"]}/download', json={'format': 'wav'}), 400)
+    job = narration.start(client, SCRIPT + SCRIPT)
+    error_of(download(client, job), 409, 'NOT_COMPLETED')
+    client.delete(f'/api/jobs/{job["job_id"]}')
+
+
+def test_the_stream_goes_and_the_file_stays(make_server):
+    server = make_server('--stream-grace', '0')
+    client = Client(server.url)
+    job = client.complete(narration.start(client, 'One. Two. Three.')['job_id'])
+    url = job['streaming']['playlist_url']
+    answer = client.good(download(client, job), 200)
+    job = client.job(job['job_id'])
+    assert job['streaming']['playlist_url'] is None and job['status'] == 'completed'
+    error_of(client.get(url), 410, 'STREAM_REMOVED')
+    wait_for(lambda: not [p for p in files_below(server.store / 'narrations') if p.suffix == '.ts'], 'the segments are removed', 60)
+    assert download(client, job).json()['download_url'].split('?')[0] == answer['download_url'].split('?')[0]
+    assert requests.get(answer['download_url'], timeout=limit(30)).status_code == 200
+    assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
+    wait_for(lambda: not files_below(server.store / 'downloads'), 'the file goes with its job', 60)
+
+
+def test_a_missing_segment_is_a_clear_error(make_server):
+    server = make_server()
+    client = Client(server.url)
+    job = client.complete(narration.start(client, SCRIPT)['job_id'])
+    victim = next(p for p in files_below(server.store / 'narrations') if p.name == 'segment_001.ts')
+    kept = victim.read_bytes()
+    victim.unlink()
+    assert 'segment 1' in error_of(download(client, job), 410, 'SEGMENT_MISSING')['message']
+    victim.write_bytes(kept)
+    client.good(download(client, job), 200)
+
+
+def test_it_is_made_whatever_is_killed(make_server):
+    server = make_server('--workers', '2')
+    client = Client(server.url)
+    job = client.complete(narration.start(client, SCRIPT, min_seconds=200)['job_id'])
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(download, Client(server.url), job)
+        time.sleep(0.3)
+        server.kill()
+        assert asked.exception() is not None or asked.result().status_code in (200, 202)
+    server.start()
+    end = time.monotonic() + limit(60)
+    while (answer := download(client, job)).status_code == 202:
+        assert time.monotonic() < end
+    body = requests.get(client.good(answer, 200)['download_url'], timeout=limit(30)).content
+    assert len(body) > 200 * 160000 // 8 - 10000
