@@ -103,7 +103,7 @@ static size_t lace_sizes(unsigned lacing, const uint8_t *p, size_t len, unsigned
 			const unsigned n = ebml_vint(p + at, len - at, false, &v);
 			if (n == 0 || v > INT32_MAX)
 				return 0;
-			const int64_t bias = (1ll << (7 * n - 1)) - 1;
+			const int64_t bias = ((int64_t)1 << (7 * n - 1)) - 1;
 			const int64_t s = i == 0 ? (int64_t)v : (int64_t)sizes[i - 1] + (int64_t)v - bias;
 			if (s < 0 || s > INT32_MAX)
 				return 0;

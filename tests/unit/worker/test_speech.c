@@ -107,9 +107,8 @@ static void test_many_sources_at_once(void **state)
 		sources[i] = open_as(f, "u", PROVIDER, "One. Two. Three. Four. Five. Six.");
 	speech_source_close(sources[0]); /* while its sentences are being made for others too */
 	for (int i = 1; i < 5; i++)
-		for (uint32_t n = 0; n < 6; n++) {
-			_cleanup_free_ char *key = wait_key(f, sources[i], n);
-		}
+		for (uint32_t n = 0; n < 6; n++)
+			free(wait_key(f, sources[i], n));
 	for (int i = 1; i < 5; i++)
 		speech_source_close(sources[i]);
 	assert_int_equal(number(f->rows, "SELECT count(*) FROM speech"), 6);
@@ -170,13 +169,14 @@ static void test_what_nobody_wants_expires(void **state)
 {
 	struct worker_fixture *f = *state;
 	struct speech_source *source = open_as(f, "u", PROVIDER, "Breathe in. Breathe out.");
-	_cleanup_free_ char *first = wait_key(f, source, 0), *second = wait_key(f, source, 1);
+	free(wait_key(f, source, 0));
+	_cleanup_free_ char *second = wait_key(f, source, 1);
 	speech_source_close(source);
 	OK(repo_speech_expire(f->rows->repo, SPEECH_KEPT_MS, 100, &f->e));
 	assert_int_equal(number(f->rows, "SELECT count(*) FROM speech"), 2);
 	sql(f->rows, "UPDATE speech SET used_ms = used_ms - 2678400000"); /* 31 days */
 	source = open_as(f, "u", PROVIDER, "Breathe in."); /* wanted again */
-	_cleanup_free_ char *again = wait_key(f, source, 0);
+	free(wait_key(f, source, 0));
 	speech_source_close(source);
 	speech_stop(mr_steal(speech)); /* its note is written behind the wait */
 	OK(repo_speech_expire(f->rows->repo, SPEECH_KEPT_MS, 100, &f->e));
