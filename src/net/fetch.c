@@ -4,6 +4,8 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
+#include "net/curl_once.h"
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Not thread-safe in old versions of libcurl, and needed before the first use: not paid by who never fetches. */
@@ -17,9 +19,14 @@ static size_t on_bytes(char *data, size_t size, size_t count, void *out)
 	return buf_append(out, data, size * count) ? size * count : 0;
 }
 
-int net_fetch(const char *url, long timeout_s, struct buf *out, struct err *e)
+void net_curl_init(void)
 {
 	(void)pthread_once(&once, init);
+}
+
+int net_fetch(const char *url, long timeout_s, struct buf *out, struct err *e)
+{
+	net_curl_init();
 	CURL *c = curl_easy_init();
 	if (!c)
 		return err_set(e, ERR_UNAVAILABLE, "libcurl");

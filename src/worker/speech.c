@@ -59,7 +59,11 @@ struct speech_source {
 
 struct speech {
 	struct speech_opts opts;
-	pthread_t threads[AT_ONCE_MAX];
+	struct speech_thread {
+		struct speech *speech;
+		pthread_t id;
+		struct net_client *client; /* NULL: the provider needs none */
+	} threads[AT_ONCE_MAX];
 	uint32_t thread_count;
 	/* protected by lock */
 	pthread_mutex_t lock;
@@ -213,6 +217,18 @@ static bool keep_going(void *ctx)
 	return go_on;
 }
 
+static bool rest(void *ctx, uint32_t ms)
+{
+	struct speech *s = ctx;
+	const int64_t until = clock_mono_ms() + ms;
+	(void)pthread_mutex_lock(&s->lock);
+	while (!s->stopping && cond_wait_until(&s->news, &s->lock, until))
+		;
+	bool go_on = !s->stopping;
+	(void)pthread_mutex_unlock(&s->lock);
+	return go_on;
+}
+
 static int write_note(struct speech_source *source, struct err *e)
 {
 	const char **keys = mr_calloc(source->count, sizeof(*keys));
@@ -244,30 +260,34 @@ static int note(struct speech_source *source, struct err *e)
 	return r;
 }
 
-static int speak(struct speech *s, const struct item *i, uint32_t ahead, struct buf *sound, struct err *e)
+static int speak(struct speech_thread *t, const struct item *i, uint32_t ahead, struct buf *sound, struct err *e)
 {
+	struct speech *s = t->speech;
 	if (i->other_provider)
 		return err_set_code(e, ERR_UNSUPPORTED, "SPEECH_PROVIDER_CHANGED",
 				    "it isn't kept, and speech comes from %s now: make a new narration",
 				    s->opts.config->provider);
 	const struct speech_call call = { .config = s->opts.config,
 					  .zygote = s->opts.zygote,
+					  .client = t->client,
 					  .voice = i->voice,
 					  .text = i->text,
 					  .nice = ahead < URGENT ? 0 : LATER_NICENESS,
 					  .ctx = s,
-					  .keep_going = keep_going };
-	return speech_flite_call(&call, sound, e);
+					  .keep_going = keep_going,
+					  .rest = rest };
+	return t->client ? speech_endpoint_call(&call, sound, e) : speech_flite_call(&call, sound, e);
 }
 
-static int make(struct speech_source *source, const struct item *i, uint32_t ahead, uint64_t *ret_bytes, struct err *e)
+static int make(struct speech_thread *t, struct speech_source *source, const struct item *i, uint32_t ahead,
+		uint64_t *ret_bytes, struct err *e)
 {
-	struct speech *s = source->owner;
+	struct speech *s = t->speech;
 	_cleanup_buf_ struct buf sound;
 	buf_init(&sound, SPEECH_SOUND_MAX_BYTES);
 	int r = ahead ? note(source, e) : 0;
 	if (r == 0)
-		r = speak(s, i, ahead, &sound, e);
+		r = speak(t, i, ahead, &sound, e);
 	if (r == 0)
 		r = note(source, e);
 	if (r == 0)
@@ -288,15 +308,15 @@ static void settle(struct speech *s, struct item *i, int r, uint64_t bytes, cons
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
-static void work_on(struct speech_source *source, struct item *i, uint32_t ahead)
+static void work_on(struct speech_thread *t, struct speech_source *source, struct item *i, uint32_t ahead)
 {
-	struct speech *s = source->owner;
+	struct speech *s = t->speech;
 	struct err e = { 0 };
 	struct store_info info = { 0 };
 	int r = store_stat(s->opts.store, i->key, &info, &e);
 	bool kept = r == 0;
 	if (r == -ERR_NOT_FOUND)
-		r = make(source, i, ahead, &info.size, &e);
+		r = make(t, source, i, ahead, &info.size, &e);
 	settle(s, i, r, info.size, &e);
 	if (r < 0 && e.kind != ERR_CANCELED)
 		log_warn("speech_failed", LOG_S("key", i->key), LOG_E(&e));
@@ -327,7 +347,8 @@ static struct speech_source *choose_locked(struct speech *s, uint32_t *ret_ahead
 
 static void *speech_main(void *arg)
 {
-	struct speech *s = arg;
+	struct speech_thread *t = arg;
+	struct speech *s = t->speech;
 	(void)pthread_mutex_lock(&s->lock);
 	while (!s->stopping) {
 		uint32_t ahead = 0;
@@ -341,7 +362,7 @@ static void *speech_main(void *arg)
 		i->refs++;
 		source->refs++;
 		(void)pthread_mutex_unlock(&s->lock);
-		work_on(source, i, ahead);
+		work_on(t, source, i, ahead);
 		(void)pthread_mutex_lock(&s->lock);
 		item_unref_locked(s, i);
 		source_unref_locked(source);
@@ -361,8 +382,14 @@ int speech_start(const struct speech_opts *opts, struct speech **ret, struct err
 	cond_init_monotonic(&s->news);
 	int r = 0;
 	while (r == 0 && s->thread_count < opts->config->at_once && s->thread_count < AT_ONCE_MAX) {
-		r = pthread_create(&s->threads[s->thread_count], NULL, speech_main, s);
-		s->thread_count += r == 0;
+		struct speech_thread *t = &s->threads[s->thread_count];
+		t->speech = s;
+		t->client = opts->config->kind == SPEECH_OPENAI ? net_client_new() : NULL;
+		r = pthread_create(&t->id, NULL, speech_main, t);
+		if (r == 0)
+			s->thread_count++;
+		else
+			net_client_free(t->client);
 	}
 	if (r) {
 		speech_stop(s);
@@ -386,8 +413,10 @@ void speech_stop(struct speech *s)
 	if (!s)
 		return;
 	speech_interrupt(s);
-	for (uint32_t i = 0; i < s->thread_count; i++)
-		(void)pthread_join(s->threads[i], NULL);
+	for (uint32_t i = 0; i < s->thread_count; i++) {
+		(void)pthread_join(s->threads[i].id, NULL);
+		net_client_free(s->threads[i].client);
+	}
 	assert(!s->sources);
 	(void)pthread_mutex_destroy(&s->lock);
 	(void)pthread_cond_destroy(&s->work);
