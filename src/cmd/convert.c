@@ -1,8 +1,8 @@
 /* millrace convert IN OUT: one file's sound into a file of another format, without a server.
  *
  * What is being made lies in a folder beside OUT until it is whole: then it gets its name at once, and the folder goes. An end by
- * force (kill -9) can leave that folder behind, never half a file. Of standard input a plain file is read in place; what comes
- * through a pipe is put into that folder first, since a probe needs to see more than its beginning. */
+ * force (kill -9) can leave that folder behind, never half a file. Of standard input a plain file is read by range, as any other;
+ * a pipe once, forwards, without a copy anywhere (worker/source_pipe.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -19,6 +19,7 @@
 #include "cmd/one_shot.h"
 #include "job/plan_convert.h"
 #include "os/fd.h"
+#include "worker/source_pipe.h"
 
 #define COPY_BYTES (256u << 10)
 #define NFTW_DESCRIPTORS 16
@@ -50,6 +51,7 @@ struct run {
 	const char *out; /* "-": standard output */
 	char *folder;	 /* where it is made; NULL until it is there */
 	char *source;
+	struct source_pipe *pipe; /* standard input, where it is none that could be sought */
 	char file_name[16]; /* in the folder */
 };
 
@@ -157,22 +159,21 @@ static int copy(int from, int to, struct err *e)
 	}
 }
 
-/* A path that can be read by range, whatever IN is. */
-static int take_source(struct run *o, struct err *e)
+/* A path that can be read by range, or "-" for the pipe. */
+static void take_source(struct run *o)
 {
 	const char *in = o->options.arguments[0];
 	struct stat st;
 	if (strcmp(in, "-") != 0) {
 		o->source = mr_strdup(in);
-		return 0;
+		return;
 	}
 	if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode)) {
 		o->source = mr_strdup("/dev/stdin");
-		return 0;
+		return;
 	}
-	o->source = mr_asprintf("%s/in", o->folder);
-	_cleanup_fd_ int fd = open(o->source, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return fd < 0 ? err_errno(e, errno, "create %s", o->source) : copy(STDIN_FILENO, fd, e);
+	o->source = mr_strdup("-");
+	o->pipe = source_pipe_new(STDIN_FILENO, one_shot_interrupted);
 }
 
 static int deliver(struct run *o, struct err *e)
@@ -191,6 +192,11 @@ static int create_job(struct run *o, struct err *e)
 	struct probe_result *probe = mr_calloc(1, sizeof(*probe));
 	struct convert_plan plan;
 	int r = worker_probe(o->shot.worker, o->source, probe, e);
+	uint64_t bytes = 0;
+	if (r == 0 && o->pipe && o->params.normalize)
+		r = source_pipe_fill(o->pipe, &bytes, e);
+	if (r == 0 && bytes == TASK_INPUT_FORWARD)
+		r = err_set(e, ERR_INVALID, "--normalize measures before it converts, and this pipe can be read once: give a file");
 	if (r == 0)
 		r = convert_plan(probe, &o->params, &plan, e);
 	probe_result_release(probe);
@@ -215,12 +221,12 @@ static int run(struct run *o, struct err *e)
 {
 	int r = make_folder(o, e);
 	_cleanup_free_ char *root = r == 0 ? mr_asprintf("%s/store", o->folder) : NULL;
-	if (r == 0)
-		r = take_source(o, e);
+	take_source(o);
 	if (r == 0)
 		r = one_shot_start(&o->shot,
 				   &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
 							    .store_root = root,
+							    .pipe = o->pipe,
 							    .threads = o->threads },
 				   e);
 	if (r == 0)
@@ -255,6 +261,7 @@ int cmd_convert(int argc, char **argv)
 	}
 	int code = one_shot_exit("convert", r, usage, &e);
 	one_shot_stop(&o->shot);
+	source_pipe_free(&o->pipe);
 	if (o->folder)
 		(void)nftw(o->folder, remove_one, NFTW_DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
 	free(o->folder);

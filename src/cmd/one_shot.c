@@ -79,6 +79,7 @@ int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct 
 		r = bus_subscribe(o->on.bus, BUS_JOB, on_job, o, &o->news, e);
 	if (r == 0)
 		r = worker_start(&(struct worker_opts){ .repo = o->on.repo,
+							 .pipe = opts->pipe,
 							 .output = o->on.store,
 							 .bus = o->on.bus,
 							 .task_path = o->task_path,

@@ -32,6 +32,7 @@ struct one_shot {
 struct one_shot_opts {
 	const char *task; /* --task; NULL: beside this program */
 	const char *store_root;
+	struct source_pipe *pipe; /* borrowed; what the source key "-" is */
 	uint32_t threads;
 	bool analyze;
 };

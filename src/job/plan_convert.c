@@ -162,6 +162,12 @@ static int64_t samples_of_ns(int64_t ns, uint32_t rate)
 	return ns / NS * rate + (ns % NS * rate + NS / 2) / NS;
 }
 
+static uint32_t grid_of(const struct convert_spec *s)
+{
+	uint32_t grid = convert_grid_samples(s->format, s->rate);
+	return grid > 1 ? grid : PLAIN_GRID;
+}
+
 /* The sound's own beginning and length; what the container says of the whole file where it doesn't say. */
 static int choose_range(const struct probe_result *probe, const struct probe_stream *s, const struct convert_params *p,
 			struct convert_spec *out, struct err *e)
@@ -172,20 +178,17 @@ static int choose_range(const struct probe_result *probe, const struct probe_str
 	int64_t end = samples_of_ns(p->end_ms * 1000000, out->rate);
 	out->start_sample = samples_of_ns(p->start_ms * 1000000, out->rate);
 	out->end_sample = p->end_ms ? end : CONVERT_TO_END;
-	if (out->start_sample && out->start_sample >= length)
+	const bool known = probe->duration_ns > 0;
+	if (known && out->start_sample && out->start_sample >= length)
 		return err_set(e, ERR_INVALID, "start: the sound has only %.3f s", (double)length / out->rate);
+	if (!known) /* one chunk, which goes on to the end */
+		length = out->start_sample + grid_of(out);
 	out->first_sample = 0;
-	out->sample_count = (p->end_ms && end < length ? end : length) - out->start_sample;
+	out->sample_count = (p->end_ms && (!known || end < length) ? end : length) - out->start_sample;
 	return 0;
 }
 
 /* ---- chunks ---- */
-
-static uint32_t grid_of(const struct convert_spec *s)
-{
-	uint32_t grid = convert_grid_samples(s->format, s->rate);
-	return grid > 1 ? grid : PLAIN_GRID;
-}
 
 static int64_t frames_of_seconds(int64_t seconds, const struct convert_spec *s)
 {

@@ -104,6 +104,11 @@ static int read_packet(void *opaque, uint8_t *buf, int len)
 	return got ? (int)got : AVERROR_EOF;
 }
 
+bool media_input_forward(const struct media_input *in)
+{
+	return in->size == TASK_INPUT_FORWARD;
+}
+
 static int64_t seek(void *opaque, int64_t offset, int whence)
 {
 	struct media_input *in = opaque;
@@ -276,7 +281,8 @@ static int open_file(struct media_input *in, struct err *e)
 {
 	uint8_t *buffer = av_malloc(BUFFER_BYTES);
 	if (buffer)
-		in->avio = avio_alloc_context(buffer, BUFFER_BYTES, 0, in, read_packet, NULL, seek);
+		in->avio = avio_alloc_context(buffer, BUFFER_BYTES, 0, in, read_packet, NULL,
+					      media_input_forward(in) ? NULL : seek);
 	if (!in->avio) {
 		av_free(buffer);
 		return media_averror(e, AVERROR(ENOMEM), "open the input");

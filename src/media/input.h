@@ -23,6 +23,8 @@
 
 struct media_input;
 
+/* It is read once, forwards: it can't be sought, and its end isn't known. */
+bool media_input_forward(const struct media_input *in);
 /* Opens input number `input` of the spec (header and stream info read; av_seek_frame works where the container can).
  * `spec` and `io` are borrowed and must outlive the input. ERR_UNSUPPORTED/UNSUPPORTED_FORMAT for a format that is not on the
  * list ("starts with plain text"), ERR_MEDIA/EMPTY_MEDIA for an empty or header-only file, ERR_MEDIA/DAMAGED_MEDIA where

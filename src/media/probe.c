@@ -70,7 +70,7 @@ static bool header_is_believable(const struct probe *p)
 
 static bool should_scan(const struct probe *p)
 {
-	if (p->plain_mp4)
+	if (p->plain_mp4 || media_input_forward(p->in))
 		return false;
 	if (p->f->duration <= 0 || format_is(p, "mp4"))
 		return true;
@@ -265,6 +265,8 @@ static void fill_from_walk(struct probe *p, uint32_t i)
 						  : w->decoded && !w->encrypted && complete(s) && !video_look_unsupported(st);
 	if (p->walk.scan_all)
 		take_walked_times(s, st, w, format_is(p, "ogg"));
+	else if (media_input_forward(p->in) && probe_ns(w->decoded_ts, st->time_base) != TICKS_UNKNOWN)
+		s->start_ns = probe_ns(w->decoded_ts, st->time_base);
 	if (s->kind == STREAM_VIDEO) {
 		s->interlaced = s->interlaced || w->interlaced;
 		struct step_stats all;
@@ -334,7 +336,7 @@ static void fill_duration(struct probe *p)
 	p->r.start_ns = start;
 	p->r.duration_ns = end - start;
 	p->r.scanned = p->walk.scan_all;
-	if (p->r.duration_ns > 0)
+	if (p->r.duration_ns > 0 && !media_input_forward(p->in))
 		p->r.bit_rate_bps = (uint64_t)((double)p->size_bytes * 8 * NS_PER_SECOND / (double)p->r.duration_ns);
 }
 
@@ -508,9 +510,9 @@ static int assess(struct probe *p, struct err *e)
 		return refuse_unusable(p, e);
 	mark_other_programs(p);
 	fill_duration(p);
-	if (p->r.duration_ns <= 0)
+	if (p->r.duration_ns <= 0 && !media_input_forward(p->in))
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "it plays for no time at all");
-	p->r.seekable = p->walk.join.jumps == 0 && positions_are_exact(p) && seeking_works(p);
+	p->r.seekable = !media_input_forward(p->in) && p->walk.join.jumps == 0 && positions_are_exact(p) && seeking_works(p);
 	if (media_input_failed(p->in)) /* libav may have taken it for the end of the file */
 		return media_input_error(p->in, 0, e, "try to seek");
 	return 0;

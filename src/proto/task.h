@@ -58,6 +58,9 @@ static inline bool task_kind_converts(enum task_kind kind)
 	return kind >= TASK_CONVERT && kind <= TASK_JOIN;
 }
 
+/* The size of an input that is read once, forwards: where it ends shows when it gives no more. It may answer with fewer bytes than
+ * asked for. Of a conversion's source only. */
+#define TASK_INPUT_FORWARD ((uint64_t)INT64_MAX)
 struct task_input {
 	char name[TASK_INPUT_NAME_SIZE]; /* "source" */
 	uint64_t size_bytes;
@@ -250,7 +253,7 @@ struct probe_result {
 	char format[64]; /* libav's short name: "mov,mp4,m4a,3gp,3g2,mj2" */
 	char title[128];
 	int64_t start_ns;    /* origin: the earliest presented sample of video or audio */
-	int64_t duration_ns; /* from the origin to the end of the longest of video and audio; never "unknown" */
+	int64_t duration_ns; /* from the origin to the end of the longest of video and audio; 0 of TASK_INPUT_FORWARD: not known */
 	uint64_t bit_rate_bps;
 	bool seekable;                  /* chunks may seek in it exactly; else it is read once, forwards */
 	bool scanned;                   /* the duration was counted packet by packet, not taken from a header */

@@ -126,6 +126,12 @@ int chunk_run_keep_alive(struct chunk_run *c, struct err *e)
 	return err_copy(e, &why);
 }
 
+/* While a pipe gives nothing. */
+static int keep_reading(void *ctx, struct err *e)
+{
+	return chunk_run_keep_alive(ctx, e);
+}
+
 static bool keep_going(void *ctx)
 {
 	struct err e = { 0 };
@@ -141,7 +147,10 @@ int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chu
 	memcpy(spec->inputs[0].name, "source", sizeof("source"));
 	c->source = SOURCE_INIT;
 	c->next_heartbeat_mono_ms = clock_mono_ms() + HEARTBEAT_MS;
-	int r = *c->claim->job.source_key ? source_open(&c->source, c->runner->input, c->claim->job.source_key, e) : 0;
+	const char *key = c->claim->job.source_key;
+	int r = *key ? source_open(&c->source, c->runner->input, c->runner->pipe, key, e) : 0;
+	c->source.keep_alive = keep_reading;
+	c->source.ctx = c;
 	if (r == 0) {
 		spec->inputs[0].size_bytes = c->chain ? c->chain->size_bytes : c->source.size_bytes;
 		struct task_handlers h = { .ctx = &t,

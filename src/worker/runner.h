@@ -18,12 +18,14 @@
 #include "job/repo.h"
 #include "store/store.h"
 #include "worker/publisher.h"
+#include "worker/source_pipe.h"
 #include "worker/speech.h"
 #include "worker/task_client.h"
 
 struct runner {
 	struct repo *repo;
 	struct store *input;
+	struct source_pipe *pipe; /* what the source key "-" is, in one-shot runs; or NULL */
 	struct store *output;
 	struct bus *bus;
 	struct publisher *publisher;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,8 +23,12 @@ static int open_file(struct source *s, const char *path, struct err *e)
 	return 0;
 }
 
-int source_open(struct source *s, struct store *store, const char *key, struct err *e)
+int source_open(struct source *s, struct store *store, struct source_pipe *pipe, const char *key, struct err *e)
 {
+	if (pipe && strcmp(key, "-") == 0) {
+		s->pipe = pipe;
+		return source_pipe_fill(pipe, &s->size_bytes, e);
+	}
 	if (!store)
 		return open_file(s, key, e);
 	struct store_info info;
@@ -56,6 +61,8 @@ static int read_file(struct source *s, uint64_t offset, void *buf, size_t len, s
 int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
 {
 	size_t got;
+	if (s->pipe)
+		return source_pipe_read(s->pipe, s->probing, offset, buf, len, ret_len, s->keep_alive, s->ctx, e);
 	int r = s->reader ? store_reader_read(s->reader, offset, buf, len, &got, e)
 			  : read_file(s, offset, buf, len, &got, e);
 	if (r < 0)

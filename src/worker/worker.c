@@ -113,6 +113,7 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 	}
 	struct runner runner = { .repo = w->opts.repo,
 				 .input = w->opts.input,
+				 .pipe = w->opts.pipe,
 				 .output = w->opts.output,
 				 .bus = w->opts.bus,
 				 .publisher = w->publisher,
@@ -293,8 +294,12 @@ int worker_probe(struct worker *w, const char *key, struct probe_result *ret, st
 	struct task_spec spec = { .kind = TASK_PROBE, .input_count = 1 };
 	memcpy(spec.inputs[0].name, "source", sizeof("source"));
 	struct task_result *result = mr_calloc(1, sizeof(*result));
-	int r = source_open(&p.source, w->opts.input, key, e);
+	int r = source_open(&p.source, w->opts.input, w->opts.pipe, key, e);
 	if (r == 0) {
+		struct task_limits limits = probe_limits;
+		p.source.probing = true;
+		if (p.source.pipe) /* what comes through it may take its time */
+			limits.wall_ms = 0;
 		spec.inputs[0].size_bytes = p.source.size_bytes;
 		/* No object can begin, so that data, end and abort are never called. */
 		struct task_handlers h = { .ctx = &p,
@@ -302,7 +307,7 @@ int worker_probe(struct worker *w, const char *key, struct probe_result *ret, st
 					   .object_begin = probe_object,
 					   .progress = probe_progress,
 					   .keep_going = probe_keep_going };
-		r = task_run(w->zygote, &spec, &h, &probe_limits, result, NULL, e);
+		r = task_run(w->zygote, &spec, &h, &limits, result, NULL, e);
 	}
 	if (r == 0)
 		*ret = result->probe;

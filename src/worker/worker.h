@@ -22,6 +22,7 @@ struct worker;
 struct worker_opts {
 	struct repo *repo;
 	struct store *input;  /* sources are read here; NULL (one-shot runs): source keys are paths of local files */
+	struct source_pipe *pipe; /* borrowed; without `input` what the source key "-" is; NULL: nothing */
 	struct store *output; /* and segments go here; the same store in a server */
 	struct bus *bus;
 	const struct speech_config *speech; /* who speaks for narrations; NULL: none is made here */
