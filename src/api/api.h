@@ -21,6 +21,7 @@
 #include "worker/worker.h"
 
 struct api;
+struct live_service;
 struct signer;
 struct api_opts {
 	struct repo *repo;
@@ -29,6 +30,7 @@ struct api_opts {
 	struct bus *bus;
 	struct http_auth *auth;
 	struct signer *signer;
+	struct live_service *live;
 	uint64_t max_upload_bytes;
 	uint64_t max_audio_bytes; /* POST /api/upload-audio */
 	/* How long a narration's stream stays when its MP3 is there; < 0: its length, at least a minute. */

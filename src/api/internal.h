@@ -134,6 +134,8 @@ int media_get(void *ctx, struct http_request *req, struct err *e);
 int session_get(void *ctx, struct http_request *req, struct err *e);
 int session_start(void *ctx, struct http_request *req, struct err *e);
 int session_end(void *ctx, struct http_request *req, struct err *e);
+/* live.c */
+int live_connect(void *ctx, struct http_request *req, struct err *e);
 /* health.c */
 int healthz(void *ctx, struct http_request *req, struct err *e);
 int readyz(void *ctx, struct http_request *req, struct err *e);

@@ -54,6 +54,8 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/progress", converter_progress, .access = HTTP_ACCESS_USER },
 	{ "GET", "/api/download", converter_download, .access = HTTP_ACCESS_USER },
 
+	{ "GET", "/api/live", live_connect, .access = HTTP_ACCESS_USER, .websocket = true },
+
 	{ "GET", "/hls/{job}/{path...}", playlists_get, .access = HTTP_ACCESS_SIGNED },
 	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },
 	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW,

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "cmd/backends.h"
 #include "cmd/cmd.h"
+#include "cmd/live.h"
 #include "cmd/locate.h"
 #include "cmd/options.h"
 #include "http/auth.h"
@@ -56,6 +57,8 @@ static const struct option_def defs[] = {
 	{ "io-threads", "N", "8", "threads on which store transfers and requests run" },
 	{ "max-connections", "N", "1000", "HTTP connections at once" },
 	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
+	{ "live-session-url", "URL", NULL, "asked before a live session is opened; {session} and {user} are put in" },
+	{ "live-max-connections", "N", "2000", "speakers connected at once" },
 	{ "log-level", "LEVEL", "info", "debug, info, warn or error" },
 	{ "log-json", NULL, NULL, "log lines as JSON instead of logfmt" },
 };
@@ -67,6 +70,7 @@ struct server {
 	struct speech_config *speech;
 	struct worker *worker;
 	struct pool *pool;
+	struct live_parts live;
 	struct http_auth *auth;
 	struct signer *signer;
 	struct api *api;
@@ -152,18 +156,27 @@ static int start_worker(struct server *s, struct err *e)
 static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
-	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0, grace = 0;
+	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0, grace = 0, max_live = 0;
 	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 ||
 	    options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
 	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
 	    (options_get(o, "stream-grace") && options_number(o, "stream-grace", 0, 7 * 24 * 3600, &grace, e) < 0) ||
 	    options_number(o, "max-audio-bytes", 1, UINT64_MAX / 2, &max_audio, e) < 0 ||
-	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
+	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0 ||
+	    options_number(o, "live-max-connections", 1, 100000, &max_live, e) < 0)
 		return -ERR_INVALID;
 	struct http_auth_opts auth = auth_opts(s);
 	int r = http_auth_new(&auth, &s->auth, e);
 	if (r == 0)
 		r = pool_new("io", io_threads, POOL_BACKLOG, &s->pool, e);
+	if (r == 0)
+		r = live_parts_start(&s->live,
+				     &(struct live_parts_opts){ .on = &s->on,
+								.zygote = worker_zygote(s->worker),
+								.pool = s->pool,
+								.session_url = options_get(o, "live-session-url"),
+								.max_connections = (uint32_t)max_live },
+				     e);
 	if (r == 0)
 		r = api_new(&(struct api_opts){ .repo = s->on.repo,
 						 .store = s->on.store,
@@ -171,6 +184,7 @@ static int start_http(struct server *s, struct err *e)
 						 .bus = s->on.bus,
 						 .auth = s->auth,
 						 .signer = s->signer,
+						 .live = s->live.service,
 						 .max_upload_bytes = max_upload,
 						 .max_audio_bytes = max_audio,
 						 .stream_grace_s = options_get(o, "stream-grace") ? (int64_t)grace : -1,
@@ -198,6 +212,7 @@ static int start_http(struct server *s, struct err *e)
 
 static void stop(struct server *s)
 {
+	live_parts_drain(&s->live);
 	if (s->http && http_server_drain(s->http, DRAIN_MS) < 0)
 		log_warn("drain_incomplete", LOG_I("ms", DRAIN_MS));
 	/* The HTTP server waits for handlers: they must not wait for tasks or join uploads any longer. */
@@ -205,6 +220,7 @@ static void stop(struct server *s)
 		worker_interrupt(s->worker);
 	if (s->http)
 		http_server_stop(s->http);
+	live_parts_stop(&s->live);
 	worker_stop(s->worker);
 	speech_config_free(s->speech);
 	pool_free(s->pool);

@@ -46,8 +46,15 @@ struct http_request;
 
 enum http_identity_by { HTTP_BY_LOCAL, HTTP_BY_TOKEN, HTTP_BY_COOKIE };
 
+/* What a token may say beyond its user: a role, and the one session that it is good for (claims `role` and `session_id` or
+ * `sessionId`, each also with Cognito's `custom:` before it). 1–128 of A–Z a–z 0–9 . _ -; "" where it says nothing. A cookie
+ * session keeps them. */
+#define HTTP_SCOPE_MAX 128
+
 struct http_identity {
 	char user[HTTP_USER_MAX + 1];
+	char role[HTTP_SCOPE_MAX + 1];
+	char session[HTTP_SCOPE_MAX + 1];
 	enum http_identity_by by;
 	int64_t expires_ms;	   /* wall clock; INT64_MAX for the open door */
 	char csrf[HTTP_CSRF_SIZE]; /* of a cookie session, else empty */
@@ -84,7 +91,7 @@ int http_auth_verify_token(struct http_auth *a, const char *token, struct http_i
 
 /* Cookie sessions without a request (tests, WebSocket hand-over): mint a session of `who` into `ret_jwt`, which holds
  * HTTP_SESSION_MAX bytes, and check one. */
-#define HTTP_SESSION_MAX 1280
+#define HTTP_SESSION_MAX 1792
 int http_session_mint(struct http_auth *a, const struct http_identity *who, char ret_jwt[HTTP_SESSION_MAX],
 		      char ret_csrf[HTTP_CSRF_SIZE], struct err *e) MR_MUST_USE;
 int http_session_verify(struct http_auth *a, const char *jwt, struct http_identity *ret, struct err *e) MR_MUST_USE;

@@ -157,6 +157,7 @@ static void write_access_line(const struct http_request *req, bool whole)
 static void request_free(struct http_request *req)
 {
 	reply_clear(req);
+	websocket_release(req);
 	json_decref(req->json);
 	buf_release(&req->body);
 	arena_release(&req->arena);

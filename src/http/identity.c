@@ -8,6 +8,7 @@
 #include "http/internal.h"
 #include "http/json.h"
 #include "http/jwt.h"
+#include "http/websocket.h"
 #include "net/digest.h"
 
 static bool changes_state(const struct http_request *req)
@@ -16,12 +17,12 @@ static bool changes_state(const struct http_request *req)
 	       strcmp(req->method, "OPTIONS") != 0;
 }
 
-/* A page of another site may send simple requests without asking first; what it can't do is leave out or forge Origin.
- * */
+/* A page of another site may send simple requests, and open WebSockets, without asking first; what it can't do is leave out or
+ * forge Origin. */
 static int check_origin(const struct http_request *req, bool by_cookie, struct err *e)
 {
 	const char *origin = http_request_header(req, "Origin");
-	if (!origin || !changes_state(req))
+	if (!origin || (!changes_state(req) && !req->match.route->websocket))
 		return 0;
 	const char *sep = strstr(origin, "://");
 	/* Our own scheme may be hidden by a proxy, so the host alone counts. */
@@ -34,6 +35,8 @@ static int check_origin(const struct http_request *req, bool by_cookie, struct e
 
 static int check_csrf(const struct http_request *req, const struct http_identity *who, struct err *e)
 {
+	if (req->match.route->websocket) /* which can't carry a header */
+		return check_origin(req, true, e);
 	if (!changes_state(req))
 		return 0;
 	const char *given = http_request_header(req, "X-CSRF-Token");
@@ -64,10 +67,17 @@ static int by_token_or_cookie(struct http_request *req, struct http_identity *wh
 {
 	struct http_auth *a = req->server->opts.auth;
 	const char *authorization = http_request_header(req, "Authorization");
+	const char *token = NULL;
 	if (authorization) {
 		if (strncasecmp(authorization, "Bearer ", 7) != 0)
 			return err_set(e, ERR_AUTH, "Authorization must be a Bearer token");
-		return http_auth_verify_token(a, authorization + 7 + strspn(authorization + 7, " "), who, e);
+		token = authorization + 7 + strspn(authorization + 7, " ");
+	} else if (req->match.route->websocket) {
+		token = http_websocket_token(req);
+	}
+	if (token) {
+		int rc = http_auth_verify_token(a, token, who, e);
+		return rc < 0 || !req->match.route->websocket ? rc : check_origin(req, false, e);
 	}
 	const char *cookie = a->session_keys ? http_request_cookie(req, HTTP_SESSION_COOKIE) : NULL;
 	if (!cookie)

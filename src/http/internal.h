@@ -142,6 +142,12 @@ struct http_request {
 	uint64_t received; /* bytes of the body so far */
 
 	struct reply reply;
+	struct {
+		void (*accept)(void *ctx, int take_fd, const void *early, size_t early_len); /* NULL: no WebSocket */
+		void (*drop)(void *ctx);
+		void *ctx;
+		bool taken;
+	} websocket;
 	bool corked;     /* the connection is, until the answer has been sent */
 	bool body_begun; /* libmicrohttpd has begun to hand out the body: no early answer any more */
 	int64_t started_ns;
@@ -206,6 +212,9 @@ bool error_format(const struct err *why, const char *request_id, struct buf *out
 void conn_cork(const struct http_conn *c, bool on);
 /* Writes to the socket without waiting. */
 void conn_send_raw(struct http_conn *c, const struct buf *message);
+
+/* websocket.c: gives back what was to take the socket, if it hasn't. */
+void websocket_release(struct http_request *req);
 
 /* cors.c */
 bool cors_origin_allowed(const struct http_server *s, const char *origin);

@@ -211,6 +211,23 @@ int user_check(const char *user, struct err *e)
 				 "the user must be 1 to %d bytes of UTF-8 without control characters", HTTP_USER_MAX);
 }
 
+/* The first of these claims that is there; false if it is not usable as a name. */
+static bool scope_claim(const json_t *claims, const char *const names[], char out[HTTP_SCOPE_MAX + 1])
+{
+	const json_t *v = NULL;
+	for (size_t i = 0; names[i] && !v; i++)
+		v = json_object_get(claims, names[i]);
+	if (!v)
+		return true;
+	const char *s = json_string_value(v);
+	size_t len = s ? json_string_length(v) : 0;
+	if (len < 1 || len > HTTP_SCOPE_MAX ||
+	    strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != len)
+		return false;
+	memcpy(out, s, len + 1);
+	return true;
+}
+
 int jwt_check_claims(const json_t *claims, const char *issuer, const char *audience, int64_t now_ms,
 		     struct http_identity *ret, struct err *e)
 {
@@ -234,6 +251,11 @@ int jwt_check_claims(const json_t *claims, const char *issuer, const char *audie
 	*ret = (struct http_identity) { .by = HTTP_BY_TOKEN };
 	memcpy(ret->user, json_string_value(sub), json_string_length(sub));
 	ret->expires_ms = expires < 9e15 ? (int64_t)(expires * 1000) : INT64_MAX;
+	static const char *const roles[] = { "role", "custom:role", NULL };
+	static const char *const sessions[] = { "session_id", "sessionId", "custom:session_id", "custom:sessionId", NULL };
+	/* What is no name matches no session: a token that is refused for it alone would be no use for anything else. */
+	if (!scope_claim(claims, roles, ret->role) || !scope_claim(claims, sessions, ret->session))
+		ret->role[0] = ret->session[0] = '\0';
 	return 0;
 }
 

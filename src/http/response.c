@@ -216,7 +216,8 @@ static unsigned status_of(const struct err *why)
 	} special[] = { { "METHOD_NOT_ALLOWED", 405 },  { "REQUEST_TIMEOUT", 408 }, { "LENGTH_REQUIRED", 411 },
 			{ "PRECONDITION_FAILED", 412 }, { "URL_TOO_LONG", 414 },    { "HEADERS_TOO_LARGE", 431 },
 			{ "MISDIRECTED", 421 },         { "DRAINING", 503 },
-			{ "TUS_VERSION", 412 },         { "UPLOAD_CHECKSUM_MISMATCH", 460 } /* tus 1.0 */ };
+			{ "TUS_VERSION", 412 },         { "WEBSOCKET_VERSION", 426 }, { "NOT_A_WEBSOCKET", 426 },
+			{ "UPLOAD_CHECKSUM_MISMATCH", 460 } /* tus 1.0 */ };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(special); i++)
 		if (strcmp(why->code, special[i].code) == 0)
 			return special[i].status;
@@ -266,7 +267,8 @@ enum MHD_Result reply_queue(struct http_request *req)
 	http_response_header(req, "X-Request-Id", req->id);
 	add_page_headers(req);
 	cors_add(req);
-	if (conn_answers(req))
+	/* A hand-over is libmicrohttpd's "Connection: Upgrade". */
+	if (conn_answers(req) && !req->websocket.accept)
 		http_response_header(req, "Connection", "close");
 	for (const struct header *h = req->reply.headers; h; h = h->next)
 		if (*h->value)

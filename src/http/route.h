@@ -96,6 +96,7 @@ struct http_route {
 	/* Once for each resource (not NULL) that load returned, after the handler or when the client has gone before;
 	 * any thread, must not block; may be NULL. */
 	void (*unload)(void *ctx, void *resource);
+	bool websocket;		      /* the handler hands the connection over: see websocket.h for tokens and Origin */
 	bool public_param;	      /* PUBLIC on purpose although the pattern has a parameter */
 	bool page;		      /* HTML for people: send `csp` and friends instead of the API's own headers */
 	const char *csp;	      /* Content-Security-Policy of a page; NULL: default-src 'none' */

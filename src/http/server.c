@@ -95,7 +95,7 @@ static int start_daemon(struct http_server *s, int *listen_fd, struct err *e)
 		{ o->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)o->threads, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL,
 				     conn_on_request, s, MHD_OPTION_ARRAY, ops, MHD_OPTION_END);
 	if (!s->daemon)
 		return err_set(e, ERR_UNAVAILABLE, "libmicrohttpd did not start (threads or descriptors exhausted?)");

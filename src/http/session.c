@@ -26,8 +26,9 @@ int http_session_mint(struct http_auth *a, const struct http_identity *who, char
 	int64_t now = clock_wall_ms(), until = now + a->session_ms;
 	if (who->expires_ms < until)
 		until = who->expires_ms;
-	json_t *claims = json_pack("{s:s,s:s,s:s,s:I,s:I}", "sub", who->user, "aud", SESSION_AUDIENCE, "csrf",
-				   csrf.data, "iat", (json_int_t)(now / 1000), "exp", (json_int_t)(until / 1000));
+	json_t *claims = json_pack("{s:s,s:s,s:s,s:I,s:I,s:s*,s:s*}", "sub", who->user, "aud", SESSION_AUDIENCE, "csrf",
+				   csrf.data, "iat", (json_int_t)(now / 1000), "exp", (json_int_t)(until / 1000), "role",
+				   who->role[0] ? who->role : NULL, "session_id", who->session[0] ? who->session : NULL);
 	int r = claims ? jwt_sign(a->session_key, sizeof(a->session_key), claims, &jwt, e)
 		       : err_set(e, ERR_INTERNAL, "a session could not be put together");
 	json_decref(claims);

@@ -70,6 +70,8 @@ struct live_pcm {
 struct live_sound_handlers {
 	void *ctx;
 	void (*pcm)(void *ctx, const struct live_pcm *p);
+	/* All that these bytes (of live_sound_bytes, in order) led to has been handed over. May be NULL. */
+	void (*taken)(void *ctx, size_t bytes);
 	/* Something is amiss and the session goes on: "resumed behind 812 bytes that were no WebM", "2 late frames". For
 	 * the log. May be NULL. */
 	void (*notice)(void *ctx, const char *text);

@@ -191,8 +191,9 @@ static int on_taken(struct live_host *h, const char *payload, size_t len, struct
 	(void)pthread_mutex_lock(&h->lock);
 	struct live_session *s = host_find_locked(h, m.session);
 	bool writable = false;
+	uint64_t taken = 0;
 	if (s && m.from + m.len > s->taken) {
-		s->taken = m.from + m.len;
+		s->taken = taken = m.from + m.len;
 		session_trim_locked(s);
 		writable = s->full && session_end_locked(s) - s->taken <= LIVE_QUEUED_MAX_BYTES / 2;
 		if (writable)
@@ -201,6 +202,10 @@ static int on_taken(struct live_host *h, const char *payload, size_t len, struct
 	(void)pthread_mutex_unlock(&h->lock);
 	if (writable && s->kind == LIVE_SPLIT)
 		s->split.writable(s->split.ctx);
+	if (taken && s->kind == LIVE_SOUND && s->sound.taken) {
+		s->sound.taken(s->sound.ctx, (size_t)(taken - s->told));
+		s->told = taken;
+	}
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct live_session {
 	struct live_sound_handlers sound; /* of its kind */
 	struct live_split_handlers split;
 	int64_t given; /* host's thread: end of the samples given so far */
+	uint64_t told; /* host's thread: position up to which `taken` has been called */
 
 	/* protected by the host's lock */
 	struct live_session *chain;	 /* of its bucket */

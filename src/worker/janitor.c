@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/keys.h"
+#include "job/live_session.h"
 #include "base/mem.h"
 #include "os/thread.h"
 #include "worker/identity.h"
@@ -123,6 +124,8 @@ static void long_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "spoken sentences"), LOG_E(&e));
 	if (repo_objects_doomed(j->opts.repo, BATCH, remove_object, j, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "deleted files"), LOG_E(&e));
+	if (repo_live_session_expire(j->opts.repo, &e) < 0)
+		log_warn("janitor_failed", LOG_S("what", "live sessions"), LOG_E(&e));
 	streams_clean(j->opts.repo, j->opts.store);
 	if (store_sweep(j->opts.store, STALE_PUT_MS, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "leftovers in the store"), LOG_E(&e));

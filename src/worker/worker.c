@@ -283,6 +283,11 @@ const struct speech_config *worker_speech(const struct worker *w)
 	return w->opts.speech;
 }
 
+struct zygote *worker_zygote(struct worker *w)
+{
+	return w->zygote;
+}
+
 bool worker_analyzes(const struct worker *w)
 {
 	return w->opts.analyze;

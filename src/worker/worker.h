@@ -19,6 +19,7 @@
 
 struct speech_config;
 struct worker;
+struct zygote;
 struct worker_opts {
 	struct repo *repo;
 	struct store *input;  /* sources are read here; NULL (one-shot runs): source keys are paths of local files */
@@ -43,5 +44,7 @@ bool worker_is_stopping(const struct worker *w);
 /* NULL: no narration is made here. */
 const struct speech_config *worker_speech(const struct worker *w);
 bool worker_analyzes(const struct worker *w);
+/* The one that all tasks here come from; the worker's. */
+struct zygote *worker_zygote(struct worker *w);
 /* Probes an object of the input store in a task. Blocks (tens of milliseconds, at most a minute); any thread. */
 int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e) MR_MUST_USE;

@@ -1,0 +1,40 @@
+/* Start and end of what is live. The server process's main thread. */
+#include "cmd/live.h"
+
+#include "base/log.h"
+#include "live/sink_builtin.h"
+
+#define DRAIN_MS 10000
+
+int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, struct err *e)
+{
+	p->streams = stream_store_new(&(struct stream_store_opts){ .repo = o->on->repo, .store = o->on->store, .bus = o->on->bus });
+	int r = live_decoder_new(o->zygote, &(struct live_decoder_opts){ 0 }, &p->decoder, e);
+	if (r == 0)
+		r = sink_builtin_new(&(struct sink_builtin_opts){ .store = p->streams }, &p->sink, e);
+	if (r == 0)
+		r = live_service_new(&(struct live_service_opts){ .repo = o->on->repo,
+								  .decoder = p->decoder,
+								  .sink = p->sink,
+								  .pool = o->pool,
+								  .max_connections = o->max_connections,
+								  .session_url = o->session_url },
+				     &p->service, e);
+	return r;
+}
+
+void live_parts_drain(struct live_parts *p)
+{
+	if (p->service && live_service_drain(p->service, DRAIN_MS) < 0)
+		log_warn("live_drain_incomplete", LOG_I("ms", DRAIN_MS));
+}
+
+void live_parts_stop(struct live_parts *p)
+{
+	if (p->sink)
+		sink_interrupt(p->sink);
+	live_decoder_free(p->decoder);
+	live_service_free(p->service);
+	sink_free(p->sink);
+	stream_store_free(p->streams);
+}

@@ -1,0 +1,35 @@
+/* What is live in a server, put together: the decoder's processes, the built-in stream store, the sink of sessions, their service.
+ *
+ *   live_parts_start(&parts, &(struct live_parts_opts){ … }, e);
+ *   …
+ *   live_parts_drain(&parts);        // before the HTTP server stops
+ *   live_parts_stop(&parts);         // after it, and before the pool and the worker
+ */
+#pragma once
+
+#include "base/err.h"
+#include "cmd/backends.h"
+#include "live/decoder.h"
+#include "live/service.h"
+#include "live/sink.h"
+#include "live/stream_store.h"
+#include "os/pool.h"
+
+struct live_parts {
+	struct stream_store *streams;
+	struct live_decoder *decoder;
+	struct sink *sink;
+	struct live_service *service;
+};
+
+struct live_parts_opts {
+	const struct backends *on;
+	struct zygote *zygote;
+	struct pool *pool;
+	const char *session_url; /* NULL: none */
+	uint32_t max_connections;
+};
+/* On failure what was started is still to be stopped. */
+int live_parts_start(struct live_parts *p, const struct live_parts_opts *opts, struct err *e) MR_MUST_USE;
+void live_parts_drain(struct live_parts *p);
+void live_parts_stop(struct live_parts *p);
