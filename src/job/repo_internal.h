@@ -114,7 +114,8 @@ int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t
 const char *repo_stage_of(enum chunk_kind kind);
 /* A running or waiting chunk of the job becomes canceled; what is done stays done. */
 int repo_cancel_chunks(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
-/* Once no chunk of the (open) job is ready or running, those of the lowest kind that waits become ready. */
+/* Once no chunk of the (open) job is ready or running, those of the lowest kind that waits become ready, the finishing
+ * step last. */
 int repo_open_next(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* A conversion's parts are to be removed at that time: all was put together. No other kind of job has any. */
 int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, struct err *e) MR_MUST_USE;

@@ -171,7 +171,8 @@ int repo_open_next(struct db_conn *c, const char *job_id, int64_t now_ms, struct
 	/* In an open job exactly the chunks that are neither done nor waiting have a due time. */
 	int r = db_first(c,
 			 "UPDATE chunk SET state = 2, due_ms = $2 WHERE job_id = $1 AND state = 1"
-			 " AND kind = (SELECT MIN(w.kind) FROM chunk w WHERE w.job_id = $1 AND w.state = 1)"
+			 " AND kind = (SELECT w.kind FROM chunk w WHERE w.job_id = $1 AND w.state = 1"
+			 "             ORDER BY w.kind = 2, w.kind LIMIT 1)"
 			 " AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.job_id = $1 AND o.due_ms IS NOT NULL)"
 			 " RETURNING kind",
 			 DB_PARAMS(DB_TEXT(job_id), DB_INT(now_ms)), &rows, e);

@@ -194,10 +194,7 @@ int speech_source_wait(struct speech_source *source, uint32_t n, uint32_t timeou
 		*ret_key = mr_strdup(i->key);
 		*ret_bytes = i->bytes;
 	} else if (i->state == ITEM_FAILED) {
-		(void)err_copy(e, &i->error);
-		r = err_wrap(e, "sentence %u", n + 1);
-		if (!e)
-			r = -(int)i->error.kind;
+		r = err_copy(e, &i->error);
 	} else {
 		r = s->stopping ? err_set(e, ERR_CANCELED, "told to stop")
 				: err_set(e, ERR_TIMEOUT, "sentence %u is being made", n + 1);

@@ -13,19 +13,26 @@ static struct zygote *zygote;
 static struct speech_config *config;
 static struct speech *speech;
 
+/* As a new process would: what its threads still have at hand is gone. */
+static void start_speech(struct worker_fixture *f)
+{
+	speech_stop(mr_steal(speech));
+	OK(speech_start(&(struct speech_opts){ config, f->rows->repo, f->store, zygote }, &speech, &f->e));
+}
+
 static int setup(void **state)
 {
 	(void)worker_fixture_setup(state);
 	struct worker_fixture *f = *state;
 	OK(zygote_start(task_path, &zygote, &f->e));
 	OK(speech_config_parse(NULL, NULL, &config, &f->e));
-	OK(speech_start(&(struct speech_opts){ config, f->rows->repo, f->store, zygote }, &speech, &f->e));
+	start_speech(f);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	speech_stop(speech);
+	speech_stop(mr_steal(speech));
 	speech_config_free(config);
 	zygote_stop(zygote);
 	return worker_fixture_teardown(state);
@@ -81,12 +88,14 @@ static void test_what_is_kept_is_not_made_again(void **state)
 	struct speech_source *source = open_as(f, "u", PROVIDER, "Breathe in. Breathe out.");
 	_cleanup_free_ char *key = wait_key(f, source, 0);
 	speech_source_close(source);
+	start_speech(f);
 	put(f, key, "kept");
 	source = open_as(f, "u", PROVIDER, "Breathe in.");
 	_cleanup_free_ char *again = wait_key(f, source, 0), *text = text_of(f, again);
 	assert_string_equal(text, "kept");
 	speech_source_close(source);
 	/* gone from the store, though its row is there: spoken again */
+	start_speech(f);
 	OK(store_delete(f->store, key, &f->e));
 	source = open_as(f, "u", PROVIDER, "Breathe in.");
 	_cleanup_free_ char *anew = wait_key(f, source, 0);
