@@ -17,6 +17,8 @@
 #define CONCEAL_MAX FRAME_MAX
 #define LATE_MAX_NS (5 * 1000000000ll)
 #define AHEAD_MAX ((int64_t)RATE * 600)
+/* By as much as this times may be ahead of samples that follow on one another. */
+#define WAVER_MAX (RATE / 5)
 /* A recording whose clock lags this much behind its samples is believed no more: its times are reckoned anew. */
 #define LAG_MAX RATE
 
@@ -145,11 +147,19 @@ static int find_place(struct opus_pcm *o, const struct opus_packet *p, uint32_t 
 		ahead = 0;
 	}
 	at->last_ns = p->time_ns;
-	if (ahead < -LAG_MAX)
+	if (ahead < -LAG_MAX) {
 		at->base_sample -= ahead;
-	const int64_t rounded = (ahead + STEP / 2) / STEP * STEP;
-	if (ahead <= samples / 2 || rounded == 0)
+		ahead = 0;
+	}
+	const bool lost = o->at.lost || p->after_loss;
+	const int64_t missing = ahead > WAVER_MAX ? ahead : lost ? ahead - at->last_ahead : 0;
+	const int64_t rounded = (missing + STEP / 2) / STEP * STEP;
+	o->at.lost = false;
+	if (missing <= samples / 2 || rounded == 0) {
+		at->last_ahead = ahead;
 		return 1;
+	}
+	at->last_ahead = ahead - rounded;
 	int r = bridge(o, rounded, p, e);
 	return r < 0 ? r : 1;
 }
@@ -160,7 +170,8 @@ int opus_pcm_packet(struct opus_pcm *o, const struct opus_packet *p, struct err 
 	const int expected = p->len && p->len <= INT32_MAX ? opus_packet_get_nb_samples(p->data, (opus_int32)p->len, RATE) : 0;
 	if (expected <= 0 || expected > FRAME_MAX) {
 		o->sink.dropped(o->sink.ctx, false);
-		return 0; /* the next one's time tells how much is missing */
+		o->at.lost = true; /* the next one's time tells how much is missing */
+		return 0;
 	}
 	int r = find_place(o, p, (uint32_t)expected, e);
 	if (r <= 0) {

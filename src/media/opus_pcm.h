@@ -7,11 +7,12 @@
  *   opus_pcm_packet(o, &packet, e);                     // samples go to the sink
  *   opus_pcm_free(o);
  *
- * The timeline counts samples at 16 kHz from 0 and never goes back. Packets follow on one another; times, which are rounded and
- * waver, only say where something is missing (more than half a packet): up to 120 ms of it are concealed, with
- * the next packet's redundancy where it has some, and what is beyond is left out, so that the next samples have a later
- * position. What is earlier than the packet before, by up to five seconds, was there already and is dropped. A time
- * further back, or more than ten minutes ahead, is a recording's new beginning.
+ * The timeline counts samples at 16 kHz from 0 and never goes back. Packets follow on one another. Their times are rounded and
+ * waver, and browsers let them jump by some 40 ms without a sample missing: so they are asked only how much is missing
+ * where something is known to be, or where they have come to be ahead by more than 200 ms. Up to 120 ms are concealed, with the
+ * next packet's redundancy where it has some; what is beyond is left out, so that the next samples have a later
+ * position. What is earlier than the packet before, by up to five seconds, was there already and is dropped. A time further back, or
+ * more than ten minutes ahead, is a recording's new beginning.
  *
  * A decoder that is given another's place (opus_pcm_place) goes on with that one's timeline, sample by sample.
  */
@@ -34,6 +35,7 @@ struct opus_pcm_sink {
 
 struct opus_packet {
 	bool has_time;
+	bool after_loss; /* something is missing in front of it, perhaps */
 	int64_t time_ns;
 	const uint8_t *data;
 	size_t len;
@@ -43,12 +45,14 @@ struct opus_packet {
 /* Where a timeline is: all that matters of the past but what is in the codec's memory. */
 struct opus_place {
 	bool started;	      /* a packet of this recording has come */
+	bool lost;	      /* packets were, since the last one */
 	bool restart;	      /* the next samples are the first of a recording */
 	int64_t base_ns;      /* this time of the recording … */
 	int64_t base_sample;  /* … is at this sample (of the codec's output: less than `from` while it is pre-skip) */
 	int64_t next;	      /* position of the codec's next sample */
 	int64_t from;	      /* samples before it are no sound (pre-skip) */
 	int64_t last_ns;      /* of the packet before */
+	int64_t last_ahead;   /* samples by which its time was ahead of its place */
 	uint32_t last_samples;
 };
 

@@ -9,9 +9,11 @@
 
 #include <string.h>
 
-#define BLOCK_MAX_BYTES (64u << 10)
-/* What claims to be longer in a cluster is damage: waiting for its end would be waiting for ever. */
-#define CHILD_MAX_BYTES (8u << 20)
+/* No sound's block is larger (120 ms at Opus' highest rate are 8 KiB). Larger elements are pictures', or damage: where there is no
+ * picture, nothing is believed that is longer, as what follows would be lost in it. */
+#define BLOCK_MAX_BYTES (16u << 10)
+#define PICTURE_MAX_BYTES (8u << 20)
+#define VOID_MAX_BYTES 4096
 #define HEADER_WITHIN_BYTES (64u << 10)
 /* Bytes are taken in pieces of this size: behind each damaged place the rest of a piece is copied. */
 #define PIECE_BYTES 4096
@@ -70,7 +72,10 @@ static int header_data(struct webm_push *w, uint32_t id, const uint8_t *p, size_
 	case MKV_TRACK_NUMBER:
 		return ebml_uint(p, len, &w->entry.number) ? 0 : damaged(e, "an impossible track number");
 	case MKV_TRACK_TYPE:
-		w->entry_sound = ebml_uint(p, len, &v) && v == 2;
+		if (!ebml_uint(p, len, &v))
+			return damaged(e, "an impossible type of track");
+		w->entry_sound = v == 2;
+		w->has_video |= v == 1;
 		return 0;
 	case MKV_CODEC_ID:
 		ebml_text(p, len, text, sizeof(text));
@@ -126,9 +131,10 @@ static int give_frames(struct webm_push *w, const uint8_t *p, size_t len, const 
 {
 	size_t at = 0;
 	for (unsigned i = 0; i < count; i++) {
-		const struct webm_frame f = { .has_time = i == 0, .time_ns = time_ns, .data = p + at, .len = sizes[i],
+		const struct webm_frame f = { .after_loss = w->lost, .has_time = i == 0, .time_ns = time_ns, .data = p + at, .len = sizes[i],
 					      .discard_ns = i + 1 == count ? w->discard_ns : 0 };
 		at += sizes[i];
+		w->lost = false;
 		int r = at <= len ? w->sink.frame(w->sink.ctx, &f, e) : damaged(e, "a laced frame beyond its block");
 		if (r < 0)
 			return r;
@@ -185,6 +191,7 @@ static int begin_cluster(struct webm_push *w, const struct ebml_element *el, str
 	if (w->in_header) {
 		w->in_header = false;
 		w->has_track = w->chosen;
+		w->track.has_video = w->has_video;
 		if (!w->chosen)
 			return err_set_code(e, ERR_UNSUPPORTED, "UNSUPPORTED_CODEC",
 					    "no track of the recording is Opus with one or two channels");
@@ -199,35 +206,40 @@ static int begin_cluster(struct webm_push *w, const struct ebml_element *el, str
 static void begin_header(struct webm_push *w)
 {
 	w->in_header = true;
-	w->has_track = w->chosen = false;
+	w->has_track = w->chosen = w->has_video = false;
 	w->track = (struct webm_track){ .scale_ns = DEFAULT_SCALE_NS };
 }
 
-static int choose_in_cluster(const struct ebml_element *el, struct ebml_choice *ret, struct err *e)
+/* What a cluster may have, and how large it may be. */
+static uint64_t max_in_cluster(const struct webm_push *w, uint32_t id)
 {
-	if (el->size > CHILD_MAX_BYTES)
-		return damaged(e, "an element too large for a cluster");
-	switch (el->id) {
+	switch (id) {
 	case MKV_BLOCK_GROUP:
-		ret->enter = true;
-		return 0;
-	case MKV_TIMESTAMP:
-		*ret = (struct ebml_choice){ .collect = true, .max_bytes = 9 };
-		return 0;
 	case MKV_SIMPLE_BLOCK:
-		if (el->size <= BLOCK_MAX_BYTES) /* larger: no sound */
-			*ret = (struct ebml_choice){ .collect = true, .max_bytes = BLOCK_MAX_BYTES };
-		return 0;
-	case MKV_SILENT_TRACKS:
+		return w->track.has_video || !w->has_track ? PICTURE_MAX_BYTES : BLOCK_MAX_BYTES;
+	case MKV_TIMESTAMP:
 	case MKV_POSITION:
 	case MKV_PREV_SIZE:
-	case MKV_ENCRYPTED_BLOCK:
-	case EBML_VOID:
 	case EBML_CRC32:
-		return 0;
+		return 8;
+	case MKV_SILENT_TRACKS:
+	case EBML_VOID:
+		return VOID_MAX_BYTES;
 	default:
-		return damaged(e, "an element that no cluster has");
+		return 0;
 	}
+}
+
+static int choose_in_cluster(const struct webm_push *w, const struct ebml_element *el, struct ebml_choice *ret, struct err *e)
+{
+	const uint64_t max = max_in_cluster(w, el->id);
+	if (max == 0 || el->size > max)
+		return damaged(e, "an element that no cluster has, or too large a one");
+	if (el->id == MKV_BLOCK_GROUP)
+		ret->enter = true;
+	else if (el->id == MKV_TIMESTAMP || (el->id == MKV_SIMPLE_BLOCK && el->size <= BLOCK_MAX_BYTES))
+		*ret = (struct ebml_choice){ .collect = true, .max_bytes = BLOCK_MAX_BYTES };
+	return 0;
 }
 
 static int on_begin(void *ctx, const struct ebml_element *el, struct ebml_choice *ret, struct err *e)
@@ -235,7 +247,7 @@ static int on_begin(void *ctx, const struct ebml_element *el, struct ebml_choice
 	struct webm_push *w = ctx;
 	const uint32_t parent = el->depth ? w->ebml.stack[el->depth - 1].id : 0;
 	if (parent == MKV_CLUSTER)
-		return choose_in_cluster(el, ret, e);
+		return choose_in_cluster(w, el, ret, e);
 	switch (el->id) {
 	case EBML_HEADER:
 		begin_header(w);
@@ -264,7 +276,7 @@ static int on_begin(void *ctx, const struct ebml_element *el, struct ebml_choice
 		*ret = (struct ebml_choice){ .collect = true, .max_bytes = 9 };
 		return 0;
 	default:
-		if (el->size > CHILD_MAX_BYTES)
+		if (el->size > PICTURE_MAX_BYTES)
 			return damaged(e, "an element too large for a recording");
 		*ret = (struct ebml_choice){ .collect = w->in_header, .max_bytes = 64 };
 		return 0;
@@ -320,7 +332,7 @@ static void search(struct webm_push *w, uint64_t offset)
 {
 	if (!w->searching)
 		w->search_from = offset;
-	w->searching = true;
+	w->searching = w->lost = true;
 	w->has_cluster_time = false;
 	if (w->in_header) /* half a header is none */
 		w->in_header = w->has_track = false;
@@ -376,8 +388,10 @@ static int go_on(struct webm_push *w, bool cluster, struct err *e)
 	/* a cluster's first byte counts as the one before, even where it was lost */
 	const uint64_t at = w->window_offset - (cluster ? 1 : 0);
 	w->searching = false;
-	if (at > w->search_from)
+	if (at > w->search_from) {
 		w->sink.skipped(w->sink.ctx, at - w->search_from);
+		w->lost = true;
+	}
 	ebml_restart(&w->ebml, at, cluster);
 	buf_clear(&w->work);
 	if (!buf_append(&w->work, w->window.data, w->window.len))
@@ -445,6 +459,7 @@ void webm_push_init(struct webm_push *w, const struct webm_sink *sink, const str
 		w->has_track = true;
 	}
 	search(w, FIRST_OFFSET);
+	w->lost = false; /* so far nothing is */
 }
 
 void webm_push_release(struct webm_push *w)

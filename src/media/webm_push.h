@@ -25,10 +25,12 @@ struct webm_track {
 	uint64_t scale_ns; /* of one tick of its times */
 	uint32_t channels;
 	uint32_t preskip; /* samples at 48 kHz that the decoder's delay makes */
+	bool has_video;	  /* beside it */
 };
 
 struct webm_frame {
-	bool has_time; /* those behind the first of a laced block have none: they follow on */
+	bool after_loss; /* what comes before it was searched over */
+	bool has_time;	 /* those behind the first of a laced block have none: they follow on */
 	int64_t time_ns;
 	const uint8_t *data; /* one Opus packet, borrowed */
 	size_t len;
@@ -53,13 +55,14 @@ struct webm_push {
 	bool in_header; /* an EBML header began and no cluster since */
 	struct webm_track track;
 	struct webm_track entry; /* the TrackEntry that is being read */
-	bool entry_sound, entry_opus, entry_head, chosen;
+	bool entry_sound, entry_opus, entry_head, chosen, has_video;
 	bool has_cluster_time;
 	int64_t cluster_ticks;
 	int64_t discard_ns; /* of the BlockGroup that is open */
 	struct buf block;   /* its block, until all of it is known */
 	/* Looking for a place to go on at. */
 	bool searching;
+	bool lost; /* since the last frame */
 	struct buf window, work;
 	uint64_t window_offset; /* of its first byte */
 	uint64_t search_from;

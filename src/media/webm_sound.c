@@ -29,13 +29,16 @@ static void walk_state(struct wire *w, struct webm_track *t, struct opus_place *
 	wire_u64(w, &t->scale_ns);
 	wire_u32(w, &t->channels);
 	wire_u32(w, &t->preskip);
+	wire_bool(w, &t->has_video);
 	wire_bool(w, &p->started);
+	wire_bool(w, &p->lost);
 	wire_bool(w, &p->restart);
 	wire_i64(w, &p->base_ns);
 	wire_i64(w, &p->base_sample);
 	wire_i64(w, &p->next);
 	wire_i64(w, &p->from);
 	wire_i64(w, &p->last_ns);
+	wire_i64(w, &p->last_ahead);
 	wire_u32(w, &p->last_samples);
 }
 
@@ -50,7 +53,8 @@ static int read_state(const void *state, size_t len, struct webm_track *t, struc
 	walk_state(&w, t, p);
 	if (wire_finish(&w, NULL) < 0 || t->scale_ns == 0 || t->scale_ns > 1000000000 || t->channels < 1 || t->channels > 2 ||
 	    t->preskip > UINT16_MAX || !near(p->base_ns) || !near(p->base_sample) || !near(p->next) || !near(p->from) ||
-	    !near(p->last_ns) || p->last_samples > LIVE_RATE)
+	    !near(p->last_ns) || !near(p->last_ahead) ||
+	    p->last_samples > LIVE_RATE)
 		return err_set(e, ERR_INVALID, "the state of another kind of session");
 	return 0;
 }
@@ -66,6 +70,7 @@ static int on_cluster(void *ctx, uint64_t offset, struct err *e)
 	struct webm_sound *s = ctx;
 	struct opus_place place;
 	opus_pcm_place(s->pcm, &place);
+	place.lost |= s->push.lost;
 	_cleanup_buf_ struct buf b;
 	buf_init(&b, LIVE_STATE_MAX_BYTES);
 	struct wire w = wire_writer(&b);
@@ -78,7 +83,7 @@ static int on_cluster(void *ctx, uint64_t offset, struct err *e)
 static int on_frame(void *ctx, const struct webm_frame *f, struct err *e)
 {
 	struct webm_sound *s = ctx;
-	const struct opus_packet p = { .has_time = f->has_time, .time_ns = f->time_ns, .data = f->data, .len = f->len,
+	const struct opus_packet p = { .has_time = f->has_time, .after_loss = f->after_loss, .time_ns = f->time_ns, .data = f->data, .len = f->len,
 				       .discard_ns = f->discard_ns };
 	return opus_pcm_packet(s->pcm, &p, e);
 }
