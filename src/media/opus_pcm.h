@@ -11,8 +11,8 @@
  * waver, and browsers let them jump by some 40 ms without a sample missing: so they are asked only how much is missing
  * where something is known to be, or where they have come to be ahead by more than 200 ms. Up to 120 ms are concealed, with the
  * next packet's redundancy where it has some; what is beyond is left out, so that the next samples have a later
- * position. What is earlier than the packet before, by up to five seconds, was there already and is dropped. A time further back, or
- * more than ten minutes ahead, is a recording's new beginning.
+ * position. What is earlier than the packet before, by up to five seconds, was there already and is dropped. A time
+ * further back, or more than ten minutes ahead, is a recording's new beginning.
  *
  * A decoder that is given another's place (opus_pcm_place) goes on with that one's timeline, sample by sample.
  */

@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-/* No sound's block is larger (120 ms at Opus' highest rate are 8 KiB). Larger elements are pictures', or damage: where there is no
- * picture, nothing is believed that is longer, as what follows would be lost in it. */
+/* No sound's block is larger (120 ms at Opus' highest rate are 8 KiB). Larger elements are pictures', or damage: where
+ * there is no picture, nothing is believed that is longer, as what follows would be lost in it. */
 #define BLOCK_MAX_BYTES (16u << 10)
 #define PICTURE_MAX_BYTES (8u << 20)
 #define VOID_MAX_BYTES 4096

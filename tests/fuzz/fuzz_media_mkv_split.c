@@ -1,5 +1,5 @@
-/* libFuzzer target: the body of a PutMedia. The first byte is the size of the pieces; whole or in pieces the same events come, in an order
- * that makes sense. */
+/* libFuzzer target: the body of a PutMedia. The first byte is the size of the pieces; whole or in pieces the same events
+ * come, in an order that makes sense. */
 #include <stdlib.h>
 
 #include "fuzz.h"

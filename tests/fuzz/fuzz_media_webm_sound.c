@@ -1,5 +1,5 @@
-/* libFuzzer target: a live sound session. The first byte is the size of the pieces; whole or in pieces the same samples come, at
- * rising positions, and a session taken up from its last mark's state can be fed, too. */
+/* libFuzzer target: a live sound session. The first byte is the size of the pieces; whole or in pieces the same samples
+ * come, at rising positions, and a session taken up from its last mark's state can be fed, too. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* libFuzzer target: the messages of live sessions. The first byte chooses one; what decodes must encode to the same bytes again. */
+/* libFuzzer target: the messages of live sessions. The first byte chooses one; what decodes must encode to the same bytes
+ * again. */
 #include <stdlib.h>
 #include <string.h>
 

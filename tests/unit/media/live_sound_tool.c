@@ -1,5 +1,5 @@
-/* live_sound_tool BYTES FILE…: the files are one recording, fed in pieces of so many bytes; its samples (mono, 16 kHz, s16) go to
- * stdout, one line about it to stderr: samples, those in gaps, concealed ones, restarts, marks. */
+/* live_sound_tool BYTES FILE…: the files are one recording, fed in pieces of so many bytes; its samples (mono, 16 kHz,
+ * s16) go to stdout, one line about it to stderr: samples, those in gaps, concealed ones, restarts, marks. */
 #include <stdio.h>
 #include <stdlib.h>
 

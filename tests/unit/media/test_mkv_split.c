@@ -1,5 +1,5 @@
-/* media/mkv_split: fragments and their bytes, whatever the pieces; and everything that the service would refuse. Matroska made by hand,
- * and (argument) real outputs of the service, where they are. */
+/* media/mkv_split: fragments and their bytes, whatever the pieces; and everything that the service would refuse. Matroska
+ * made by hand, and (argument) real outputs of the service, where they are. */
 #include <stdio.h>
 #include <string.h>
 

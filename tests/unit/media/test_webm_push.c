@@ -1,5 +1,5 @@
-/* media/webm_push: recordings of browsers cut anywhere, and WebM made by hand for what browsers don't write. Argument: the folder of the
- * recordings. */
+/* media/webm_push: recordings of browsers cut anywhere, and WebM made by hand for what browsers don't write. Argument:
+ * the folder of the recordings. */
 #include <stdio.h>
 #include <string.h>
 
