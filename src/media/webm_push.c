@@ -131,7 +131,8 @@ static int give_frames(struct webm_push *w, const uint8_t *p, size_t len, const 
 {
 	size_t at = 0;
 	for (unsigned i = 0; i < count; i++) {
-		const struct webm_frame f = { .after_loss = w->lost, .has_time = i == 0, .time_ns = time_ns, .data = p + at, .len = sizes[i],
+		const struct webm_frame f = { .after_loss = w->lost, .has_time = i == 0, .time_ns = time_ns,
+					     .data = p + at, .len = sizes[i],
 					      .discard_ns = i + 1 == count ? w->discard_ns : 0 };
 		at += sizes[i];
 		w->lost = false;

@@ -83,7 +83,8 @@ static int on_cluster(void *ctx, uint64_t offset, struct err *e)
 static int on_frame(void *ctx, const struct webm_frame *f, struct err *e)
 {
 	struct webm_sound *s = ctx;
-	const struct opus_packet p = { .has_time = f->has_time, .after_loss = f->after_loss, .time_ns = f->time_ns, .data = f->data, .len = f->len,
+	const struct opus_packet p = { .has_time = f->has_time, .after_loss = f->after_loss, .time_ns = f->time_ns,
+				       .data = f->data, .len = f->len,
 				       .discard_ns = f->discard_ns };
 	return opus_pcm_packet(s->pcm, &p, e);
 }

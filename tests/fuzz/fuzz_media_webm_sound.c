@@ -15,7 +15,8 @@ struct told {
 	size_t len; /* of the input */
 };
 
-static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart, struct err *e)
+static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart,
+		  struct err *e)
 {
 	struct told *t = ctx;
 	(void)restart;

@@ -12,7 +12,8 @@ struct told {
 	uint32_t concealed, restarts, marks;
 };
 
-static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart, struct err *e)
+static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t count, uint32_t concealed, bool restart,
+		  struct err *e)
 {
 	static const int16_t silence[160];
 	struct told *t = ctx;

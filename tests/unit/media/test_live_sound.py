@@ -1,5 +1,5 @@
-"""Live sound from real browsers' recordings: the speech that was spoken to them comes out, whatever the pieces, as ffmpeg's own decoder
-hears it; chunks that are missing or come twice cost or add nothing but themselves."""
+"""Live sound from real browsers' recordings: the speech that was spoken to them comes out, whatever the pieces, as ffmpeg's own
+decoder hears it; chunks that are missing or come twice cost or add nothing but themselves."""
 import array
 import math
 import operator
@@ -15,11 +15,10 @@ ROOT = pathlib.Path(__file__).parents[3]
 KEPT = ROOT / 'tests' / 'captures'
 SHARED = ROOT.parent / 'shared' / 'captures'  # longer ones, where they are
 RATE = 16000
-TEXT = """The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. It's easy to tell the depth of a well. \
-These days a chicken leg is a rare dish. Rice is often served in round bowls. The juice of lemons makes fine punch. The box was \
-thrown beside the parked truck. The hogs were fed chopped corn and garbage. Four hours of steady work faced us. A large size in \
-stockings is hard to sell.
-"""
+TEXT = ("The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background. It's easy to tell the depth of a "
+        'well. These days a chicken leg is a rare dish. Rice is often served in round bowls. The juice of lemons makes fine punch. '
+        'The box was thrown beside the parked truck. The hogs were fed chopped corn and garbage. Four hours of steady work faced '
+        'us. A large size in stockings is hard to sell.\n')
 
 
 def blobs(path):
@@ -104,8 +103,8 @@ def test_pieces_make_no_difference(size, tmp_path):
 
 @pytest.mark.parametrize('name', ['chromium-100ms', 'chromium-pause', 'firefox'])
 def test_a_missing_chunk_costs_itself(name, tmp_path):
-    """Nobody says that one is missing: at most it and the frame cut by its front and end are lost, and what follows is in its place
-    or (where browsers' own clocks waver as much) 200 ms before."""
+    """Nobody says that one is missing: at most it and the frame cut by its front and end are lost, and what follows is in its
+    place or (where browsers' own clocks waver as much) 200 ms before."""
     all_of_it, _ = decode(tmp_path, RECORDINGS[name])
     some = list(RECORDINGS[name])
     del some[len(some) // 2]
@@ -145,8 +144,8 @@ def test_what_is_no_recording_is_refused(tmp_path):
     assert done.returncode == 1 and done.stderr.startswith(b'UNSUPPORTED_CODEC')
 
 
-@pytest.mark.parametrize('options', [(), ('-f', 'matroska'), ('-cluster_time_limit', '200'), ('-b:a', '16k', '-frame_duration', '20'),
-                                     ('-application', 'lowdelay', '-frame_duration', '2.5')])
+@pytest.mark.parametrize('options', [(), ('-f', 'matroska'), ('-cluster_time_limit', '200'),
+                                     ('-b:a', '16k', '-frame_duration', '20'), ('-application', 'lowdelay', '-frame_duration', '2.5')])
 def test_what_other_muxers_write(options, tmp_path):
     """Known sizes, SeekHead, Cues, Void, BlockGroups with padding at the end."""
     said = subprocess.run(['ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'sine=f=440:d=3:r=48000', '-c:a', 'libopus',

@@ -70,7 +70,8 @@ static void on_skipped(void *ctx, uint64_t bytes)
 
 static struct webm_sink sink_of(struct got *g)
 {
-	return (struct webm_sink){ .ctx = g, .track = on_track, .cluster = on_cluster, .frame = on_frame, .skipped = on_skipped };
+	return (struct webm_sink){ .ctx = g, .track = on_track, .cluster = on_cluster, .frame = on_frame,
+				   .skipped = on_skipped };
 }
 
 /* In pieces of their own allocation, so that a sanitizer sees a read beyond. */
