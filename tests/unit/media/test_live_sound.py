@@ -144,8 +144,9 @@ def test_what_is_no_recording_is_refused(tmp_path):
     assert done.returncode == 1 and done.stderr.startswith(b'UNSUPPORTED_CODEC')
 
 
-@pytest.mark.parametrize('options', [(), ('-f', 'matroska'), ('-cluster_time_limit', '200'),
-                                     ('-b:a', '16k', '-frame_duration', '20'), ('-application', 'lowdelay', '-frame_duration', '2.5')])
+@pytest.mark.parametrize('options', [
+    (), ('-f', 'matroska'), ('-cluster_time_limit', '200'), ('-b:a', '16k', '-frame_duration', '20'),
+    ('-application', 'lowdelay', '-frame_duration', '2.5')])
 def test_what_other_muxers_write(options, tmp_path):
     """Known sizes, SeekHead, Cues, Void, BlockGroups with padding at the end."""
     said = subprocess.run(['ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'sine=f=440:d=3:r=48000', '-c:a', 'libopus',
