@@ -79,7 +79,8 @@ def start(bench):
     ladders.first_playable(bench, 'start', media.film(bench.work), ['1080p', '720p', '480p'])
 
 
-ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert, 'narrate': narrate.narration, 'start': start,
+ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert, 'narrate': narrate.narration,
+       'start': start,
        'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory}
 
 

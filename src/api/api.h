@@ -35,6 +35,7 @@ struct api_opts {
 	uint64_t max_audio_bytes; /* POST /api/upload-audio */
 	/* How long a narration's stream stays when its MP3 is there; < 0: its length, at least a minute. */
 	int64_t stream_grace_s;
+	bool hls_streaming; /* false: narrations answer with their MP3 (narration_inline.c) */
 	unsigned waiting_max; /* requests that wait for an MP3 at a time, each on a thread of the pool */
 };
 int api_new(const struct api_opts *opts, struct api **ret, struct err *e) MR_MUST_USE;

@@ -82,7 +82,16 @@ int narration_create(struct api *a, struct http_request *req, const json_t *para
 void narration_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job);
 /* Whether its stream is there (again and again: the time of its removal comes by itself). */
 bool narration_streams(const struct job *j);
+/* narration_inline.c */
+/* Where streaming is switched off: changes the narration's JSON accordingly. Other jobs' stays. */
+int narration_inline(struct api *a, const struct job *j, json_t *job, struct err *e) MR_MUST_USE;
+/* meditation.c */
+int meditation_create(void *ctx, struct http_request *req, struct err *e);
+int meditation_get(void *ctx, struct http_request *req, struct err *e);
+int meditation_download(void *ctx, struct http_request *req, struct err *e);
 /* narration_download.c */
+/* The job that makes its MP3, begun if there is none. */
+int narration_download_start(struct api *a, const struct job *j, struct job *ret, struct err *e) MR_MUST_USE;
 /* Makes its MP3 if it isn't there, waits for that a moment, and answers with its address, or 202 and the job. */
 int narration_download(struct api *a, struct http_request *req, const struct job *j, struct err *e) MR_MUST_USE;
 /* conversions.c */

@@ -295,8 +295,14 @@ int jobs_list(void *ctx, struct http_request *req, struct err *e)
 
 int jobs_get(void *ctx, struct http_request *req, struct err *e)
 {
-	(void)e;
-	return respond(ctx, req, 200, http_request_resource(req));
+	const struct job *j = http_request_resource(req);
+	json_t *job = job_json(ctx, j, http_request_base_url(req), http_request_host(req));
+	int r = narration_inline(ctx, j, job, e);
+	if (r < 0) {
+		json_decref(job);
+		return r;
+	}
+	return http_respond_json(req, 200, job);
 }
 
 /* Cancels a job that is being made; deletes one that has ended. */

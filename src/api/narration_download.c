@@ -24,7 +24,7 @@ static int64_t grace_ms(const struct api *a, const struct job *j)
 	return 1000 * (length_s < GRACE_LEAST_S ? GRACE_LEAST_S : length_s);
 }
 
-static int start(struct api *a, const struct job *j, struct job *ret, struct err *e)
+int narration_download_start(struct api *a, const struct job *j, struct job *ret, struct err *e)
 {
 	struct convert_plan plan;
 	int r = download_plan(j, &plan, e);
@@ -128,7 +128,7 @@ int narration_download(struct api *a, struct http_request *req, const struct job
 	if (*j->download_key)
 		return job_respond_download(a, req, j, j->download_key, e);
 	struct job download;
-	int r = start(a, j, &download, e);
+	int r = narration_download_start(a, j, &download, e);
 	if (r < 0)
 		return r;
 	r = await_if_there_is_room(a, &download, e);

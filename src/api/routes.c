@@ -56,6 +56,10 @@ const struct http_route api_routes[] = {
 
 	{ "GET", "/api/live", live_connect, .access = HTTP_ACCESS_USER, .websocket = true },
 
+	{ "POST", "/", meditation_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
+	{ "GET", "/job/{id}", meditation_get, OWNED_JOB },
+	{ "POST", "/job/{id}/download", meditation_download, OWNED_JOB, .body = HTTP_BODY_JSON },
+
 	{ "GET", "/hls/{job}/{path...}", playlists_get, .access = HTTP_ACCESS_SIGNED },
 	{ "GET", "/media/{key...}", media_get, .access = HTTP_ACCESS_SIGNED, .where = HTTP_INLINE_FIRST },
 	{ "PUT", "/media/{key...}", NULL, .access = HTTP_ACCESS_SIGNED, .body = HTTP_BODY_STREAM_RAW,

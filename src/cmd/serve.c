@@ -51,6 +51,7 @@ static const struct option_def defs[] = {
 	{ "trust-proxy", NULL, NULL, "believe X-Forwarded-For, -Proto and -Host" },
 	{ "cors-origin", "ORIGIN", NULL, "a web origin that may call the API, or *", .repeats = true },
 	{ "max-upload-bytes", "N", "17179869184", "largest upload" },
+	{ "enable-hls-streaming", "true|false", NULL, "false: a narration's job carries its MP3 (also $ENABLE_HLS_STREAMING)" },
 	{ "stream-grace", "SECONDS", NULL, "a narration's stream stays so long once its MP3 is made (default: its length)" },
 	{ "max-audio-bytes", "N", "2147483648", "largest upload at /api/upload-audio" },
 	{ "http-threads", "N", "2", "threads that move HTTP bytes" },
@@ -153,6 +154,16 @@ static int start_worker(struct server *s, struct err *e)
 	return r;
 }
 
+/* The variable without our prefix is what the system is set up with that the meditation routes come from. */
+static int read_streaming(const struct options *o, bool *ret, struct err *e)
+{
+	const char *given = options_get(o, "enable-hls-streaming"), *value = given ? given : getenv("ENABLE_HLS_STREAMING");
+	*ret = !value || !*value || strcasecmp(value, "true") == 0;
+	if (*ret || strcasecmp(value, "false") == 0)
+		return 0;
+	return err_set(e, ERR_INVALID, "--enable-hls-streaming: expected true or false");
+}
+
 static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
@@ -165,8 +176,11 @@ static int start_http(struct server *s, struct err *e)
 	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0 ||
 	    options_number(o, "live-max-connections", 1, 100000, &max_live, e) < 0)
 		return -ERR_INVALID;
+	bool streaming = true;
 	struct http_auth_opts auth = auth_opts(s);
-	int r = http_auth_new(&auth, &s->auth, e);
+	int r = read_streaming(o, &streaming, e);
+	if (r == 0)
+		r = http_auth_new(&auth, &s->auth, e);
 	if (r == 0)
 		r = pool_new("io", io_threads, POOL_BACKLOG, &s->pool, e);
 	if (r == 0)
@@ -188,6 +202,7 @@ static int start_http(struct server *s, struct err *e)
 						 .max_upload_bytes = max_upload,
 						 .max_audio_bytes = max_audio,
 						 .stream_grace_s = options_get(o, "stream-grace") ? (int64_t)grace : -1,
+						 .hls_streaming = streaming,
 						 .waiting_max = (unsigned)(io_threads + 1) / 2 },
 			    &s->api, e);
 	if (r < 0)
