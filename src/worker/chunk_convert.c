@@ -20,7 +20,7 @@ static int on_object_begin(void *state, const struct task_object *head, char **r
 	return 0;
 }
 
-static const struct chunk_objects objects = { .begin = on_object_begin };
+static const struct chunk_objects objects = { .begin = on_object_begin, .behind = true };
 
 /* What the measuring chunk found, where there is one. */
 static int read_gain(struct chunk_run *c, int32_t *ret_gain_mb, struct err *e)

@@ -90,7 +90,7 @@ static int on_object_end(void *state, const char *sha256, struct err *e)
 	return r;
 }
 
-static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end };
+static const struct chunk_objects objects = { .begin = on_object_begin, .end = on_object_end, .behind = true };
 
 /* The planned segments of one rendition in the chunk's range, and the first of them that is not committed. */
 static int planned(struct ladder_run *run, uint32_t rendition, struct segment **ret, uint32_t *io_resume, struct err *e)

@@ -8,14 +8,17 @@
 #include "base/encode.h"
 #include "base/mem.h"
 #include "net/digest.h"
+#include "worker/object_queue.h"
 
 #define HEARTBEAT_MS 500
 
-/* What the task's callbacks get. */
+/* What the task's callbacks get. Those of an object run on the queue's thread where there is one, the others on the worker's. */
 struct conversation {
 	struct chunk_run *c;
 	const struct chunk_objects *objects;
 	void *state;
+	struct object_queue *queue; /* NULL: objects are stored as they come */
+	struct err verdict;	    /* the objects' part in chunk_run's */
 };
 
 void chunk_run_tell(const struct chunk_run *c)
@@ -87,7 +90,7 @@ static int on_object_end(void *ctx, struct err *e)
 		return err_wrap(e, "publish %s", t->c->key);
 	r = t->objects->end ? t->objects->end(t->state, sha256, e) : 0;
 	if (r < 0 && e)
-		t->c->verdict = *e;
+		t->verdict = *e;
 	return r;
 }
 
@@ -99,6 +102,25 @@ static void on_object_abort(void *ctx)
 	if (c->digest)
 		sha256_stream_free(mr_steal(c->digest));
 }
+
+/* ---- By way of the queue ---- */
+
+static int post_object_begin(void *ctx, const struct task_object *head, struct err *e)
+{
+	return object_queue_begin(((struct conversation *)ctx)->queue, head, e);
+}
+
+static int post_object_data(void *ctx, const void *data, size_t len, struct err *e)
+{
+	return object_queue_data(((struct conversation *)ctx)->queue, data, len, e);
+}
+
+static int post_object_end(void *ctx, struct err *e)
+{
+	return object_queue_end(((struct conversation *)ctx)->queue, e);
+}
+
+/* ---- ---- */
 
 static int on_progress(void *ctx, const struct task_progress *p, struct err *e)
 {
@@ -134,8 +156,43 @@ static int keep_reading(void *ctx, struct err *e)
 
 static bool keep_going(void *ctx)
 {
+	struct conversation *t = ctx;
 	struct err e = { 0 };
-	return chunk_run_keep_alive(((struct conversation *)ctx)->c, &e) == 0;
+	if (t->queue && object_queue_failed(t->queue, &e) < 0)
+		return false;
+	return chunk_run_keep_alive(t->c, &e) == 0;
+}
+
+/* The task, and where its objects have a queue, until the last of them is stored. */
+static int converse(struct conversation *t, const struct task_spec *spec, struct task_result *ret, struct err *e)
+{
+	struct chunk_run *c = t->c;
+	struct task_handlers h = { .ctx = t,
+				   .read = on_read,
+				   .object_begin = on_object_begin,
+				   .object_data = on_object_data,
+				   .object_end = on_object_end,
+				   .object_abort = on_object_abort,
+				   .progress = on_progress,
+				   .keep_going = keep_going };
+	if (!t->objects || !t->objects->behind)
+		return task_run(c->runner->zygote, spec, &h, &c->limits, ret, &c->usage, e);
+	const struct object_sink sink = { .ctx = t, .begin = on_object_begin, .data = on_object_data, .end = on_object_end,
+					  .keep_going = keep_going };
+	int r = object_queue_new(&sink, &t->queue, e);
+	if (r < 0)
+		return r;
+	h.object_begin = post_object_begin;
+	h.object_data = post_object_data;
+	h.object_end = post_object_end;
+	h.object_abort = NULL; /* the queue's thread may be within it */
+	r = task_run(c->runner->zygote, spec, &h, &c->limits, ret, &c->usage, e);
+	if (r == 0)
+		r = object_queue_finish(t->queue, e);
+	else if (object_queue_failed(t->queue, e) < 0) /* and the task was ended for it */
+		r = -(int)e->kind;
+	object_queue_free(&t->queue);
+	return r;
 }
 
 int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chunk_objects *objects, void *state,
@@ -153,16 +210,10 @@ int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chu
 	c->source.ctx = c;
 	if (r == 0) {
 		spec->inputs[0].size_bytes = c->chain ? c->chain->size_bytes : c->source.size_bytes;
-		struct task_handlers h = { .ctx = &t,
-					   .read = on_read,
-					   .object_begin = on_object_begin,
-					   .object_data = on_object_data,
-					   .object_end = on_object_end,
-					   .object_abort = on_object_abort,
-					   .progress = on_progress,
-					   .keep_going = keep_going };
-		r = task_run(c->runner->zygote, spec, &h, &c->limits, ret, &c->usage, e);
+		r = converse(&t, spec, ret, e);
 	}
+	if (!c->verdict.kind)
+		c->verdict = t.verdict;
 	source_close(&c->source);
 	on_object_abort(&t);
 	free(mr_steal(c->key));
