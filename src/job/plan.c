@@ -215,6 +215,15 @@ static void merge_empty_tail(struct ladder_plan *p)
 	}
 }
 
+/* FRAME-RATE is the highest of all the video (RFC 8216, 4.3.4.2). */
+static uint32_t source_rate_milli(const struct ladder_spec *s, const struct probe_stream *v)
+{
+	uint32_t milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
+	if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)
+		milli = (uint32_t)(1000.0 * v->fps_num / v->fps_den + 0.5);
+	return v->max_fps_milli > milli && v->max_fps_milli / 1000 < FPS_TOLD_MAX ? v->max_fps_milli : milli;
+}
+
 static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struct err *e)
 {
 	struct ladder_spec *s = &p->spec;
@@ -234,7 +243,22 @@ static int plan_video(struct ladder_plan *p, const struct probe_stream *v, struc
 	s->frame_ticks = (uint32_t)(VIDEO_TIMESCALE / fps + 0.5);
 	s->gop_ticks = GOP_SECONDS * VIDEO_TIMESCALE;
 	s->reorder_frames = VIDEO_REORDER_FRAMES;
-	return plan_rungs((uint32_t)(width + 0.5), (uint32_t)(height + 0.5), fps, &p->params, s, e);
+	int r = plan_rungs((uint32_t)(width + 0.5), (uint32_t)(height + 0.5), fps, &p->params, s, e);
+	/* What is no slower than the source ever is leaves nothing out. */
+	const double fastest = source_rate_milli(s, v) / 1000.0;
+	for (uint32_t i = 0; r == 0 && i < s->rung_count; i++)
+		if (s->rungs[i].frame_ticks && VIDEO_TIMESCALE / fastest > s->rungs[i].frame_ticks - 1.0)
+			s->rungs[i].frame_ticks = 0;
+	return r;
+}
+
+/* Of a rung that leaves frames out: of every n, the source's rate divided; else its grid's. */
+static uint32_t thinned_rate_milli(const struct ladder_rung *g, uint32_t source_ticks, uint32_t source_milli)
+{
+	const uint32_t n = (g->frame_ticks + source_ticks / 2) / source_ticks, grid = n * source_ticks;
+	const uint32_t milli = (VIDEO_TIMESCALE * 1000u + g->frame_ticks / 2) / g->frame_ticks;
+	const bool nth = grid > g->frame_ticks ? grid - g->frame_ticks <= n : g->frame_ticks - grid <= n;
+	return nth && source_milli / n <= milli + milli / 100 ? (source_milli + n / 2) / n : milli;
 }
 
 static void add_rungs(struct ladder_plan *p, const struct probe_stream *v, const struct probe_copy *c)
@@ -251,12 +275,9 @@ static void add_rungs(struct ladder_plan *p, const struct probe_stream *v, const
 		const bool plain = g->codec == VIDEO_H264;
 		(void)snprintf(r->name, sizeof(r->name), "%up%s%s", g->width < g->height ? g->width : g->height,
 			       plain ? "" : "-", plain ? "" : video_codec_name(g->codec));
-		r->frame_rate_milli = (VIDEO_TIMESCALE * 1000u + s->frame_ticks / 2) / s->frame_ticks;
-		if (v->fps_num && v->fps_den && v->fps_num / v->fps_den < FPS_TOLD_MAX)
-			r->frame_rate_milli = (uint32_t)(1000.0 * v->fps_num / v->fps_den + 0.5);
-		/* FRAME-RATE is the highest of all the video (RFC 8216, 4.3.4.2). */
-		if (v->max_fps_milli > r->frame_rate_milli && v->max_fps_milli / 1000 < FPS_TOLD_MAX)
-			r->frame_rate_milli = v->max_fps_milli;
+		r->frame_rate_milli = source_rate_milli(s, v);
+		if (g->frame_ticks)
+			r->frame_rate_milli = thinned_rate_milli(g, s->frame_ticks, r->frame_rate_milli);
 		r->timescale = VIDEO_TIMESCALE;
 		r->declared_bps = g->copy ? plan_copy_declared_bps(p, c) : plan_declared_video_bps(g, p->target_duration_s);
 	}

@@ -35,6 +35,7 @@ struct rung_params {
 	uint32_t crf_x10;	 /* 100–510 */
 	uint32_t maxrate_bps;	 /* cap of the rate */
 	uint32_t bufsize_bits;	 /* over which the cap holds; with maxrate alone one second of it */
+	uint32_t frame_rate_milli; /* at most so many frames in a thousand seconds: 1000–240000 */
 };
 
 /* Whether the source's own video is the first rung, not encoded again. */

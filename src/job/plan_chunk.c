@@ -59,12 +59,12 @@ char *ladder_spec_format(const struct ladder_spec *s)
 	json_t *rungs = json_array();
 	for (uint32_t i = 0; i < s->rung_count; i++) {
 		const struct ladder_rung *r = &s->rungs[i];
-		json_array_append_new(rungs, json_pack("{si si si si si ss si si sb}", "width", (int)r->width, "height",
+		json_array_append_new(rungs, json_pack("{si si si si si ss si si sb si}", "width", (int)r->width, "height",
 						       (int)r->height, "crf_x10", (int)r->crf_x10, "maxrate_bps",
 						       (int)r->maxrate_bps, "bufsize_bits", (int)r->bufsize_bits,
 						       "profile", r->profile, "level_x10", (int)r->level_x10,
 						       "codec", (int)r->codec, "copy",
-						       (int)r->copy));
+						       (int)r->copy, "frame_ticks", (int)r->frame_ticks));
 	}
 	json_t *audios = json_array(), *subtitles = json_array();
 	for (uint32_t i = 0; i < s->audio_count; i++)
@@ -89,11 +89,11 @@ char *ladder_spec_format(const struct ladder_spec *s)
 
 static int read_rung(json_t *item, struct ladder_rung *r)
 {
-	int width, height, crf, maxrate, bufsize, level, codec = VIDEO_H264, copy = 0; /* older plans don't have these */
+	int width, height, crf, maxrate, bufsize, level, codec = VIDEO_H264, copy = 0, frame = 0; /* older plans lack the last */
 	const char *profile;
-	if (json_unpack(item, "{si si si si si ss si s?i s?b}", "width", &width, "height", &height, "crf_x10", &crf,
+	if (json_unpack(item, "{si si si si si ss si s?i s?b s?i}", "width", &width, "height", &height, "crf_x10", &crf,
 			"maxrate_bps", &maxrate, "bufsize_bits", &bufsize, "profile", &profile, "level_x10",
-			&level, "codec", &codec, "copy", &copy) < 0)
+			&level, "codec", &codec, "copy", &copy, "frame_ticks", &frame) < 0)
 		return -1;
 	*r = (struct ladder_rung){ .width = (uint32_t)width,
 				    .height = (uint32_t)height,
@@ -102,7 +102,8 @@ static int read_rung(json_t *item, struct ladder_rung *r)
 				    .bufsize_bits = (uint32_t)bufsize,
 				    .level_x10 = (uint32_t)level,
 				    .codec = codec == VIDEO_HEVC ? VIDEO_HEVC : VIDEO_H264,
-				    .copy = copy != 0 };
+				    .copy = copy != 0,
+				    .frame_ticks = (uint32_t)frame };
 	(void)snprintf(r->profile, sizeof(r->profile), "%s", profile);
 	return 0;
 }

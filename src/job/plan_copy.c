@@ -79,6 +79,8 @@ static const char *impossible(const struct ladder_plan *p, const struct probe_re
 		return "its own size isn't the first rung's";
 	if (p->params.rung_count && (asked->crf_x10 || asked->maxrate_bps))
 		return "the first rung's crf or maxrate is asked for";
+	if (top->frame_ticks)
+		return "the first rung's frame_rate is lower";
 	if (probe->copy.ticks[0] > LATE_MAX_TICKS)
 		return "it begins later than the sound";
 	return NULL;

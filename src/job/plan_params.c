@@ -14,6 +14,8 @@
 #define CRF_MAX 51
 #define MAXRATE_MIN 50000
 #define MAXRATE_MAX 100000000
+#define FRAME_RATE_MIN 1
+#define FRAME_RATE_MAX 240
 #define BUFSIZE_RATIO_MAX 4 /* of maxrate, either way */
 #define SEGMENT_SECONDS_MIN 2
 #define SEGMENT_SECONDS_MAX 10
@@ -96,17 +98,23 @@ static int read_rung_field(const char *name, json_t *v, struct rung_params *rung
 	if (strcmp(name, "codec") == 0)
 		return codec_bits_add(name, json_is_string(v) ? json_string_value(v) : "", json_string_length(v),
 				      &rung->codecs, e);
+	double number = 0;
+	if (strcmp(name, "frame_rate") == 0) {
+		int r = params_number(name, v, FRAME_RATE_MIN, FRAME_RATE_MAX, &number, e);
+		if (r == 0)
+			rung->frame_rate_milli = (uint32_t)(number * 1000 + 0.5);
+		return r;
+	}
 	if (strcmp(name, "crf") != 0)
 		return err_set(e, ERR_INVALID,
-			       "%.64s: not a parameter of a rung (name, codec, crf, maxrate, bufsize)", name);
-	double crf = 0;
-	int r = params_number(name, v, CRF_MIN, CRF_MAX, &crf, e);
+			       "%.64s: not a parameter of a rung (name, codec, crf, maxrate, bufsize, frame_rate)", name);
+	int r = params_number(name, v, CRF_MIN, CRF_MAX, &number, e);
 	if (r == 0)
-		rung->crf_x10 = (uint32_t)(crf * 10 + 0.5);
+		rung->crf_x10 = (uint32_t)(number * 10 + 0.5);
 	return r;
 }
 
-/* "720p", or {"name": "720p", "codec": "h264", "crf": 22, "maxrate": 3000000, "bufsize": 3000000}. */
+/* "720p", or {"name": "720p", "codec": "h264", "crf": 22, "maxrate": 3000000, "bufsize": 3000000, "frame_rate": 30}. */
 static int read_rung(json_t *item, struct rung_params *ret, struct err *e)
 {
 	if (json_is_string(item))
@@ -288,7 +296,7 @@ static void format_tracks(struct buf *b, const char *name, const struct ladder_t
 static void format_rung(struct buf *b, const struct rung_params *r, bool first)
 {
 	(void)buf_puts(b, first ? "" : ",");
-	if (!r->codecs && !r->crf_x10 && !r->maxrate_bps) {
+	if (!r->codecs && !r->crf_x10 && !r->maxrate_bps && !r->frame_rate_milli) {
 		(void)buf_printf(b, "\"%up\"", r->side);
 		return;
 	}
@@ -303,6 +311,8 @@ static void format_rung(struct buf *b, const struct rung_params *r, bool first)
 		(void)buf_printf(b, ",\"maxrate\":%u", r->maxrate_bps);
 	if (r->bufsize_bits)
 		(void)buf_printf(b, ",\"bufsize\":%u", r->bufsize_bits);
+	if (r->frame_rate_milli)
+		(void)buf_printf(b, ",\"frame_rate\":%u.%03u", r->frame_rate_milli / 1000, r->frame_rate_milli % 1000);
 	(void)buf_puts(b, "}");
 }
 

@@ -18,6 +18,12 @@ static const struct {
  * off. */
 static const uint32_t default_sides[] = { 1080, 720, 480, 360, 240 };
 
+/* Small rungs are for thin connections and small screens: below this side one that isn't the largest has an even part of a fast
+ * source's frames (60: 30; 50: 25; 120: 30), unless it says how many. */
+#define FULL_RATE_SIDE_MIN 480
+#define FAST_FPS 35.0
+#define SMALL_FPS 30.5 /* 30 and a variable rate's rounding */
+
 /* maxrate by picture area at up to 30 frames a second; between the rows it is interpolated. */
 static const struct {
 	double pixels;
@@ -99,14 +105,33 @@ static uint32_t even(double v)
 	return n < 2 ? 2 : n;
 }
 
+/* From one of its frames to the next, in ticks; 0: as in the source, which is `fps` on average. */
+static uint32_t frame_ticks_for(const struct ladder_spec *spec, double fps, const struct rung_params *asked)
+{
+	double wanted = asked->frame_rate_milli / 1000.0;
+	if (!asked->frame_rate_milli) {
+		if (!spec->rung_count || asked->side >= FULL_RATE_SIDE_MIN || fps <= FAST_FPS)
+			return 0;
+		unsigned part = 2;
+		while (fps / part > SMALL_FPS)
+			part++;
+		wanted = fps / part;
+	}
+	return (uint32_t)(VIDEO_TIMESCALE / wanted + 0.5);
+}
+
 static void add(struct ladder_spec *spec, uint32_t width, uint32_t height, double fps, enum video_codec codec,
 		const struct rung_params *asked)
 {
 	uint32_t side = asked->side;
 	bool portrait = height > width;
 	uint32_t shorter = portrait ? width : height, longer = portrait ? height : width;
+	const uint32_t frame_ticks = frame_ticks_for(spec, fps, asked);
 	struct ladder_rung *r = &spec->rungs[spec->rung_count++];
 	memset(r, 0, sizeof(*r));
+	r->frame_ticks = frame_ticks;
+	if (frame_ticks && fps > (double)VIDEO_TIMESCALE / frame_ticks)
+		fps = (double)VIDEO_TIMESCALE / frame_ticks;
 	uint32_t s = side, l = even((double)longer * side / shorter);
 	if (side >= shorter - shorter % 2) { /* the source's own size: only made even, never scaled up */
 		s = shorter < 2 ? 2 : shorter - shorter % 2;

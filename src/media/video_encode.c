@@ -58,7 +58,8 @@ int video_encoder_open(const struct ladder_spec *spec, uint32_t rung_index, cons
 	c->pix_fmt = AV_PIX_FMT_YUV420P;
 	c->sample_aspect_ratio = (AVRational){ 1, 1 };
 	c->time_base = av_make_q(1, (int)VIDEO_TIMESCALE);
-	c->framerate = av_make_q((int)VIDEO_TIMESCALE, spec->frame_ticks > 0 ? (int)spec->frame_ticks : 3600);
+	const uint32_t frame_ticks = rung->frame_ticks ? rung->frame_ticks : spec->frame_ticks;
+	c->framerate = av_make_q((int)VIDEO_TIMESCALE, frame_ticks > 0 ? (int)frame_ticks : 3600);
 	c->color_range = AVCOL_RANGE_MPEG;
 	c->colorspace = color->space;
 	c->color_primaries = color->primaries;

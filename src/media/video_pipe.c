@@ -9,6 +9,7 @@
 #include "media/cadence.h"
 #include "media/deinterlace.h"
 #include "media/rung_encode.h"
+#include "media/thinning.h"
 #include "media/video_graph.h"
 
 struct video_pipe {
@@ -25,6 +26,7 @@ struct video_pipe {
 	bool has_held, done;
 	uint32_t next_run; /* index into spec->runs of the run that hasn't begun */
 	int64_t last_ticks, end_ticks;
+	int64_t shown; /* the time of the frame before; INT64_MIN: none */
 	uint64_t frames_in, frames_out;
 };
 
@@ -35,7 +37,7 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 	v->spec = spec;
 	v->timeline = timeline;
 	v->renditions = renditions;
-	v->last_ticks = v->end_ticks = INT64_MIN;
+	v->last_ticks = v->end_ticks = v->shown = INT64_MIN;
 	v->look = video_look_of(stream);
 	cadence_init(&v->cadence, timeline, spec->frame_ticks, spec->gop_ticks);
 	int r = video_graph_new(spec, &v->look, &v->graph, e);
@@ -106,10 +108,12 @@ static int encode(struct video_pipe *v, const AVFrame *image, const struct caden
 		f->pict_type = step->idr ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
 		while (f->nb_side_data > 0) /* captions and the like belong to frames that may be repeated */
 			av_frame_remove_side_data(f, f->side_data[0]->type);
-		if (r == 0)
+		const bool kept = thinning_keeps(v->spec, i, v->cadence.segment_start, v->shown, step->pts);
+		if (r == 0 && (step->idr || kept))
 			r = rung_encode_frame(v->rungs[i], f, begins, e);
 		av_frame_unref(f);
 	}
+	v->shown = step->pts;
 	v->frames_out++;
 	return r;
 }

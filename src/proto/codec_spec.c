@@ -36,6 +36,7 @@ static void walk_rung(struct wire *w, struct ladder_rung *r)
 	if (codec != (uint32_t)r->codec)
 		wire_fault(w, "an unknown video codec");
 	wire_bool(w, &r->copy);
+	wire_u32(w, &r->frame_ticks);
 }
 
 static void walk_audios(struct wire *w, struct ladder_spec *l)
@@ -127,6 +128,8 @@ static const char *check_rungs(const struct ladder_spec *l)
 		const struct ladder_rung *r = &l->rungs[i];
 		if (r->copy && (i > 0 || r->codec != VIDEO_H264 || l->sequential || l->rotation_degrees))
 			return "a copy of what can't be copied";
+		if (r->frame_ticks && (r->copy || r->frame_ticks > VIDEO_TIMESCALE))
+			return "a copy that leaves frames out, or frames more than a second apart";
 		if (r->width < 2 || r->height < 2 || r->width > SIDE_MAX || r->height > SIDE_MAX || r->width % 2 || r->height % 2)
 			return "a rung whose sides are odd or out of range";
 		if (r->crf_x10 > 510 || !r->maxrate_bps || !r->bufsize_bits || r->level_x10 > 62 || !r->profile[0])

@@ -80,6 +80,7 @@ struct ladder_rung {
 	uint32_t level_x10; /* 31 for 3.1 */
 	enum video_codec codec; /* HEVC: in fMP4 only */
 	bool copy;	    /* the source's own packets; only the first rung can be. The encoder's numbers don't matter then */
+	uint32_t frame_ticks; /* from a frame to the next in 1/90000 s, those between left out (media/thinning.h); 0: all frames */
 };
 
 /* One sound track and what becomes of it. */

@@ -75,6 +75,20 @@ def test_frame_rate_is_the_highest_of_a_variable_one(client, tmp_path, again):
     assert float(p.master.variants[0][0]['FRAME-RATE']) == pytest.approx(stream['max_frame_rate'], abs=0.001)
 
 
+def test_slower_rungs(client):
+    """Every other frame in a small rung of a fast film, and as many as are asked for in another; segments stay together."""
+    rungs = [{'name': '240p'}, {'name': '144p'}, {'name': '120p', 'frame_rate': 20}]
+    _, p = ladder_of(client, 'sixty-fps.mp4', rungs=rungs, segment_seconds=2)
+    assert [a['FRAME-RATE'] for a, _ in p.master.variants] == ['60.000', '30.000', '20.000']
+    times = {}
+    for name in p.rungs():
+        shown = ffprobe(p.stream(name), '-select_streams', 'v:0', '-show_entries', 'packet=pts_time')['packets']
+        times[name] = sorted(round(float(x['pts_time']) * 60) for x in shown)
+    assert times['240p'] == list(range(times['240p'][0], times['240p'][0] + len(times['240p'])))
+    assert times['144p'] == times['240p'][::2] and times['120p'] == times['240p'][::3]
+    assert idr_times(p.stream('240p')) == idr_times(p.stream('144p')) == idr_times(p.stream('120p'))
+
+
 def test_a_rung_as_asked_for(client):
     """A cap that is asked for is kept, over every run of segments that counts."""
     asked = {'name': '240p', 'crf': 18, 'maxrate': 120000, 'bufsize': 60000}

@@ -309,6 +309,7 @@ static void bad_parameters_are_named(void **state)
 		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":49999}]}", "rungs[0]: maxrate" },
 		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":1e6}]}", "rungs[0]: maxrate" },
 		{ "{\"rungs\":[{\"name\":\"720p\",\"bufsize\":100000}]}", "rungs[0]: bufsize: needs maxrate" },
+		{ "{\"rungs\":[{\"name\":\"720p\",\"frame_rate\":0.5}]}", "rungs[0]: frame_rate" },
 		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":100000,\"bufsize\":400001}]}", "rungs[0]: bufsize" },
 		{ "{\"rungs\":[{\"name\":\"720p\",\"maxrate\":100000,\"bufsize\":24999}]}", "rungs[0]: bufsize" },
 		{ "{\"rungs\":[{\"name\":\"720p\",\"preset\":\"slow\"}]}", "rungs[0]: preset" },

@@ -18,7 +18,7 @@ static inline void sample_spec(struct task_spec *s)
 			    .rotation_degrees = 90, .sequential = true, .last = true, .video_threads = 4, .frame_ticks = 3000,
 			    .gop_ticks = 180000, .segment_ticks = 360000, .reorder_frames = 2, .rung_count = 2,
 			    .rungs = { { 1280, 720, 210, 3000000, 6000000, "high", 31 },
-				       { 640, 360, 230, 800000, 1600000, "main", 30, VIDEO_H264 } },
+				       { 640, 360, 230, 800000, 1600000, "main", 30, VIDEO_H264, false, 6000 } },
 			    .audio_rate = 48000, .audio_count = 2, .audios = { { 1, 2, 128000 }, { 4, 1, 72000 } },
 			    .subtitle_count = 2, .subtitle_streams = { 3, 2 }, .first_segment = 3,
 			    .segment_count = 2, .video_ticks = video, .audio_frames = frames, .runs = runs, .run_count = 2,

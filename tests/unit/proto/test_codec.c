@@ -161,6 +161,8 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "rate");
 	s.ladder.rungs[1].codec = VIDEO_HEVC;
 	refuse(&s, "HEVC in TS");
+	s.ladder.rungs[1].frame_ticks = VIDEO_TIMESCALE + 1;
+	refuse(&s, "a second apart");
 	s.ladder.rung_count = 0;
 	refuse(&s, "rungs");
 	s.ladder.rung_count = TASK_RUNGS_MAX + 1;
