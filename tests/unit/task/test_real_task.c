@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../base/cm.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "os/fd.h"
 #include "os/sandbox_build.h"
@@ -21,6 +22,8 @@ struct source {
 	int objects, inits;
 	uint64_t object_bytes, announced;
 	int64_t progress;
+	enum task_object_kind kind; /* of the object at hand */
+	struct buf index, parts, head; /* kept where they have been initialized */
 };
 
 static int source_open_file(struct source *s, const char *name)
@@ -39,7 +42,13 @@ static int source_open_file(struct source *s, const char *name)
 static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
 {
 	struct source *s = ctx;
-	assert_int_equal(input, 0);
+	if (input != CONVERT_INPUT_SOURCE) {
+		const struct buf *b = input == CONVERT_INPUT_INDEX ? &s->index : &s->parts;
+		assert_true(offset < b->len);
+		*ret_len = b->len - offset < len ? (uint32_t)(b->len - offset) : len;
+		memcpy(buf, b->data + offset, *ret_len);
+		return 0;
+	}
 	if (s->fail_from && offset + len > s->fail_from)
 		return err_set_code(e, ERR_UNAVAILABLE, "STORE_AWAY", "the store is away");
 	ssize_t n = pread(s->fd, buf, len, (off_t)offset);
@@ -53,6 +62,7 @@ static int on_begin(void *ctx, const struct task_object *head, struct err *e)
 	struct source *s = ctx;
 	(void)e;
 	s->announced += head->size_bytes;
+	s->kind = head->kind;
 	if (head->kind == TASK_OBJECT_INIT)
 		s->inits++;
 	else
@@ -62,9 +72,15 @@ static int on_begin(void *ctx, const struct task_object *head, struct err *e)
 
 static int on_data(void *ctx, const void *data, size_t len, struct err *e)
 {
-	(void)data;
+	struct source *s = ctx;
+	struct buf *kept = s->kind == TASK_OBJECT_INDEX ? &s->index
+			   : s->kind == TASK_OBJECT_PART ? &s->parts
+			   : s->kind == TASK_OBJECT_HEAD ? &s->head
+							 : NULL;
 	(void)e;
-	((struct source *)ctx)->object_bytes += len;
+	s->object_bytes += len;
+	if (kept && kept->max)
+		assert_true(buf_append(kept, data, len));
 	return 0;
 }
 
@@ -88,7 +104,7 @@ static int run(struct source *s, struct task_spec *spec, struct task_result *ret
 {
 	const struct task_handlers h = { .ctx = s, .read = on_read, .object_begin = on_begin, .object_data = on_data,
 					 .object_end = on_end, .progress = on_progress };
-	spec->input_count = 1;
+	spec->input_count = spec->kind == TASK_JOIN ? CONVERT_JOIN_INPUTS : 1;
 	(void)snprintf(spec->inputs[0].name, sizeof(spec->inputs[0].name), "source");
 	spec->inputs[0].size_bytes = s->size;
 	*e = (struct err){ 0 };
@@ -311,6 +327,47 @@ static void conversions_in_the_sandbox(void **state)
 	free(r);
 }
 
+/* What makes the head of each format, in its own sandbox: muxers, the decoder for FLAC's digest, tags. */
+static void joins_in_the_sandbox(void **state)
+{
+	(void)state;
+	struct task_result *r = mr_calloc(1, sizeof(*r));
+	for (int format = CONVERT_MP3; format <= CONVERT_FLAC; format++) {
+		struct source s;
+		struct err e;
+		struct task_spec spec = {
+			.kind = TASK_CONVERT,
+			.convert = { .format = (enum convert_format)format, .rate = 48000, .channels = 2, .tags = true,
+				     .end_sample = CONVERT_TO_END, .sample_count = 192000, .last = true },
+		};
+		const bool plain = format == CONVERT_WAV || format == CONVERT_FLAC;
+		spec.convert.sample = plain ? SAMPLE_S16 : SAMPLE_CODED;
+		spec.convert.bitrate_bps = plain || format == CONVERT_OGG ? 0 : 96000;
+		assert_int_equal(source_open_file(&s, "tone.wav"), 0);
+		struct buf *kept[] = { &s.index, &s.parts, &s.head };
+		for (size_t i = 0; i < MR_ARRAY_SIZE(kept); i++)
+			buf_init(kept[i], 16 << 20);
+		assert_int_equal(run(&s, &spec, r, &e), 0);
+		spec.kind = TASK_JOIN;
+		spec.inputs[CONVERT_INPUT_INDEX] = (struct task_input){ "index", s.index.len };
+		spec.inputs[CONVERT_INPUT_PARTS] = (struct task_input){ "parts", s.parts.len };
+		if (run(&s, &spec, r, &e) < 0)
+			fail_msg("format %d: %s: %s", format, err_code(&e), e.message);
+		assert_int_equal(r->join.samples, 192000);
+		assert_true(r->join.head_bytes == s.head.len && r->join.bytes == s.head.len + s.parts.len);
+		const bool headless = format == CONVERT_AAC || format == CONVERT_OGG || format == CONVERT_OPUS;
+		assert_true(headless == (s.head.len == 0));
+		if (format == CONVERT_FLAC) { /* a part that is damaged is found there */
+			s.parts.data[s.parts.len / 2] ^= 1;
+			assert_int_equal(run(&s, &spec, r, &e), -ERR_MEDIA);
+		}
+		for (size_t i = 0; i < MR_ARRAY_SIZE(kept); i++)
+			buf_release(kept[i]);
+		fd_close(&s.fd);
+	}
+	free(r);
+}
+
 static void too_little_memory_is_an_error(void **state)
 {
 	(void)state;
@@ -364,6 +421,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(cut_files_never_crash),
 		cmocka_unit_test(a_ladder_in_the_sandbox),
 		cmocka_unit_test(conversions_in_the_sandbox),
+		cmocka_unit_test(joins_in_the_sandbox),
 		cmocka_unit_test(too_little_memory_is_an_error),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
