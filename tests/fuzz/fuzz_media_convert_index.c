@@ -1,5 +1,5 @@
-/* libFuzzer target: whatever a store gives in place of a conversion's indexes, it is read to its end or refused; what is told of the
- * frames agrees with what is told of the chunk. The first byte says which format is joined. */
+/* libFuzzer target: whatever a store gives in place of a conversion's indexes, it is read to its end or refused; what is told of
+ * the frames agrees with what is told of the chunk. The first byte says which format is joined. */
 #include <stdlib.h>
 #include <string.h>
 

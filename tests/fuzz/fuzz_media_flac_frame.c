@@ -1,5 +1,5 @@
-/* libFuzzer target: a FLAC frame that is renumbered stays a frame, has the number asked for, and with its old number back it is what
- * it was, but for check sums that weren't true. The first four bytes are the number. */
+/* libFuzzer target: a FLAC frame that is renumbered stays a frame, has the number asked for, and with its old number back it is
+ * what it was, but for check sums that weren't true. The first four bytes are the number. */
 #include <stdlib.h>
 #include <string.h>
 

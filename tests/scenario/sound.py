@@ -1,5 +1,6 @@
 """What tests of conversions ask of a sound file: what it says it is, and what a decoder makes of it."""
 import json
+import shutil
 import subprocess
 
 FRAMES = {'mp3': 1152, 'aac': 1024, 'm4a': 1024, 'ogg': 1024, 'opus': 960, 'flac': 4096, 'wav': 1}
@@ -19,6 +20,25 @@ def samples(path, *options):
     done = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-map', '0:a:0', *options, '-ac', '1', '-f', 's16le',
                            '-'], check=True, capture_output=True)
     return len(done.stdout) // 2
+
+
+# Each kind of file's own checker, where there is one, and what of its words is no complaint.
+VALIDATORS = {'mp3': ('mp3val',), 'flac': ('flac', '-t', '-s', '-w'), 'opus': ('opusinfo',), 'ogg': ('ogginfo',)}
+
+
+def validate(path):
+    """The file's own checker has nothing to say against it; nor has ffprobe, reading every packet."""
+    kind = path.suffix[1:]
+    words = VALIDATORS.get(kind)
+    if words and shutil.which(words[0]):
+        done = subprocess.run([*words, path], capture_output=True, text=True)
+        said = [line for line in (done.stdout + done.stderr).splitlines()
+                if 'WARNING' in line and 'No supported tags' not in line]
+        assert done.returncode == 0 and not said, (words[0], done.stdout, done.stderr)
+    done = subprocess.run(['ffprobe', '-v', 'warning', '-show_packets', path], capture_output=True, text=True)
+    # ADTS has no header that could tell its length; a WAV of one or two channels doesn't name its speakers.
+    said = [line for line in done.stderr.splitlines() if 'Estimating duration' not in line and 'Guessed Channel' not in line]
+    assert done.returncode == 0 and not said, said
 
 
 def make(path, seconds, rate=44100, *options):

@@ -40,6 +40,7 @@ def song_id(client, song):
 def check_file(tmp_path, client, job, fmt, seconds):
     path = tmp_path / f'out.{fmt}'
     path.write_bytes(client.fetch(job))
+    sound.validate(path)
     found = sound.probe(path)
     stream = [s for s in found['streams'] if s['codec_type'] == 'audio'][0]
     assert stream['codec_name'].startswith(sound.CODECS[fmt].removesuffix('16le'))
@@ -234,6 +235,26 @@ def test_canceled_and_deleted(make_server, tmp_path):
     wait_for(lambda: not file_of(s, done), 'the file is gone')
 
 
+def test_failed_and_retried(make_server, tmp_path):
+    """The source is gone for a while: what was done stays done, and the bytes are those of an undisturbed run."""
+    s = make_server('--workers', '1', '--analyze', 'off')
+    client = Client(s.url)
+    file = client.upload(sound.make(tmp_path / 'long.flac', 150))['file_id']
+    expected = client.run_convert(file, format='mp3')['result']
+    stored, = (p for p in files_below(s.store / 'uploads') if p.name.startswith(file))
+    job, watch = client.start_convert(file, format='mp3'), Watch()
+    client.follow(job['job_id'], lambda j: j['progress']['percent'] > 5, watch)
+    stored.rename(tmp_path / 'elsewhere')
+    failed = wait_for(lambda: (j := client.job(job['job_id']))['status'] == 'failed' and j, 'it failed')
+    assert failed['error']['code'] == 'SOURCE_GONE' and failed['progress']['percent'] >= watch.percents[-1]
+    (tmp_path / 'elsewhere').rename(stored)
+    client.good(client.post(f'/api/jobs/{job["job_id"]}/retry'), 202)
+    again = Watch()
+    done = client.complete(job['job_id'], again)
+    assert done['result'] == expected and again.percents[0] >= failed['progress']['percent']
+    wait_for(lambda: not parts(s), 'the parts are gone', 60)
+
+
 def test_progress_of_events(client, song_id):
     job = client.start_convert(song_id, format='mp3', normalize=True)
     watch, stages = Watch(), set()
@@ -298,6 +319,13 @@ def shared():
     return names if SOAK else names[::9]
 
 
+def seconds_of(file):
+    """Of the sound that is taken, as the probe says."""
+    probe = file['probe']
+    stream = next(s for s in probe['streams'] if s['index'] == probe['best_audio'])
+    return stream['duration'] if stream['duration'] is not None else probe['duration']
+
+
 @pytest.mark.parametrize('name', shared())
 def test_shared_media(client, tmp_path, name):
     """Every file is converted, or refused with a reason."""
@@ -316,5 +344,5 @@ def test_shared_media(client, tmp_path, name):
             ours = ('INTERNAL_ERROR', 'TASK_CRASHED', 'TASK_PROTOCOL', 'SANDBOX_VIOLATION')
             assert job['error']['code'] not in ours, job['error']
         else:
-            check_file(tmp_path, client, job, fmt, job['result']['duration'])
+            check_file(tmp_path, client, job, fmt, seconds_of(file))
         client.delete(f'/api/jobs/{job["job_id"]}')

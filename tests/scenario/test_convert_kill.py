@@ -82,6 +82,23 @@ def test_kill(rig, kind, seed):
     assert job['result'] == rig.expected
 
 
+def test_stopped_while_joining(rig):
+    """SIGTERM in the last step: the server ends cleanly, and the next one makes the same file."""
+    for _ in range(10):
+        watch = Watch()
+        job = rig.client.start_convert(rig.file, format='flac')
+        rig.client.follow(job['job_id'], lambda j: j['progress']['stage'] in ('finishing', 'done'), watch, every=0.001)
+        rig.server.stop()
+        rig.server.start()
+        caught = watch.note(rig.client.job(job['job_id']))['status'] not in ENDED
+        done = rig.client.complete(job['job_id'], watch, patient=True)
+        if caught:
+            break
+    assert caught, 'it was never stopped in its last step'
+    again = rig.client.run_convert(rig.file, format='flac')
+    assert done['result'] == again['result'] and done['generation_attempt'] == 1
+
+
 def test_kills_left_nothing(rig):
     wait_for(lambda: not rig.server.tasks(), 'no task is left')
     wait_for(lambda: not files_below(rig.server.store / 'parts'), 'no part is left', 60)
