@@ -31,6 +31,8 @@ struct api_opts {
 	struct http_auth *auth;
 	struct signer *signer;
 	struct live_service *live;
+	uint16_t put_media_port;   /* where PutMedia listens; 0: nowhere */
+	const char *put_media_url; /* how its clients see it; NULL: this server's host with that port */
 	uint64_t max_upload_bytes;
 	uint64_t max_audio_bytes; /* POST /api/upload-audio */
 	/* How long a narration's stream stays when its MP3 is there; < 0: its length, at least a minute. */

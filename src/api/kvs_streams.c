@@ -280,9 +280,24 @@ int kvs_delete_stream(void *ctx, struct http_request *req, struct err *e)
 	return r < 0 ? r : kvs_respond(req, json_object());
 }
 
+static int put_media_endpoint(const struct api *a, struct http_request *req, const char **ret, struct err *e)
+{
+	if (!a->o.put_media_port)
+		return err_set(e, ERR_INVALID, "PutMedia is not served here");
+	/* A literal IPv6 address keeps its brackets. */
+	const char *host = http_request_host(req), *bracket = strchr(host, ']');
+	size_t len = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":");
+	*ret = a->o.put_media_url ? a->o.put_media_url
+				  : http_request_printf(req, "%s://%.*s:%u", http_request_scheme(req), (int)len, host,
+							a->o.put_media_port);
+	return 0;
+}
+
 int kvs_get_data_endpoint(void *ctx, struct http_request *req, struct err *e)
 {
-	static const char *const names[] = { "GET_MEDIA", "LIST_FRAGMENTS", "GET_MEDIA_FOR_FRAGMENT_LIST", NULL };
+	static const char *const names[] = { "PUT_MEDIA", "GET_MEDIA", "LIST_FRAGMENTS", "GET_MEDIA_FOR_FRAGMENT_LIST",
+					     NULL };
+	const char *url = http_request_base_url(req);
 	struct stream s = { 0 };
 	size_t which = 0;
 	int r = json_get_choice(http_request_json(req), "APIName", JSON_REQUIRED, names, &which, e);
@@ -291,5 +306,7 @@ int kvs_get_data_endpoint(void *ctx, struct http_request *req, struct err *e)
 	if (r < 0)
 		return r;
 	stream_release(&s);
-	return kvs_respond(req, json_pack("{s:s}", "DataEndpoint", http_request_base_url(req)));
+	if (which == 0)
+		r = put_media_endpoint(ctx, req, &url, e);
+	return r < 0 ? r : kvs_respond(req, json_pack("{s:s}", "DataEndpoint", url));
 }

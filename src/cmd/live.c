@@ -6,6 +6,11 @@
 
 #define DRAIN_MS 10000
 
+static const char *key_user(const void *signer, const char *access_key_id)
+{
+	return signer_user(signer, access_key_id);
+}
+
 int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, struct err *e)
 {
 	p->streams = stream_store_new(&(struct stream_store_opts){ .repo = o->on->repo, .store = o->on->store, .bus = o->on->bus });
@@ -20,6 +25,15 @@ int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, stru
 								  .max_connections = o->max_connections,
 								  .session_url = o->session_url },
 				     &p->service, e);
+	if (r == 0 && o->put_listen)
+		r = put_server_start(&(struct put_server_opts){ .listen = o->put_listen,
+								.repo = o->on->repo,
+								.streams = p->streams,
+								.decoder = p->decoder,
+								.key_lookup = signer_lookup_service,
+								.key_user = key_user,
+								.key_ctx = o->signer },
+				     &p->put, e);
 	return r;
 }
 
@@ -33,6 +47,7 @@ void live_parts_stop(struct live_parts *p)
 {
 	if (p->sink)
 		sink_interrupt(p->sink);
+	put_server_stop(p->put);
 	live_decoder_free(p->decoder);
 	live_service_free(p->service);
 	sink_free(p->sink);

@@ -1,4 +1,5 @@
-/* What is live in a server, put together: the decoder's processes, the built-in stream store, the sink of sessions, their service.
+/* What is live in a server, put together: the decoder's processes, the built-in stream store, the sink of sessions, their
+ * service, PutMedia's listener.
  *
  *   live_parts_start(&parts, &(struct live_parts_opts){ … }, e);
  *   …
@@ -7,9 +8,11 @@
  */
 #pragma once
 
+#include "api/signer.h"
 #include "base/err.h"
 #include "cmd/backends.h"
 #include "live/decoder.h"
+#include "live/put_server.h"
 #include "live/service.h"
 #include "live/sink.h"
 #include "live/stream_store.h"
@@ -20,6 +23,7 @@ struct live_parts {
 	struct live_decoder *decoder;
 	struct sink *sink;
 	struct live_service *service;
+	struct put_server *put; /* NULL: nobody has an access key */
 };
 
 struct live_parts_opts {
@@ -28,6 +32,8 @@ struct live_parts_opts {
 	struct pool *pool;
 	const char *session_url; /* NULL: none */
 	uint32_t max_connections;
+	struct signer *signer;
+	const char *put_listen; /* NULL: no PutMedia */
 };
 /* On failure what was started is still to be stopped. */
 int live_parts_start(struct live_parts *p, const struct live_parts_opts *opts, struct err *e) MR_MUST_USE;

@@ -60,6 +60,8 @@ static const struct option_def defs[] = {
 	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
 	{ "live-session-url", "URL", NULL, "asked before a live session is opened; {session} and {user} are put in" },
 	{ "live-max-connections", "N", "2000", "speakers connected at once" },
+	{ "live-listen", "HOST:PORT", NULL, "address of PutMedia (default: --listen's host and a free port)" },
+	{ "live-url", "URL", NULL, "what PutMedia's clients see, where a proxy hides it" },
 	{ "log-level", "LEVEL", "info", "debug, info, warn or error" },
 	{ "log-json", NULL, NULL, "log lines as JSON instead of logfmt" },
 };
@@ -164,17 +166,40 @@ static int read_streaming(const struct options *o, bool *ret, struct err *e)
 	return err_set(e, ERR_INVALID, "--enable-hls-streaming: expected true or false");
 }
 
+/* Nobody could sign for it without an access key. */
+static int start_live(struct server *s, struct err *e)
+{
+	struct options *o = &s->options;
+	const char *listen = options_get(o, "listen"), *port = strrchr(listen, ':');
+	_cleanup_free_ char *beside = mr_asprintf("%.*s:0", port ? (int)(port - listen) : 0, listen);
+	const char *put = options_get(o, "live-listen") ? options_get(o, "live-listen") : beside;
+	uint64_t max_live = 0;
+	int r = options_number(o, "live-max-connections", 1, 100000, &max_live, e);
+	if (r == 0)
+		r = live_parts_start(&s->live,
+				     &(struct live_parts_opts){ .on = &s->on,
+								.zygote = worker_zygote(s->worker),
+								.pool = s->pool,
+								.session_url = options_get(o, "live-session-url"),
+								.max_connections = (uint32_t)max_live,
+								.signer = s->signer,
+								.put_listen = options_all(o, "access-key")->count ? put : NULL },
+				     e);
+	if (r == 0 && s->live.put)
+		log_info("put_media_listening", LOG_I("port", put_server_port(s->live.put)));
+	return r;
+}
+
 static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
-	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0, grace = 0, max_live = 0;
+	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0, grace = 0;
 	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 ||
 	    options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
 	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
 	    (options_get(o, "stream-grace") && options_number(o, "stream-grace", 0, 7 * 24 * 3600, &grace, e) < 0) ||
 	    options_number(o, "max-audio-bytes", 1, UINT64_MAX / 2, &max_audio, e) < 0 ||
-	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0 ||
-	    options_number(o, "live-max-connections", 1, 100000, &max_live, e) < 0)
+	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
 		return -ERR_INVALID;
 	bool streaming = true;
 	struct http_auth_opts auth = auth_opts(s);
@@ -184,13 +209,7 @@ static int start_http(struct server *s, struct err *e)
 	if (r == 0)
 		r = pool_new("io", io_threads, POOL_BACKLOG, &s->pool, e);
 	if (r == 0)
-		r = live_parts_start(&s->live,
-				     &(struct live_parts_opts){ .on = &s->on,
-								.zygote = worker_zygote(s->worker),
-								.pool = s->pool,
-								.session_url = options_get(o, "live-session-url"),
-								.max_connections = (uint32_t)max_live },
-				     e);
+		r = start_live(s, e);
 	if (r == 0)
 		r = api_new(&(struct api_opts){ .repo = s->on.repo,
 						 .store = s->on.store,
@@ -199,6 +218,8 @@ static int start_http(struct server *s, struct err *e)
 						 .auth = s->auth,
 						 .signer = s->signer,
 						 .live = s->live.service,
+						 .put_media_port = s->live.put ? put_server_port(s->live.put) : 0,
+						 .put_media_url = options_get(o, "live-url"),
 						 .max_upload_bytes = max_upload,
 						 .max_audio_bytes = max_audio,
 						 .stream_grace_s = options_get(o, "stream-grace") ? (int64_t)grace : -1,

@@ -54,6 +54,7 @@ LIBRARIES = [
     ('OpenSSL', r'openssl/', {'net', 'http'}),
     ('cjose', r'cjose/', {'http'}),
     ('libmicrohttpd', r'microhttpd', {'http'}),
+    ('http-parser', r'http_parser\.h', {'live'}),
     ('wslay', r'wslay/', {'live', 'http'}),
     ('jansson', r'jansson', _JSON),
 ]

@@ -16,6 +16,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from put_media import read_fragment
 from server import BUILD, limit, wait_for
 
 ID, SECRET, OTHER, SHARED = 'ALICES', 'a/secret+with=odd', 'BOBS', 'ALLOFTHEM'
@@ -284,14 +285,6 @@ def test_every_selector_begins_where_it_says(server, aws, name):
     refused(lambda: aws.read(name, StartSelectorType='FRAGMENT_NUMBER', AfterFragmentNumber='7'), 'InvalidArgumentException')
     refused(lambda: aws.read(name, StartSelectorType='FRAGMENT_NUMBER'), 'InvalidArgumentException')
     refused(lambda: aws.read('nothing-here', StartSelectorType='NOW'), 'ResourceNotFoundException', 404)
-
-
-def read_fragment(payload):
-    """Up to the continuation token, which ends a fragment."""
-    got = b''
-    while b'AWS_KINESISVIDEO_CONTINUATION_TOKEN' not in got[:-50]:
-        got += payload.read(1) or pytest.fail('the answer ended')
-    return got
 
 
 def test_a_reader_follows_a_live_stream(server, aws, name):
