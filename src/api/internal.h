@@ -143,6 +143,12 @@ int media_get(void *ctx, struct http_request *req, struct err *e);
 int session_get(void *ctx, struct http_request *req, struct err *e);
 int session_start(void *ctx, struct http_request *req, struct err *e);
 int session_end(void *ctx, struct http_request *req, struct err *e);
+/* streams.c */
+int load_stream(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
+void unload_stream(void *ctx, void *stream);
+int streams_list(void *ctx, struct http_request *req, struct err *e);
+int streams_get(void *ctx, struct http_request *req, struct err *e);
+int streams_events(void *ctx, struct http_request *req, struct err *e);
 /* live.c */
 int live_connect(void *ctx, struct http_request *req, struct err *e);
 /* health.c */

@@ -4,6 +4,7 @@
 
 #define OWNED_JOB .access = HTTP_ACCESS_OWNER, .load = load_job, .unload = unload_job
 #define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
+#define OWNED_STREAM .access = HTTP_ACCESS_OWNER, .load = load_stream, .unload = unload_stream
 #define OWNED_UPLOAD .access = HTTP_ACCESS_OWNER, .load = load_upload, .unload = unload_upload
 /* 1000 fragment numbers are 50 KB. */
 #define KVS                                                                                                              \
@@ -55,6 +56,9 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/download", converter_download, .access = HTTP_ACCESS_USER },
 
 	{ "GET", "/api/live", live_connect, .access = HTTP_ACCESS_USER, .websocket = true },
+	{ "GET", "/api/streams", streams_list, .access = HTTP_ACCESS_USER },
+	{ "GET", "/api/streams/{name}", streams_get, OWNED_STREAM },
+	{ "GET", "/api/streams/{name}/events", streams_events, OWNED_STREAM },
 
 	{ "POST", "/", meditation_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
 	{ "GET", "/job/{id}", meditation_get, OWNED_JOB },

@@ -8,7 +8,7 @@ import websockets
 
 import speaker
 import tokens
-from client import error_of
+from client import Client, error_of
 from server import files_below, wait_for
 from speaker import Speaker, correlation, pcm, recording, source
 from tokens import hs256
@@ -298,3 +298,35 @@ def test_after_kill_9_the_session_goes_on(make_server, chunks):
             assert s.fragments[0]['producerTimestamp'] >= fragment['producerTimestamp'] + fragment['durationMs']
 
     asyncio.run(second())
+
+
+def test_streams_are_seen_by_their_owner_and_listeners(make_server, chunks):
+    server = make_server(*OPTIONS, '--jwt-secret', tokens.SECRET)
+    ann = Client(server.url, token=hs256('ann', role='speaker', session_id='s1'))
+    listener = Client(server.url, token=hs256('liz', role='listener', session_id='s1'))
+    bob = Client(server.url, token=hs256('bob'))
+    assert ann.good(ann.get('/api/streams'), 200) == {'streams': [], 'cursor': None}
+
+    async def talk(part, first=0):
+        async with Speaker(server.url, 's1', token=ann.token) as s:
+            s.next = first
+            await s.say(part)
+            await s.stop()
+            return s.fragments
+
+    asyncio.run(talk(chunks))
+    with listener.events('/api/streams/session-s1/events') as events:
+        told = asyncio.run(talk(chunks))
+        heard = [data['fragment_number'] for (kind, _, data), _ in zip(events, told) if kind == 'fragment']
+    assert heard == [f['fragmentNumber'] for f in told]
+    with listener.events('/api/streams/session-s1/events', last_id=heard[0]) as events:
+        assert next(iter(events))[1] == heard[1]
+    for who in (ann, listener):
+        stream = who.good(who.get('/api/streams/session-s1'), 200)
+        assert stream['last_fragment']['fragment_number'] == heard[-1]
+        assert stream['user_id'] == 'ann' and stream['retention_hours'] == 1
+    assert [s['name'] for s in ann.good(ann.get('/api/streams?prefix=session-'), 200)['streams']] == ['session-s1']
+    for who in (bob, Client(server.url, token=hs256('liz', role='listener', session_id='s2'))):
+        error_of(who.get('/api/streams/session-s1'), 404, 'NOT_FOUND')
+        error_of(who.get('/api/streams/session-s1/events'), 404, 'NOT_FOUND')
+        assert who.good(who.get('/api/streams'), 200)['streams'] == []

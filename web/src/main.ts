@@ -1,7 +1,8 @@
-// The page's frame: sign-in if asked for, then two views by address: "#/" (upload) and "#/jobs/ID" (one job).
+// The page's frame: sign-in if asked for, then views by address: "#/" (upload), "#/jobs/ID" (one job), "#/live" (speak).
 import { ApiError } from './api';
 import { htmlById, setText, show } from './dom';
 import { JobView } from './job-view';
+import { Live } from './live';
 import { Recent } from './recent';
 import { SignIn } from './session';
 import { Upload } from './upload';
@@ -20,6 +21,7 @@ new Upload((job) => {
 	if (watching) go(`#/jobs/${job.job_id}`);
 	else void recent.refresh();
 });
+const live = new Live();
 const signIn = new SignIn(route, leave);
 
 function go(hash: string): void {
@@ -30,14 +32,18 @@ function go(hash: string): void {
 function leave(): void {
 	jobView.close();
 	recent.stop();
-	for (const id of ['intake', 'missing', 'recent', 'new-upload']) show(htmlById(id), false);
+	live.visible = false;
+	for (const id of ['intake', 'missing', 'recent', 'new-upload', 'to-live']) show(htmlById(id), false);
 }
 
 function route(): void {
 	const jobId = /^#\/jobs\/([\w-]+)$/.exec(location.hash)?.[1] ?? '';
 	show(htmlById('missing'), false);
-	show(htmlById('intake'), !jobId);
-	show(htmlById('new-upload'), Boolean(jobId));
+	const speaking = location.hash === '#/live';
+	live.visible = speaking;
+	show(htmlById('intake'), !jobId && !speaking);
+	show(htmlById('new-upload'), Boolean(jobId) || speaking);
+	show(htmlById('to-live'), !speaking);
 	show(htmlById('recent'), true);
 	recent.setCurrent(jobId);
 	void recent.refresh();
