@@ -42,6 +42,7 @@ char *key_init(const struct rendition *r);				       /* 720p/init.mp4 */
 char *key_segment(const struct rendition *r, enum segment_container c, uint32_t index); /* 720p/segment_000.m4s | .ts | .vtt */
 char *key_playlist(const struct rendition *r);				       /* 720p/playlist.m3u8 */
 char *key_iframes(const struct rendition *r);				       /* 720p/iframes.m3u8 */
+#define KEY_VOICE "voice.mp3" /* of a narration, without its music */
 #define KEY_MASTER "master.m3u8"
 #define KEY_PLAYLIST "playlist.m3u8"
 #define KEY_MANIFEST "manifest.mpd"

@@ -45,6 +45,7 @@ int media_join(const struct task_spec *task, const struct media_io *io, struct j
 
 /* Mixes a narration (proto/narrate.h). ERR_MEDIA with UNDECODABLE or EMPTY_MEDIA (music or a sentence), SPEECH_TOO_LARGE, TOO_LONG;
  * and what io->read failed with. */
+int media_voice(const struct task_spec *task, const struct media_io *io, struct voice_result *ret, struct err *e) MR_MUST_USE;
 int media_narrate(const struct task_spec *task, const struct media_io *io, struct narrate_result *ret, struct err *e) MR_MUST_USE;
 
 /* Before any of the above, once per process: libav's log level and callback. */

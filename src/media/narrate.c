@@ -18,6 +18,7 @@
 #include "media/limiter.h"
 #include "media/media_io.h"
 #include "media/music_loop.h"
+#include "media/narrate_order.h"
 #include "media/voice.h"
 
 #define BLOCK 1024
@@ -170,23 +171,15 @@ static int speak(struct narration *n, uint32_t sentence, int64_t start, struct e
 /* All items in their order; returns where the last one ends. */
 static int speak_all(struct narration *n, int64_t *ret_end, struct err *e)
 {
-	int64_t cursor = (int64_t)n->spec->lead_ms * SAMPLES_PER_MS;
-	uint32_t sentence = 0;
-	bool joined = false; /* no pause since the last sentence */
-	for (uint32_t i = 0; i < n->spec->item_count; i++) {
-		if (n->spec->items[i]) {
-			cursor += (int64_t)n->spec->items[i] * SAMPLES_PER_MS;
-			joined = false;
-			continue;
-		}
-		cursor += joined ? (int64_t)n->spec->gap_ms * SAMPLES_PER_MS : 0;
-		int r = speak(n, sentence++, cursor, e);
+	struct narrate_order o;
+	narrate_order_init(&o, n->spec);
+	while (narrate_order_next(&o)) {
+		int r = speak(n, o.sentence, o.at, e);
 		if (r < 0)
 			return r;
-		cursor = n->spoken_until;
-		joined = true;
+		o.at = n->spoken_until;
 	}
-	*ret_end = cursor;
+	*ret_end = o.at;
 	return 0;
 }
 

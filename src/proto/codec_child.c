@@ -378,6 +378,10 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 		walk_narrate_result(w, &r->narrate);
 		return check_narrate_result(&r->narrate);
 	}
+	if (r->kind == TASK_VOICE) {
+		walk_voice_result(w, &r->voice);
+		return check_voice_result(&r->voice);
+	}
 	if (r->kind == TASK_SPEAK) {
 		walk_speak_result(w, &r->speak);
 		return check_speak_result(&r->speak);

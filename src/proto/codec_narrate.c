@@ -80,3 +80,17 @@ const char *check_narrate_result(const struct narrate_result *r)
 		return "where the narration ended is out of range";
 	return NULL;
 }
+
+void walk_voice_result(struct wire *w, struct voice_result *r)
+{
+	wire_i64(w, &r->samples);
+	wire_u64(w, &r->bytes);
+}
+
+const char *check_voice_result(const struct voice_result *r)
+{
+	if (r->samples < 1 || r->samples > narrate_boundary(NARRATE_SEGMENTS_MAX) * AAC_FRAME_SAMPLES || !r->bytes ||
+	    r->bytes > INT64_MAX)
+		return "the voice's length is out of range";
+	return NULL;
+}

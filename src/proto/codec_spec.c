@@ -229,7 +229,7 @@ static const char *check_spec(const struct task_spec *s)
 		return check_speak_spec(s);
 	if (task_kind_converts(s->kind))
 		return check_convert_spec(&s->convert, s->kind, s->input_count);
-	if (s->kind == TASK_NARRATE)
+	if (task_kind_narrates(s->kind))
 		return check_narrate_spec(&s->narrate, s->input_count);
 	return s->kind == TASK_LADDER ? check_ladder(&s->ladder) : NULL;
 }
@@ -260,7 +260,7 @@ static void walk_spec(struct wire *w, struct task_spec *s)
 		walk_convert_spec(w, &s->convert);
 	if (s->kind == TASK_SPEAK)
 		walk_speak_spec(w, &s->speak);
-	if (s->kind == TASK_NARRATE)
+	if (task_kind_narrates(s->kind))
 		walk_narrate_spec(w, &s->narrate);
 }
 

@@ -56,6 +56,12 @@ struct narrate_result {
 	uint32_t decode_errors;
 };
 
+/* TASK_VOICE: the voice alone, of the same specification and inputs (the music isn't read), as parts of one MP3. */
+struct voice_result {
+	int64_t samples; /* of NARRATE_RATE */
+	uint64_t bytes;	 /* of all parts */
+};
+
 static inline uint64_t narrate_offset(uint32_t sentence, uint32_t byte)
 {
 	return (uint64_t)sentence << 32 | byte;

@@ -46,11 +46,17 @@ enum task_kind {
 	TASK_SPEAK = 7,
 	TASK_NARRATE = 8,
 	TASK_LIVE = 9, /* without inputs or a result: proto/live.h says what it does until its channel closes */
+	TASK_VOICE = 10,
 };
 
 static inline bool task_kind_known(uint32_t kind)
 {
-	return kind >= TASK_PROBE && kind <= TASK_LIVE;
+	return kind >= TASK_PROBE && kind <= TASK_VOICE;
+}
+
+static inline bool task_kind_narrates(enum task_kind kind)
+{
+	return kind == TASK_NARRATE || kind == TASK_VOICE;
 }
 
 static inline bool task_kind_converts(enum task_kind kind)
@@ -154,7 +160,7 @@ struct task_spec {
 	struct ladder_spec ladder;   /* TASK_LADDER */
 	struct analyze_spec analyze; /* TASK_ANALYZE */
 	struct convert_spec convert; /* TASK_CONVERT, TASK_MEASURE, TASK_JOIN */
-	struct narrate_spec narrate; /* TASK_NARRATE */
+	struct narrate_spec narrate; /* TASK_NARRATE, TASK_VOICE */
 	struct speak_spec speak;     /* TASK_SPEAK */
 };
 /* Frees what the spec owns and zeroes it. */
@@ -283,5 +289,6 @@ struct task_result {
 	struct measure_result measure;
 	struct join_result join;
 	struct narrate_result narrate;
+	struct voice_result voice;
 	struct speak_result speak;
 };

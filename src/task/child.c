@@ -122,6 +122,8 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 		return task_join(spec, &io, result, e);
 	case TASK_NARRATE:
 		return task_narrate(spec, &io, result, e);
+	case TASK_VOICE:
+		return task_voice(spec, &io, result, e);
 	case TASK_SPEAK:
 		return task_speak(spec, &io, result, e);
 	case TASK_LIVE: /* not by these callbacks: task_child_run */

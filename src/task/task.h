@@ -26,6 +26,7 @@ int task_convert(const struct task_spec *spec, const struct media_io *io, struct
 int task_measure(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 int task_join(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 int task_narrate(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
+int task_voice(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 int task_speak(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 int task_ladder(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 /* Serves live sessions until the channel closes (proto/live.h); returns the exit code. */

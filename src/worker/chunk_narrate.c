@@ -13,67 +13,20 @@
 #include "job/keys.h"
 #include "job/plan_narrate.h"
 #include "worker/chunk_run.h"
-#include "worker/speech.h"
-
-#define WAIT_MS 200 /* for a sentence, between two looks whether to go on */
+#include "worker/sentence_reader.h"
 
 struct narrate_run {
 	struct chunk_run *c;
 	struct narrate_constants constants;
 	struct rendition rendition;
-	struct speech_source *speech;
-	uint32_t sentence; /* the one that is open */
-	struct store_reader *reader;
+	struct sentence_reader sentences;
 	struct task_object head; /* of the object that is arriving */
 	uint32_t committed;	 /* segments that this attempt added, for the log */
 };
 
-/* ---- sentences ---- */
-
-static void close_sentence(struct narrate_run *run)
-{
-	if (run->reader)
-		store_reader_close(mr_steal(run->reader));
-}
-
-static int open_sentence(struct narrate_run *run, uint32_t n, struct err *e)
-{
-	_cleanup_free_ char *key = NULL;
-	uint64_t bytes;
-	struct store_info info;
-	int r;
-	if (run->reader && run->sentence == n)
-		return 0;
-	close_sentence(run);
-	while ((r = speech_source_wait(run->speech, n, WAIT_MS, &key, &bytes, e)) == -ERR_TIMEOUT) {
-		r = chunk_run_keep_alive(run->c, e);
-		if (r < 0)
-			return r;
-	}
-	if (r == 0)
-		r = store_reader_open(run->c->runner->output, key, &run->reader, &info, e);
-	run->sentence = n;
-	return r < 0 ? err_wrap(e, "sentence %u", n + 1) : 0;
-}
-
-/* Why it wasn't spoken is what the attempt failed of, whatever the task says of its input. */
 static int on_read(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
 {
-	struct narrate_run *run = state;
-	const uint64_t n = offset >> 32;
-	size_t got;
-	if (input != NARRATE_INPUT_SPEECH || n >= run->constants.script.sentence_count)
-		return err_set(e, ERR_PROTOCOL, "there is no sentence %llu", (unsigned long long)n + 1);
-	int r = open_sentence(run, (uint32_t)n, e);
-	if (r == 0)
-		r = store_reader_read(run->reader, (uint32_t)offset, buf, len, &got, e);
-	if (r < 0) {
-		if (!run->c->verdict.kind && e)
-			run->c->verdict = *e;
-		return r;
-	}
-	*ret_len = (uint32_t)got;
-	return 0;
+	return sentence_reader_read(&((struct narrate_run *)state)->sentences, input, offset, buf, len, ret_len, e);
 }
 
 /* ---- segments ---- */
@@ -131,18 +84,6 @@ static int committed_before(struct narrate_run *run, uint32_t *ret, struct err *
 	return 0;
 }
 
-static int open_speech(struct narrate_run *run, struct err *e)
-{
-	struct speech *speech = run->c->runner->speech;
-	if (!speech)
-		return err_set_code(e, ERR_UNAVAILABLE, "NO_SPEECH", "this server speaks nothing");
-	const struct speech_order order = { .user_id = run->c->claim->job.user_id,
-					    .provider = run->constants.provider,
-					    .voice = run->constants.voice,
-					    .script = &run->constants.script };
-	return speech_source_open(speech, &order, &run->speech, e);
-}
-
 static int work(struct narrate_run *run, struct task_result *result, struct err *e)
 {
 	const struct claim *claim = run->c->claim;
@@ -150,7 +91,7 @@ static int work(struct narrate_run *run, struct task_result *result, struct err 
 	uint32_t count, resume = 0;
 	int r = narrate_constants_parse(claim->job.spec_json, &run->constants, e);
 	if (r == 0)
-		r = open_speech(run, e);
+		r = sentence_reader_open(&run->sentences, run->c, &run->constants, e);
 	if (r == 0)
 		r = repo_renditions(run->c->runner->repo, claim->job.id, renditions, &count, e);
 	if (r == 0)
@@ -172,9 +113,7 @@ static int run(struct chunk_run *c, struct err *e)
 	struct task_result *result = mr_calloc(1, sizeof(*result));
 	run->c = c;
 	int r = work(run, result, e);
-	if (run->speech)
-		speech_source_close(run->speech);
-	close_sentence(run);
+	sentence_reader_close(&run->sentences);
 	if (r == 0) {
 		log_info("chunk_done", LOG_S("job", c->claim->job.id), LOG_I("chunk", c->claim->chunk.index),
 			 LOG_I("attempt", c->claim->chunk.claims), LOG_I("segments", run->committed), LOG_I("ms", c->usage.wall_ms),

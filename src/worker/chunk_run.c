@@ -70,10 +70,12 @@ static int on_object_begin(void *ctx, const struct task_object *head, struct err
 
 static int on_object_data(void *ctx, const void *data, size_t len, struct err *e)
 {
-	struct chunk_run *c = ((struct conversation *)ctx)->c;
-	if (c->digest)
-		sha256_stream_update(c->digest, data, len);
-	return c->put ? store_put_write(c->put, data, len, e) : 0;
+	struct conversation *t = ctx;
+	if (t->c->digest)
+		sha256_stream_update(t->c->digest, data, len);
+	if (t->c->put)
+		return store_put_write(t->c->put, data, len, e);
+	return t->objects->data ? t->objects->data(t->state, data, len, e) : 0;
 }
 
 static int on_object_end(void *ctx, struct err *e)

@@ -62,6 +62,8 @@ extern const struct chunk_handler chunk_narrate;
 struct chunk_objects {
 	/* Says under which key it is stored (*ret_key, freed by the caller), or NULL: not stored, only digested. */
 	int (*begin)(void *state, const struct task_object *head, char **ret_key, struct err *e);
+	/* Bytes of an object that isn't stored, as they come. NULL: they aren't wanted. */
+	int (*data)(void *state, const void *data, size_t len, struct err *e);
 	/* It is stored, and its digest verified. NULL: the result alone says what there is, and only the store takes a digest. */
 	int (*end)(void *state, const char *sha256, struct err *e);
 	/* begin and end run on a thread of their own, behind a bounded queue, while the task goes on (worker/object_queue.h): they

@@ -291,6 +291,8 @@ static const char *check_object(const struct run *r, const struct task_object *o
 		return check_conversion_object(o, r->objects);
 	if (r->spec->kind == TASK_JOIN)
 		return o->kind == TASK_OBJECT_HEAD || o->kind == TASK_OBJECT_TAIL ? NULL : "an object that a join doesn't make";
+	if (r->spec->kind == TASK_VOICE)
+		return o->kind == TASK_OBJECT_PART && o->index == r->objects ? NULL : "a part that isn't the next";
 	if (r->spec->kind == TASK_NARRATE)
 		return check_narration_object(&r->spec->narrate, o);
 	if (r->spec->kind == TASK_SPEAK)

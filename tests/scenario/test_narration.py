@@ -1,4 +1,5 @@
 """Narrations through the server: a script over music becomes a stream that plays while it grows, the same bytes every time."""
+import array
 import itertools
 import re
 import subprocess
@@ -107,3 +108,19 @@ def test_it_can_be_canceled_and_deleted(client, server, music):
     assert client.good(client.delete(f'/api/jobs/{job["job_id"]}'), 200)['status'] == 'canceled'
     assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
     error_of(client.get(f'/api/jobs/{job["job_id"]}'), 404)
+
+
+def test_the_voice_alone_is_kept_beside_the_stream(client, server, music, tmp_path):
+    job = client.complete(narration.start(client, 'One. [pause 2s] Two.', music_file_id=music, min_seconds=15)['job_id'])
+    voice = server.store / 'narrations' / 'local' / job['job_id'] / 'voice.mp3'
+    done = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', voice, '-f', 'f32le', '-ac', '1', '-'], check=True,
+                          capture_output=True)
+    assert done.stderr == b'', done.stderr
+    sound = array.array('f', done.stdout)
+    loud = [max(map(abs, sound[i:i + 4800])) > 0.02 for i in range(0, len(sound) - 4800, 4800)]
+    spans = [(key, len(list(run))) for key, run in itertools.groupby(loud)]
+    assert [key for key, _ in spans][:4] == [False, True, False, True], 'the beginning, a word, the pause, a word'
+    assert abs(spans[2][1] - 20) <= 5, 'the pause of two seconds'
+    bytes_before = voice.read_bytes()
+    again = client.complete(narration.start(client, 'One. [pause 2s] Two.', music_file_id=music, min_seconds=15)['job_id'])
+    assert (server.store / 'narrations' / 'local' / again['job_id'] / 'voice.mp3').read_bytes() == bytes_before

@@ -198,7 +198,7 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "UTF-8");
 	memset(s.inputs[0].name, 'a', sizeof(s.inputs[0].name));
 	refuse(&s, "too long");
-	s.kind = (enum task_kind)(TASK_LIVE + 1);
+	s.kind = (enum task_kind)(TASK_VOICE + 1);
 	refuse(&s, "kind");
 }
 
@@ -508,6 +508,22 @@ static void a_spoken_sentence(void **state)
 	buf_release(&b);
 }
 
+static void a_voice_alone(void **state)
+{
+	(void)state;
+	struct err e;
+	struct buf b;
+	buf_init(&b, MSG_MAX_BYTES);
+	struct task_result r = { .kind = TASK_VOICE, .voice = { .samples = 8640000, .bytes = 1440000 } };
+	assert_int_equal(task_result_encode(&r, &b, &e), 0);
+	torture(recode_result, &b);
+	r.voice.bytes = 0;
+	assert_int_equal(task_result_encode(&r, &b, &e), -ERR_PROTOCOL);
+	r.voice = (struct voice_result){ .samples = INT64_MAX, .bytes = 1 };
+	assert_int_equal(task_result_encode(&r, &b, &e), -ERR_PROTOCOL);
+	buf_release(&b);
+}
+
 static void errors_travel_clean(void **state)
 {
 	(void)state;
@@ -546,7 +562,7 @@ int main(void)
 		cmocka_unit_test(spec_round_trip),	     cmocka_unit_test(senseless_plans_are_refused),
 		cmocka_unit_test(the_largest_plan_fits),     cmocka_unit_test(an_analysis), cmocka_unit_test(a_conversion),
 		cmocka_unit_test(senseless_conversions_are_refused), cmocka_unit_test(what_a_child_sends),
-		cmocka_unit_test(a_spoken_sentence),
+		cmocka_unit_test(a_spoken_sentence), cmocka_unit_test(a_voice_alone),
 		cmocka_unit_test(senseless_iframes_are_refused),
 		cmocka_unit_test(errors_travel_clean),	     cmocka_unit_test(a_full_buffer_is_an_error),
 	};
