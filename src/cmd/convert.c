@@ -5,7 +5,6 @@
  * a pipe once, forwards, without a copy anywhere (worker/source_pipe.h). */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -22,7 +21,6 @@
 #include "worker/source_pipe.h"
 
 #define COPY_BYTES (256u << 10)
-#define NFTW_DESCRIPTORS 16
 
 static const struct option_def defs[] = {
 	{ "format", "NAME", NULL, "mp3, wav, aac, m4a, ogg, opus or flac (default: by OUT's name)" },
@@ -98,8 +96,9 @@ static int read_params(struct run *o, struct err *e)
 	return text ? convert_params_parse(text, &o->params, e) : err_set(e, ERR_INVALID, "the options are not UTF-8");
 }
 
-static int read_options(struct run *o, struct err *e)
+static int read_options(void *ctx, struct err *e)
 {
+	struct run *o = ctx;
 	if (o->options.argument_count != 2)
 		return err_set(e, ERR_INVALID, "expected IN and OUT (see --help)");
 	o->out = o->options.arguments[1];
@@ -114,30 +113,7 @@ static int read_options(struct run *o, struct err *e)
 	return r;
 }
 
-/* ---- the folder ---- */
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static int make_folder(struct run *o, struct err *e)
-{
-	const char *slash = strrchr(o->out, '/'), *tmp = getenv("TMPDIR");
-	bool piped = strcmp(o->out, "-") == 0;
-	char *path = piped ? mr_asprintf("%s/millrace-convert-XXXXXX", tmp && *tmp ? tmp : "/tmp")
-			   : mr_asprintf("%.*s.millrace-convert-XXXXXX", slash ? (int)(slash - o->out + 1) : 0, o->out);
-	if (!mkdtemp(path)) {
-		int r = err_errno(e, errno, "make a folder beside %s", o->out);
-		free(path);
-		return r;
-	}
-	o->folder = path;
-	return 0;
-}
+/* ---- input and output ---- */
 
 static int copy(int from, int to, struct err *e)
 {
@@ -217,9 +193,10 @@ static int create_job(struct run *o, struct err *e)
 	return r;
 }
 
-static int run(struct run *o, struct err *e)
+static int run(void *ctx, struct err *e)
 {
-	int r = make_folder(o, e);
+	struct run *o = ctx;
+	int r = one_shot_folder_make("convert", o->out, &o->folder, e);
 	_cleanup_free_ char *root = r == 0 ? mr_asprintf("%s/store", o->folder) : NULL;
 	take_source(o);
 	if (r == 0)
@@ -236,37 +213,22 @@ static int run(struct run *o, struct err *e)
 	return r == 0 ? deliver(o, e) : r;
 }
 
-static void help(void)
-{
-	puts("usage: millrace convert IN OUT [OPTIONS]\n\n"
-	     "Makes OUT of IN's sound (a video's, too). \"-\" is standard input or output.\n");
-	options_print_help(stdout, defs, MR_ARRAY_SIZE(defs));
-	puts("\nexit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted");
-}
-
 int cmd_convert(int argc, char **argv)
 {
+	static const struct one_shot_command command = {
+		.name = "convert",
+		.defs = defs,
+		.def_count = MR_ARRAY_SIZE(defs),
+		.usage = "usage: millrace convert IN OUT [OPTIONS]\n\n"
+			 "Makes OUT of IN's sound (a video's, too). \"-\" is standard input or output.\n",
+		.read_options = read_options,
+		.run = run,
+	};
 	struct run *o = mr_calloc(1, sizeof(*o));
-	struct err e = { 0 };
-	one_shot_init(&o->shot);
-	int r = options_parse(&o->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
-	bool helped = r == 0 && o->options.help, usage = true;
-	if (helped)
-		help();
-	else if (r == 0)
-		r = read_options(o, &e);
-	if (r == 0 && !helped) {
-		usage = false;
-		r = run(o, &e);
-	}
-	int code = one_shot_exit("convert", r, usage, &e);
-	one_shot_stop(&o->shot);
+	int code = one_shot_main(&command, &o->shot, &o->options, o, argc, argv);
 	source_pipe_free(&o->pipe);
-	if (o->folder)
-		(void)nftw(o->folder, remove_one, NFTW_DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
-	free(o->folder);
+	one_shot_folder_remove(o->folder);
 	free(o->source);
-	options_release(&o->options);
 	free(o);
 	return code;
 }

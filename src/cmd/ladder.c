@@ -34,8 +34,9 @@ struct run {
 	int64_t duration_ticks;
 };
 
-static int read_options(struct run *o, struct err *e)
+static int read_options(void *ctx, struct err *e)
 {
+	struct run *o = ctx;
 	uint64_t seconds;
 	ladder_params_default(&o->params);
 	const char *container = options_get(&o->options, "container"), *rungs = options_get(&o->options, "rungs");
@@ -122,17 +123,9 @@ static int watch_by_products(struct run *o, struct err *e)
 	return r;
 }
 
-static void help(void)
+static int run(void *ctx, struct err *e)
 {
-	puts("usage: millrace ladder FILE DIR [OPTIONS]\n\n"
-	     "Makes adaptive HLS (DIR/master.m3u8) of one file. Any web server can serve DIR; "
-	     "it can be played while it is made.\n");
-	options_print_help(stdout, defs, MR_ARRAY_SIZE(defs));
-	puts("\nexit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted");
-}
-
-static int run(struct run *o, struct err *e)
-{
+	struct run *o = ctx;
 	int r = one_shot_start(&o->shot,
 			       &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
 							.store_root = o->options.arguments[1],
@@ -153,22 +146,18 @@ static int run(struct run *o, struct err *e)
 
 int cmd_ladder(int argc, char **argv)
 {
+	static const struct one_shot_command command = {
+		.name = "ladder",
+		.defs = defs,
+		.def_count = MR_ARRAY_SIZE(defs),
+		.usage = "usage: millrace ladder FILE DIR [OPTIONS]\n\n"
+			 "Makes adaptive HLS (DIR/master.m3u8) of one file. Any web server can serve DIR; "
+			 "it can be played while it is made.\n",
+		.read_options = read_options,
+		.run = run,
+	};
 	struct run *o = mr_calloc(1, sizeof(*o));
-	struct err e = { 0 };
-	one_shot_init(&o->shot);
-	int r = options_parse(&o->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
-	bool helped = r == 0 && o->options.help, usage = true;
-	if (helped)
-		help();
-	else if (r == 0)
-		r = read_options(o, &e);
-	if (r == 0 && !helped) {
-		usage = false;
-		r = run(o, &e);
-	}
-	int code = one_shot_exit("ladder", r, usage, &e);
-	one_shot_stop(&o->shot);
-	options_release(&o->options);
+	int code = one_shot_main(&command, &o->shot, &o->options, o, argc, argv);
 	free(o);
 	return code;
 }

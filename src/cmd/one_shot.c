@@ -1,11 +1,14 @@
 /* One-shot commands: millrace ladder, millrace convert. */
 #include "cmd/one_shot.h"
 
+#include <errno.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +18,7 @@
 #include "cmd/locate.h"
 #include "os/thread.h"
 
+#define NFTW_DESCRIPTORS 16
 #define REFRESH_MS 250 /* the bar moves at least so often, and a signal is seen */
 
 static atomic_bool interrupted;
@@ -30,7 +34,8 @@ bool one_shot_interrupted(void)
 	return atomic_load(&interrupted);
 }
 
-void one_shot_init(struct one_shot *o)
+/* SIGINT and SIGTERM interrupt from now on, SIGPIPE doesn't. */
+static void init(struct one_shot *o)
 {
 	*o = (struct one_shot){ 0 };
 	(void)pthread_mutex_init(&o->lock, NULL);
@@ -80,6 +85,7 @@ int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct 
 	if (r == 0)
 		r = worker_start(&(struct worker_opts){ .repo = o->on.repo,
 							 .pipe = opts->pipe,
+							 .speech = opts->speech,
 							 .output = o->on.store,
 							 .bus = o->on.bus,
 							 .task_path = o->task_path,
@@ -131,7 +137,7 @@ int one_shot_watch(struct one_shot *o, bool quiet, struct err *e)
 	}
 }
 
-void one_shot_stop(struct one_shot *o)
+static void stop(struct one_shot *o)
 {
 	worker_stop(o->worker);
 	if (o->news)
@@ -142,10 +148,66 @@ void one_shot_stop(struct one_shot *o)
 	free(o->task_path);
 }
 
-int one_shot_exit(const char *command, int r, bool usage, const struct err *e)
+static int exit_code(const char *command, int r, bool usage, const struct err *e)
 {
 	if (r >= 0)
 		return 0;
 	fprintf(stderr, "millrace %s: %s\n", command, e->message);
 	return r == -ERR_CANCELED ? 130 : usage ? EXIT_USAGE : 1;
+}
+
+int one_shot_main(const struct one_shot_command *c, struct one_shot *shot, struct options *options, void *ctx, int argc,
+		  char **argv)
+{
+	struct err e = { 0 };
+	bool usage = true;
+	init(shot);
+	int r = options_parse(options, c->defs, c->def_count, argc, argv, &e);
+	if (r == 0 && options->help) {
+		puts(c->usage);
+		options_print_help(stdout, c->defs, c->def_count);
+		puts("\nexit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted");
+	} else {
+		if (r == 0)
+			r = c->read_options(ctx, &e);
+		usage = r < 0;
+		if (r == 0)
+			r = c->run(ctx, &e);
+	}
+	int code = exit_code(c->name, r, usage, &e);
+	stop(shot);
+	options_release(options);
+	return code;
+}
+
+/* ---- the folder ---- */
+
+int one_shot_folder_make(const char *command, const char *out, char **ret, struct err *e)
+{
+	const char *slash = strrchr(out, '/'), *tmp = getenv("TMPDIR");
+	bool piped = strcmp(out, "-") == 0;
+	char *path = piped ? mr_asprintf("%s/millrace-%s-XXXXXX", tmp && *tmp ? tmp : "/tmp", command)
+			   : mr_asprintf("%.*s.millrace-%s-XXXXXX", slash ? (int)(slash - out + 1) : 0, out, command);
+	if (!mkdtemp(path)) {
+		int r = err_errno(e, errno, "make a folder beside %s", out);
+		free(path);
+		return r;
+	}
+	*ret = path;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+void one_shot_folder_remove(char *take_path)
+{
+	if (take_path)
+		(void)nftw(take_path, remove_one, NFTW_DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+	free(take_path);
 }

@@ -1,12 +1,10 @@
 /* What the one-shot commands share: a job made on local files without a server, by the same planning, tasks and chunks as in
  * one, over a database in memory and a folder as the store.
  *
- *   struct one_shot o;
- *   one_shot_init(&o);
+ *   struct one_shot o;                            // by one_shot_main
  *   r = one_shot_start(&o, &(struct one_shot_opts){ .store_root = dir, .threads = 2 }, e);
  *   r = one_shot_create(&o, &new_job, e);        // of user "local"
  *   r = one_shot_watch(&o, quiet, &job, e);      // until it has ended, with a progress bar
- *   one_shot_stop(&o);                           // whatever happened
  */
 #pragma once
 
@@ -33,11 +31,10 @@ struct one_shot_opts {
 	const char *task; /* --task; NULL: beside this program */
 	const char *store_root;
 	struct source_pipe *pipe; /* borrowed; what the source key "-" is */
+	const struct speech_config *speech; /* borrowed; NULL: nothing is spoken */
 	uint32_t threads;
 	bool analyze;
 };
-/* Also: SIGINT and SIGTERM interrupt from now on, SIGPIPE doesn't. */
-void one_shot_init(struct one_shot *o);
 /* --workers, or the number of cores. */
 int one_shot_threads(const struct options *options, uint32_t *ret, struct err *e) MR_MUST_USE;
 int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct err *e) MR_MUST_USE;
@@ -48,6 +45,21 @@ int one_shot_watch(struct one_shot *o, bool quiet, struct err *e) MR_MUST_USE;
 /* Until something is said to have changed, or a moment has passed. */
 void one_shot_wait(struct one_shot *o);
 bool one_shot_interrupted(void);
-void one_shot_stop(struct one_shot *o);
-/* What the command returns for an outcome; says what was wrong. `usage`: the failure came from the command line. */
-int one_shot_exit(const char *command, int r, bool usage, const struct err *e);
+
+/* A hidden folder beside `out` (of "-": below $TMPDIR) in which the output is made until it is whole; the caller frees the path. */
+int one_shot_folder_make(const char *command, const char *out, char **ret, struct err *e) MR_MUST_USE;
+/* With all that is in it. Frees; fine with NULL. */
+void one_shot_folder_remove(char *take_path);
+
+/* A command from its arguments to its exit code: options, help, run, and why it failed. `ctx` is the command's own, which holds
+ * `shot` and `options`; both are over when it returns, and what else ctx owns is the caller's. */
+struct one_shot_command {
+	const char *name;
+	const struct option_def *defs;
+	size_t def_count;
+	const char *usage; /* before the options' help */
+	int (*read_options)(void *ctx, struct err *e); /* a failure is wrong usage */
+	int (*run)(void *ctx, struct err *e);
+};
+int one_shot_main(const struct one_shot_command *c, struct one_shot *shot, struct options *options, void *ctx, int argc,
+		  char **argv);
