@@ -360,6 +360,7 @@ void live_decoder_stats(struct live_decoder *d, struct live_decoder_stats *ret)
 		(void)pthread_mutex_lock(&h->lock);
 		ret->sessions += h->session_count;
 		ret->pids[i] = h->pid;
+		ret->in_flight += h->in_flight_now;
 		(void)pthread_mutex_unlock(&h->lock);
 	}
 }

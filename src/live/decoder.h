@@ -48,6 +48,7 @@ void live_decoder_free(struct live_decoder *d);
 
 struct live_decoder_stats {
 	uint32_t processes, sessions;
+	uint32_t in_flight; /* messages that were passed on and aren't done with */
 	uint64_t deaths;	/* of processes, since the start */
 	uint64_t reestablished; /* sessions, after these */
 	pid_t pids[LIVE_PROCESSES_MAX]; /* 0: one that isn't running now */

@@ -493,6 +493,7 @@ static bool await(struct live_host *h, struct err *e)
 	(void)pthread_mutex_lock(&h->lock);
 	if (h->ready_first && may_say_more(h))
 		wait = 0;
+	h->in_flight_now = h->flight_count;
 	(void)pthread_mutex_unlock(&h->lock);
 	const int channel = h->running ? h->process.channel : -1;
 	struct pollfd p[] = { { .fd = channel, .events = (short)(POLLIN | (h->out.len ? POLLOUT : 0)) },

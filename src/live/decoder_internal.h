@@ -75,6 +75,7 @@ struct live_host {
 	struct live_session *ready_first, *ready_last;
 	struct live_session *abandoned; /* in no bucket any more; by ready_next */
 	pid_t pid; /* 0: none */
+	uint32_t in_flight_now; /* as of the thread's last round */
 
 	/* the thread's own */
 	struct task_hold process;

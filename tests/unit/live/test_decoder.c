@@ -11,6 +11,8 @@
 #include "../base/cm.h"
 #include "base/log.h"
 #include "live/decoder.h"
+#include "os/fd.h"
+#include "os/sandbox_build.h"
 #include "os/thread.h"
 
 #define SAMPLES_MAX (16000 * 20)
@@ -42,6 +44,16 @@ static void on_pcm(void *ctx, const struct live_pcm *p)
 	h->restarts += p->restart;
 	if (h->end <= SAMPLES_MAX)
 		memcpy(h->samples + p->first_sample, p->samples, p->count * sizeof(int16_t));
+	(void)pthread_cond_broadcast(&h->changed);
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+/* Of many sessions together. */
+static void count_pcm(void *ctx, const struct live_pcm *p)
+{
+	struct heard *h = ctx;
+	(void)pthread_mutex_lock(&h->lock);
+	h->end += p->count;
 	(void)pthread_cond_broadcast(&h->changed);
 	(void)pthread_mutex_unlock(&h->lock);
 }
@@ -114,6 +126,18 @@ static struct heard *whole(const struct capture *c)
 	await_end(h);
 	assert_int_equal(h->why.kind, ERR_OK);
 	return h;
+}
+
+/* Waits until the processes are done with all that was said, or (`busy`) have something to do. */
+static struct live_decoder_stats await_flight(bool busy)
+{
+	struct live_decoder_stats stats;
+	live_decoder_stats(decoder, &stats);
+	for (int quiet = 0; busy ? !stats.in_flight : quiet < 3; live_decoder_stats(decoder, &stats)) {
+		quiet = stats.in_flight ? 0 : quiet + 1;
+		(void)usleep(1000);
+	}
+	return stats;
 }
 
 static void kill_processes(void)
@@ -268,6 +292,110 @@ static void what_is_no_recording_ends_its_session_alone(void **state)
 	capture_free(&c);
 }
 
+/* A process is stopped, given something of this session, and crashes with it: what it was at is left out; at the third time the
+ * session ends, and another one in the same process has lost nothing. */
+static void what_processes_die_of_ends(void **state)
+{
+	(void)state;
+	struct capture c;
+	capture_load(&c, folder, "chromium-100ms");
+	struct live_decoder *all = decoder;
+	struct err e;
+	assert_int_equal(live_decoder_new(zygote, &(struct live_decoder_opts){ .processes = 1 }, &decoder, &e), 0);
+	struct heard *bad = listen_to(NULL, 0), *good = listen_to(NULL, 0);
+	size_t said = 0;
+	for (int death = 0; death < 3; death++) {
+		say(bad, &c, (size_t)death);
+		for (; said < 10 * ((size_t)death + 1); said++)
+			say(good, &c, said);
+		await_samples(good, (int64_t)(said - 4) * 1600);
+		struct live_decoder_stats stats = await_flight(false);
+		assert_int_equal(kill(stats.pids[0], SIGSTOP), 0);
+		say(bad, &c, 40 + (size_t)death);
+		(void)await_flight(true);
+		assert_int_equal(kill(stats.pids[0], SIGSEGV), 0);
+		assert_int_equal(kill(stats.pids[0], SIGCONT), 0);
+		while (stats.deaths < (uint64_t)death + 1) {
+			(void)usleep(1000);
+			live_decoder_stats(decoder, &stats);
+		}
+	}
+	await_end(bad);
+	assert_string_equal(bad->why.code, "TASK_CRASHED");
+	assert_true(bad->notices >= 2);
+	for (; said < c.count; said++)
+		say(good, &c, said);
+	live_sound_finish(good->sound);
+	await_end(good);
+	assert_int_equal(good->why.kind, ERR_OK);
+	assert_int_equal(good->end, 159360);
+	assert_int_equal(good->gaps, 0);
+	live_decoder_free(decoder);
+	decoder = all;
+	drop(bad);
+	drop(good);
+	capture_free(&c);
+}
+
+static int64_t resident_kb(pid_t pid)
+{
+	char path[64], *text;
+	long pages = 0;
+	struct err e;
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	assert_int_equal(file_read_all(path, 256, &text, NULL, &e), 0);
+	assert_int_equal(sscanf(text, "%*u %9ld", &pages), 1);
+	free(text);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Memory of everything that decodes, with and without sessions that are in their midst. The bar is 300 KB a session, fragments and
+ * connection included. */
+static void many_sessions_are_small(void **state)
+{
+	(void)state;
+	if (MR_SANITIZED)
+		skip();
+	enum { COUNT = 400 };
+	static struct live_sound *sessions[COUNT];
+	struct capture c;
+	struct err e;
+	capture_load(&c, folder, "firefox");
+	struct heard *sum = mr_calloc(1, sizeof(*sum));
+	(void)pthread_mutex_init(&sum->lock, NULL);
+	cond_init_monotonic(&sum->changed);
+	const struct live_sound_handlers handlers = { .ctx = sum, .pcm = count_pcm, .end = on_end };
+	struct live_decoder_stats stats;
+	do { /* as after a death before */
+		(void)usleep(1000);
+		live_decoder_stats(decoder, &stats);
+	} while (!stats.pids[0] || !stats.pids[1]);
+	const int64_t before = resident_kb(stats.pids[0]) + resident_kb(stats.pids[1]) + resident_kb(getpid());
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(live_sound_open(decoder, &handlers, NULL, 0, &sessions[i], &e), 0);
+	for (size_t blob = 0; blob + 1 < c.count; blob++) {
+		const size_t from = blob ? c.ends[blob - 1] : 0;
+		for (size_t i = 0; i < COUNT; i++)
+			assert_int_equal(live_sound_bytes(sessions[i], c.data + from, c.ends[blob] - from, &e), 0);
+		await_samples(sum, (int64_t)COUNT * (int64_t)blob * 3000);
+	}
+	stats = await_flight(false);
+	const int64_t after = resident_kb(stats.pids[0]) + resident_kb(stats.pids[1]) + resident_kb(getpid());
+	printf("%d sessions: %.1f KB each\n", COUNT, (double)(after - before) / COUNT);
+	assert_int_equal(stats.sessions, COUNT);
+	assert_true(after - before < COUNT * 100);
+	for (size_t i = 0; i < COUNT; i++)
+		live_sound_abandon(sessions[i]);
+	(void)pthread_mutex_lock(&sum->lock);
+	while (sum->ends < COUNT)
+		(void)pthread_cond_wait(&sum->changed, &sum->lock);
+	(void)pthread_mutex_unlock(&sum->lock);
+	(void)pthread_cond_destroy(&sum->changed);
+	(void)pthread_mutex_destroy(&sum->lock);
+	free(sum);
+	capture_free(&c);
+}
+
 static void sessions_end_with_their_decoder(void **state)
 {
 	(void)state;
@@ -297,6 +425,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_lost_blob_costs_its_own_sound),
 		cmocka_unit_test(a_state_goes_on_elsewhere),
 		cmocka_unit_test(what_is_no_recording_ends_its_session_alone),
+		cmocka_unit_test(what_processes_die_of_ends),
+		cmocka_unit_test(many_sessions_are_small),
 		cmocka_unit_test(sessions_end_with_their_decoder),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
