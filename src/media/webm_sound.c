@@ -112,8 +112,8 @@ static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t cou
 
 int webm_sound_new(const struct webm_sound_sink *sink, const void *state, size_t len, struct webm_sound **ret, struct err *e)
 {
-	struct webm_track track;
-	struct opus_place place;
+	struct webm_track track = { 0 };
+	struct opus_place place = { 0 };
 	int r = len ? read_state(state, len, &track, &place, e) : 0;
 	if (r < 0)
 		return r;
