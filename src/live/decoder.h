@@ -58,8 +58,8 @@ void live_decoder_stats(struct live_decoder *d, struct live_decoder_stats *ret);
 /* ---- Sound: a browser's WebM with Opus → 16 kHz mono s16 ---- */
 
 struct live_pcm {
-	/* Of the session's timeline at LIVE_RATE. Never less than the end of the one before; what is between is a gap of silence
-	 * (more frames lost than are concealed). */
+	/* Of the session's timeline at LIVE_RATE. Never less than the end of the one before; what is between is a gap of
+	 * silence (more frames lost than are concealed). */
 	int64_t first_sample;
 	const int16_t *samples; /* borrowed for the call */
 	uint32_t count;

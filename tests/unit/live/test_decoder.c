@@ -349,8 +349,8 @@ static int64_t resident_kb(pid_t pid)
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/* Memory of everything that decodes, with and without sessions that are in their midst. The bar is 300 KB a session, fragments and
- * connection included. */
+/* Memory of everything that decodes, with and without sessions that are in their midst. The bar is 300 KB a session,
+ * fragments and connection included. */
 static void many_sessions_are_small(void **state)
 {
 	(void)state;

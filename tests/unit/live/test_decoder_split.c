@@ -1,5 +1,5 @@
-/* Fragments by sandboxed processes: more than fits at once goes through with back-pressure and comes out byte for byte; a refusal has its
- * ErrorId; with its process a session ends, and its producer begins again. Argument: the task. */
+/* Fragments by sandboxed processes: more than fits at once goes through with back-pressure and comes out byte for byte; a
+ * refusal has its ErrorId; with its process a session ends, and its producer begins again. Argument: the task. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
