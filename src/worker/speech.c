@@ -26,7 +26,7 @@
 #include "worker/speech_call.h"
 
 #define BUCKETS 1024
-#define URGENT 2 /* sentences of a job that aren't nice */
+#define URGENT 1 /* sentences of a job that are not nice: the mixer has a core to itself until it comes to the second */
 #define LATER_NICENESS 10
 #define AT_ONCE_MAX 64
 

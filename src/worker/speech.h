@@ -14,7 +14,7 @@
  * then the later sound replaces the earlier, which may differ where the provider isn't deterministic.
  *
  * Which sentence is next: the one that is least ahead of what its job waits for, so that a new job's first sentence
- * comes before a running job's later ones. What lies behind a job's second sentence is nice.
+ * comes before a running job's later ones. What lies behind the sentence that a job waits for is nice.
  */
 #pragma once
 
