@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <libavutil/base64.h>
 #include <libavutil/intreadwrite.h>
+#include <libavutil/pixdesc.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -45,7 +46,16 @@ static int take_packet(void *ctx, AVPacket *packet, struct err *e)
 	return r < 0 ? averror_internal(e, r, "write an Ogg packet") : pass_on(o, e);
 }
 
-/* FLAC's picture block (RFC 9639, 8.8) in base64. */
+/* Bits of a pixel as it is shown, of a JPEG or PNG; 0: not known. */
+static uint32_t depth_of(const AVCodecParameters *picture)
+{
+	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get((enum AVPixelFormat)picture->format);
+	if (picture->codec_id != AV_CODEC_ID_PNG || (d && d->flags & AV_PIX_FMT_FLAG_PAL))
+		return 24;
+	return d ? (uint32_t)av_get_bits_per_pixel(d) : 0;
+}
+
+/* FLAC's picture block (RFC 9639, 8.8) in base64: size and depth are told together, or not at all. */
 static int picture_comment(const struct tags *t, char **ret)
 {
 	const char *mime = t->picture->codec_id == AV_CODEC_ID_PNG ? "image/png" : "image/jpeg";
@@ -59,8 +69,12 @@ static int picture_comment(const struct tags *t, char **ret)
 	AV_WB32(block + 4, (uint32_t)mime_len);
 	memcpy(block + 8, mime, mime_len);
 	uint8_t *p = block + 8 + mime_len;
-	AV_WB32(p + 4, t->picture->width > 1 ? (uint32_t)t->picture->width : 0);
-	AV_WB32(p + 8, t->picture->width > 1 ? (uint32_t)t->picture->height : 0);
+	const uint32_t depth = depth_of(t->picture);
+	if (t->picture->width > 1 && depth) {
+		AV_WB32(p + 4, (uint32_t)t->picture->width);
+		AV_WB32(p + 8, (uint32_t)t->picture->height);
+		AV_WB32(p + 12, depth);
+	}
 	AV_WB32(p + 20, (uint32_t)t->cover->size);
 	memcpy(p + 24, t->cover->data, (size_t)t->cover->size);
 	*ret = av_base64_encode(out, (int)text, block, (int)len);
