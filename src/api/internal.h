@@ -78,6 +78,7 @@ int jobs_retry(void *ctx, struct http_request *req, struct err *e);
 /* narrations.c */
 int narration_create(struct api *a, struct http_request *req, const json_t *params, const struct repeatable *rep, struct job *ret,
 		     struct err *e) MR_MUST_USE;
+int voices_get(void *ctx, struct http_request *req, struct err *e);
 /* What a narration's JSON has beyond other jobs'. */
 void narration_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job);
 /* Whether its stream is there (again and again: the time of its removal comes by itself). */

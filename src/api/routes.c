@@ -60,6 +60,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/streams/{name}", streams_get, OWNED_STREAM },
 	{ "GET", "/api/streams/{name}/events", streams_events, OWNED_STREAM },
 
+	{ "GET", "/api/voices", voices_get, .access = HTTP_ACCESS_USER },
 	{ "POST", "/", meditation_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
 	{ "GET", "/job/{id}", meditation_get, OWNED_JOB },
 	{ "POST", "/job/{id}/download", meditation_download, OWNED_JOB, .body = HTTP_BODY_JSON },

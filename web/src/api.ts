@@ -143,6 +143,25 @@ export const api = {
 		request<Job>('POST', '/api/jobs', { kind: 'ladder', file_id: fileId }, { 'Idempotency-Key': idempotencyKey }),
 	createConversion: (fileId: string, format: string) =>
 		request<Job>('POST', '/api/jobs', { kind: 'convert', file_id: fileId, params: { format } }),
+	createNarration: (script: string, voice: string | undefined, musicFileId: string | undefined) =>
+		request<Job>('POST', '/api/jobs', { kind: 'narration', params: { script, voice, music_file_id: musicFileId } }),
+	voices: () => request<{ voices: string[]; default: string }>('GET', '/api/voices'),
+	/** Where a narration's MP3 is; null while it is being made. */
+	downloadUrl: async (id: string) =>
+		(await request<{ download_url?: string }>('POST', `${jobPath(id)}/download`, {})).download_url ?? null,
+	/** A small file, in one request. */
+	async sendFile(file: File): Promise<FileRecord> {
+		const response = await fetch(`/api/files?filename=${encodeURIComponent(file.name)}`, {
+			method: 'POST',
+			credentials: 'same-origin',
+			headers: { 'Content-Type': file.type || 'application/octet-stream', ...stateHeaders() },
+			body: file,
+		}).catch(() => null);
+		if (!response) throw new ApiError(0, {});
+		const text = await response.text();
+		if (!response.ok) throw errorFrom(response.status, text);
+		return JSON.parse(text) as FileRecord;
+	},
 	filePath: (id: string) => `${jobPath(id)}/file`,
 	retryJob: (id: string) => request<Job | undefined>('POST', `${jobPath(id)}/retry`),
 	deleteJob: (id: string) => request<Job | undefined>('DELETE', jobPath(id)),

@@ -65,7 +65,7 @@ export function stage(job: Job): string {
 	}
 }
 
-export const jobName = (job: Job): string => job.filename || `${job.kind} ${job.job_id.slice(0, 8)}`;
+export const jobName = (job: Job): string => (job.kind !== 'narration' && job.filename) || `${job.kind} ${job.job_id.slice(0, 8)}`;
 
 /** "VIDEO_BROKEN, request 0195…": for whoever has to look it up in a log. */
 export function errorReference(error: ErrorBody | ApiError): string {

@@ -4,6 +4,7 @@ import { Convert } from './convert';
 import { announce, byId, confirmAction, htmlById, setProgress, setText, show } from './dom';
 import * as format from './format';
 import { JobFeed, type FeedState } from './job-feed';
+import { Mp3 } from './mp3';
 import { Player } from './player';
 
 const connectionTexts: Record<FeedState, string> = {
@@ -27,6 +28,7 @@ export class JobView {
 	private readonly copyButton = byId('copy-link', HTMLButtonElement);
 	private readonly player: Player;
 	private readonly convert = new Convert();
+	private readonly mp3 = new Mp3();
 	private feed: JobFeed | null = null;
 	private jobId = '';
 	private job: Job | null = null;
@@ -58,6 +60,7 @@ export class JobView {
 		this.feed = null;
 		this.player.detach();
 		this.convert.offer('');
+		this.mp3.offer(null);
 		this.jobId = '';
 		this.job = null;
 		this.file = null;
@@ -93,12 +96,13 @@ export class JobView {
 		this.drawProgress(job);
 		this.drawError(job);
 		this.drawActions(job);
+		this.mp3.offer(job);
 		this.feedPlayer(job, before !== null && isActive(before.status));
 		if (before?.status !== job.status) {
 			announce(`${format.jobName(job)}: ${format.statusName(job.status)}`);
 			this.hooks.changed(job);
 		}
-		if (!this.file && job.file_id) void this.loadFile(job.file_id);
+		if (!this.file && job.file_id && job.kind !== 'narration') void this.loadFile(job.file_id);
 	}
 
 	private drawProgress(job: Job): void {

@@ -3,6 +3,7 @@ import { ApiError } from './api';
 import { htmlById, setText, show } from './dom';
 import { JobView } from './job-view';
 import { Live } from './live';
+import { Narrate } from './narrate';
 import { Recent } from './recent';
 import { SignIn } from './session';
 import { Upload } from './upload';
@@ -22,6 +23,7 @@ new Upload((job) => {
 	else void recent.refresh();
 });
 const live = new Live();
+const narrate = new Narrate((job) => go(`#/jobs/${job.job_id}`));
 const signIn = new SignIn(route, leave);
 
 function go(hash: string): void {
@@ -33,7 +35,7 @@ function leave(): void {
 	jobView.close();
 	recent.stop();
 	live.visible = false;
-	for (const id of ['intake', 'missing', 'recent', 'new-upload', 'to-live']) show(htmlById(id), false);
+	for (const id of ['intake', 'narrate', 'missing', 'recent', 'new-upload', 'to-live']) show(htmlById(id), false);
 }
 
 function route(): void {
@@ -42,6 +44,8 @@ function route(): void {
 	const speaking = location.hash === '#/live';
 	live.visible = speaking;
 	show(htmlById('intake'), !jobId && !speaking);
+	show(htmlById('narrate'), !jobId && !speaking);
+	if (!jobId && !speaking) void narrate.open();
 	show(htmlById('new-upload'), Boolean(jobId) || speaking);
 	show(htmlById('to-live'), !speaking);
 	show(htmlById('recent'), true);

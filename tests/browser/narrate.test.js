@@ -1,0 +1,45 @@
+// A script over music, from the page: it plays before the job is complete, plays on, and its MP3 can be fetched.
+//
+//     MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_SAMPLE=film.mp4 node --test narrate.test.js
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { baseUrl, launch, sample, watch } from './drive.js';
+
+let browser;
+before(async () => {
+	browser = await launch();
+});
+after(() => browser?.close());
+
+test('a narration is heard at once', async () => {
+	const page = await browser.newPage();
+	const troubles = watch(page);
+	await page.goto(baseUrl);
+	await page.waitForSelector('#narrate-voice option', { state: 'attached' });
+	const lines = Array.from({ length: 60 }, (_, i) => `This is sentence number ${i}, and it takes a while to say.`);
+	await page.fill('#narrate-script', lines.join(' '));
+	await page.selectOption('#narrate-voice', 'slt');
+	await page.setInputFiles('#narrate-music', sample);
+	await page.click('#narrate-start');
+	await page.waitForSelector('#player[data-state="playing"]', { timeout: 60_000 });
+	const heardWhile = await page.getAttribute('#job', 'data-status');
+	assert.equal(heardWhile, 'streaming', 'it plays before the job is complete');
+	await page.waitForSelector('#job[data-status="completed"]', { timeout: 60_000 });
+	const at = await page.$eval('#video', (video) => video.currentTime);
+	assert.ok(at > 0);
+	// To the end: the last seconds are played.
+	await page.$eval('#video', (video) => {
+		video.currentTime = video.duration - 1;
+	});
+	await page.$eval('#video', (video) => new Promise((resolve) => {
+		if (video.ended) resolve();
+		else video.addEventListener('ended', () => resolve(), { once: true });
+	}));
+	const answer = page.waitForResponse((response) => response.url().endsWith('/download') && response.status() === 200);
+	const file = page.waitForEvent('download');
+	await page.click('#mp3');
+	assert.ok((await (await answer).json()).download_url.includes('/media/downloads/'));
+	assert.equal((await file).suggestedFilename(), 'narration.mp3');
+	assert.deepEqual(troubles, []);
+	await page.close();
+});
