@@ -42,7 +42,7 @@ void deinterlacer_free(struct deinterlacer **pd)
 	*pd = NULL;
 }
 
-static bool is_interlaced(const AVFrame *f)
+bool frame_is_interlaced(const AVFrame *f)
 {
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
 	return f->flags & AV_FRAME_FLAG_INTERLACED;
@@ -174,7 +174,7 @@ int deinterlacer_push(struct deinterlacer *d, AVFrame *take_frame, int64_t ticks
 		av_frame_free(&d->before);
 	}
 	d->waiting[d->waiting_count++] = ticks;
-	if (r >= 0 && !d->graph && is_interlaced(take_frame))
+	if (r >= 0 && !d->graph && frame_is_interlaced(take_frame))
 		r = begin(d, take_frame);
 	if (r >= 0)
 		r = d->graph ? feed(d, take_frame) : pass(d, take_frame);

@@ -15,9 +15,13 @@
 #pragma once
 
 #include <libavcodec/avcodec.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+
+/* What the frame's flags say. */
+bool frame_is_interlaced(const AVFrame *f);
 
 struct deinterlacer;
 struct deinterlacer *deinterlacer_new(void);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "media/averror.h"
+#include "media/deinterlace.h"
 #include "media/input.h"
 #include "media/keyframes.h"
 #include "media/picture_score.h"
@@ -71,6 +72,23 @@ static void fit(const AVFrame *f, uint32_t rotation, uint32_t max_side, struct l
 	ret->height = ret->height > max_side ? max_side : ret->height;
 }
 
+/* Of an interlaced picture its upper field, as a picture of half the height: the lines of a single one of its fields are from one
+ * moment, and a still has no neighbours that lines between them could be reckoned from. Scaling gives the height back. */
+static int scale_still(struct video_graph *graph, const AVFrame *decoded, AVFrame *const *out, struct err *e)
+{
+	if (!frame_is_interlaced(decoded) || decoded->height < 4)
+		return video_graph_run(graph, decoded, out, e);
+	AVFrame *field = av_frame_clone(decoded);
+	if (!field)
+		return averror_internal(e, AVERROR(ENOMEM), "take a field");
+	field->height /= 2;
+	for (int i = 0; i < AV_NUM_DATA_POINTERS; i++)
+		field->linesize[i] *= 2;
+	int r = video_graph_run(graph, field, out, e);
+	av_frame_free(&field);
+	return r;
+}
+
 /* ---- objects ---- */
 
 static int send_jpeg(struct gallery *g, enum byproduct byproduct, uint32_t index, const AVFrame *frame, int quality,
@@ -95,7 +113,7 @@ static int send_poster(struct gallery *g, const AVFrame *decoded, uint32_t rotat
 	AVFrame *poster = av_frame_alloc();
 	int r = poster ? video_graph_new(&size, &g->look, &graph, e) : averror_internal(e, AVERROR(ENOMEM), "poster");
 	if (r == 0)
-		r = video_graph_run(graph, decoded, &poster, e);
+		r = scale_still(graph, decoded, &poster, e);
 	if (r == 0)
 		r = send_jpeg(g, BYPRODUCT_POSTER, 0, poster, POSTER_QUALITY, e);
 	if (r == 0) {
@@ -202,7 +220,7 @@ static int scale(struct gallery *g, const AVStream *st, struct err *e)
 	AVFrame *out[] = { g->scored, g->tile };
 	av_frame_unref(g->scored);
 	av_frame_unref(g->tile);
-	return r < 0 ? r : video_graph_run(g->graph, g->decoded, out, e);
+	return r < 0 ? r : scale_still(g->graph, g->decoded, out, e);
 }
 
 static int make_sheet(struct gallery *g, uint32_t expected, struct err *e)

@@ -151,6 +151,27 @@ def test_pictures_stand_upright(client):
     assert cues_of(client.get(f['analysis']['storyboard_url']).text)[0][3][2:] == (160, 90)
 
 
+def combs(grey, width):
+    """How much lines differ from their neighbours beyond what the lines two further do: the mark of two moments in a picture."""
+    rows = [grey[i:i + width] for i in range(0, len(grey), width)]
+    total = sum(abs(b - a) - abs(c - a) for above, row, below in zip(rows, rows[1:], rows[2:]) for a, b, c in zip(above, row, below)
+                if abs(b - a) > abs(c - a))
+    return total / len(grey)
+
+
+@pytest.mark.parametrize('name', ['interlaced-tff.ts', 'interlaced-bff.mp4'])
+def test_interlaced_pictures_show_one_moment(client, name):
+    f = made(client, name)
+    analysis = f['analysis']
+    poster = client.get(analysis['poster_url']).content
+    _, width, height = size_of(poster)
+    source = next(s for s in f['probe']['streams'] if s['kind'] == 'video')
+    assert (width, height) == (source['width'], source['height'])
+    woven = frame_at(media(name), analysis['poster']['time'], (width, height))
+    assert difference(pixels(poster, (64, 36), 'rgb24'), frame_at(media(name), analysis['poster']['time'], (64, 36))) < 16
+    assert combs(pixels(poster), width) < combs(woven[1::3], width) / 3
+
+
 @pytest.mark.parametrize('name', ['black-intro.mp4', 'black-intro-one-keyframe.mp4'])
 def test_the_poster_is_not_the_black_beginning(client, name):
     f = made(client, name)
