@@ -32,17 +32,16 @@ def digests(folder):
 class Rig:
     """One server for all kills, its source, and the bytes of an undisturbed run."""
 
-    def __init__(self, folder, source):
+    def __init__(self, folder, source, params):
+        self.params = params
         self.server = Server(folder, '--workers', '2').start()
         self.client = Client(self.server.url)
         self.file = self.client.upload(source)['file_id']
         began = time.monotonic()
-        job = self.client.run_job(self.file, seconds=SECONDS, **PARAMS)
+        job = self.client.run_job(self.file, seconds=SECONDS, **self.params)
         self.seconds = time.monotonic() - began
         self.total = job['streaming']['segments_total']
         self.expected = digests(self.folder_of(job))
-        # of each rendition the header, segments and playlist; of each rung the I-frames; master and DASH manifest
-        assert len(self.expected) == 3 * (self.total + 2) + 2 + 2
 
     def folder_of(self, job):
         return self.server.store / 'hls' / 'local' / job['job_id']
@@ -54,8 +53,8 @@ class Rig:
                               'WHERE s.job_id = ? AND s.committed = 1', (job['job_id'],)).fetchall()
         found = {}
         for name, index in rows:
-            path = self.folder_of(job) / name / f'segment_{index:03}.m4s'
-            stat = path.stat()   # there, because a row is committed after its object
+            path, = (self.folder_of(job) / name).glob(f'segment_{index:03}.*')   # there: a row is committed after its object
+            stat = path.stat()
             found[path] = stat.st_ino, stat.st_mtime_ns, stat.st_size
         return found
 
@@ -83,7 +82,7 @@ class Rig:
     def disturbed(self, kind, moment):
         """A job with one kill after `moment` seconds: (job, watch, what was committed then), or None if it was over before."""
         watch = Watch()
-        job = watch.note(self.client.start_job(self.file, **PARAMS))
+        job = watch.note(self.client.start_job(self.file, **self.params))
         end = time.monotonic() + moment
         before = None
         while before is None:
@@ -107,9 +106,9 @@ def source(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope='module')
-def rig(tmp_path_factory, source):
-    r = Rig(tmp_path_factory.mktemp('kill'), source)
+@contextlib.contextmanager
+def rigged(folder, source, params):
+    r = Rig(folder, source, params)
     try:
         yield r
         r.server.stop()
@@ -118,9 +117,32 @@ def rig(tmp_path_factory, source):
         Server.live.remove(r.server)
 
 
-@pytest.mark.parametrize('seed', SEEDS)
-@pytest.mark.parametrize('kind', ['server', 'zygote', 'task'])
-def test_kill(rig, kind, seed):
+@pytest.fixture(scope='module')
+def rig(tmp_path_factory, source):
+    with rigged(tmp_path_factory.mktemp('kill'), source, PARAMS) as r:
+        # of each rendition the header, segments and playlist; of each rung the I-frames; master and DASH manifest
+        assert len(r.expected) == 3 * (r.total + 2) + 2 + 2
+        yield r
+
+
+@pytest.fixture(scope='module')
+def copied_rig(tmp_path_factory, source):
+    """A film whose video is copied, with two sounds and subtitles."""
+    folder = tmp_path_factory.mktemp('copied')
+    text = ''.join(f'{n + 1}\n00:00:{n:02},200 --> 00:00:{n + 3:02},700\nline {n}\n\n' for n in range(20))
+    (folder / 'lines.srt').write_text(text)
+    film = folder / 'film.mp4'
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', source, '-i', folder / 'lines.srt', '-map', '0:v', '-map', '0:a',
+                    '-map', '0:a', '-map', '1:s', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '48', '-keyint_min', '48',
+                    '-sc_threshold', '0', '-c:a', 'aac', '-c:s', 'mov_text', '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1',
+                    'language=deu', film], check=True)
+    with rigged(folder, film, {'copy': 'always', 'rungs': ['360p', '144p'], 'segment_seconds': 2}) as r:
+        # fMP4's renditions have headers; rungs have I-frames
+        assert len(r.expected) == 4 * (r.total + 2) + (r.total + 1) + 2 + 2
+        yield r
+
+
+def kill_and_compare(rig, kind, seed):
     moment = random.Random(f'{kind} {seed}').uniform(0, 0.9) * rig.seconds
     for _ in range(4):
         done = rig.disturbed(kind, moment)
@@ -135,6 +157,17 @@ def test_kill(rig, kind, seed):
         assert (stat.st_ino, stat.st_mtime_ns, stat.st_size) == was, f'{path.name} was committed and has been made again'
     assert digests(rig.folder_of(job)) == rig.expected
     rig.client.delete(f'/api/jobs/{job["job_id"]}')
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+@pytest.mark.parametrize('kind', ['server', 'zygote', 'task'])
+def test_kill(rig, kind, seed):
+    kill_and_compare(rig, kind, seed)
+
+
+@pytest.mark.parametrize('seed', SEEDS)
+def test_kill_while_video_is_copied_beside_several_tracks(copied_rig, seed):
+    kill_and_compare(copied_rig, ('server', 'task', 'zygote')[seed % 3], f'copied {seed}')
 
 
 def test_kills_left_nothing(rig):
