@@ -11,12 +11,27 @@
 /* A day that is shown for a hundred is a damaged time stamp, and would overflow ticks. */
 #define TIME_MAX_MS (INT64_C(366) * 24 * 3600 * 1000)
 
+/* Counted whether it is held or not. */
+static bool has_room(struct subtitle_cues *c, int64_t start_ms, size_t len)
+{
+	const int64_t second = start_ms / 1000;
+	__typeof__(&c->seconds[0]) s = &c->seconds[second % SUBTITLE_SECONDS];
+	if (second > s->second) {
+		s->second = second;
+		s->cues = s->bytes = 0;
+	}
+	if (second < s->second || s->cues == SUBTITLE_SECOND_CUES || len > SUBTITLE_SECOND_BYTES - s->bytes)
+		return false;
+	s->cues++;
+	s->bytes += (uint32_t)len;
+	return true;
+}
+
 void subtitle_cues_add(struct subtitle_cues *c, int64_t start_ms, int64_t end_ms, const char *text, size_t len)
 {
 	if (start_ms < 0)
 		start_ms = 0;
-	if (end_ms <= start_ms || end_ms > TIME_MAX_MS || c->count == SUBTITLE_CUES_MAX ||
-	    len > SUBTITLE_CUES_MAX_BYTES - c->bytes)
+	if (end_ms <= start_ms || end_ms > TIME_MAX_MS || !has_room(c, start_ms, len) || start_ms * TICKS_PER_MS < c->from_ticks)
 		return;
 	if (c->count == c->capacity) {
 		c->capacity = c->capacity ? c->capacity * 2 : 16;
@@ -25,7 +40,6 @@ void subtitle_cues_add(struct subtitle_cues *c, int64_t start_ms, int64_t end_ms
 	char *copy = mr_calloc(len + 1, 1);
 	memcpy(copy, text, len);
 	c->items[c->count++] = (struct subtitle_cue){ start_ms, end_ms, c->added++, copy, len };
-	c->bytes += len;
 }
 
 static int compare(const void *a, const void *b)
@@ -77,11 +91,10 @@ void subtitle_cues_drop(struct subtitle_cues *c, int64_t ticks)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < c->count; i++) {
-		if (c->items[i].end_ms * TICKS_PER_MS > ticks) {
+		if (c->items[i].end_ms * TICKS_PER_MS > ticks && c->items[i].start_ms * TICKS_PER_MS >= c->from_ticks) {
 			c->items[kept++] = c->items[i];
 			continue;
 		}
-		c->bytes -= c->items[i].len;
 		free(c->items[i].text);
 	}
 	c->count = kept;

@@ -8,8 +8,9 @@
  *   subtitle_cues_release(&c);
  *
  * A cue that is shown in several segments is in each of them, whole and the same, and players know it again. Hostile
- * tracks may have cues without number: of a track CUES_MAX are held, of SUBTITLE_CUES_MAX_BYTES of text together; what
- * comes beyond that is dropped.
+ * tracks may have cues without number: of those that begin within the same second of the presentation the first
+ * SUBTITLE_SECOND_CUES are taken, of SUBTITLE_SECOND_BYTES of text together. So what is left out doesn't depend on where
+ * reading began, as long as that was a second before `from_ticks`.
  */
 #pragma once
 
@@ -18,10 +19,12 @@
 
 #include "base/buf.h"
 
-#define SUBTITLE_CUES_MAX 8192
-#define SUBTITLE_CUES_MAX_BYTES (1u << 20)
-/* No segment is longer: SUBTITLE_CUES_MAX cues with all their text, and the lines around it. */
-#define SUBTITLE_SEGMENT_MAX_BYTES (SUBTITLE_CUES_MAX_BYTES + SUBTITLE_CUES_MAX * 64u)
+#define SUBTITLE_SECOND_CUES 256u
+#define SUBTITLE_SECOND_BYTES (32u << 10)
+/* Seconds that are told apart: cues come in file order, those at hand no further from each other than this. */
+#define SUBTITLE_SECONDS 512
+/* No segment is longer: what is shown began at most so long before its end (a run of sound alone, and what it looks back). */
+#define SUBTITLE_SEGMENT_MAX_BYTES (300u * (SUBTITLE_SECOND_BYTES + SUBTITLE_SECOND_CUES * 64u))
 
 struct subtitle_cue {
 	int64_t start_ms, end_ms; /* of the presentation */
@@ -31,10 +34,14 @@ struct subtitle_cue {
 };
 
 struct subtitle_cues {
+	int64_t from_ticks; /* what begins before isn't held; the owner may raise it */
 	struct subtitle_cue *items;
 	size_t count, capacity;
-	size_t bytes;
 	uint64_t added;
+	struct {
+		int64_t second;
+		uint32_t cues, bytes;
+	} seconds[SUBTITLE_SECONDS];
 };
 
 /* Copies the text. What ends before the presentation begins, or before it starts itself, is ignored; what starts before
@@ -45,6 +52,6 @@ void subtitle_cues_add(struct subtitle_cues *c, int64_t start_ms, int64_t end_ms
  * segments (X-TIMESTAMP-MAP: RFC 8216, 3.5). */
 void subtitle_cues_write(struct subtitle_cues *c, int64_t start, int64_t end, int64_t earliest, int64_t map_ticks,
 			 struct buf *out);
-/* Forgets those that end at `ticks` or before. */
+/* Forgets those that end at `ticks` or before, and those that begin before from_ticks. */
 void subtitle_cues_drop(struct subtitle_cues *c, int64_t ticks);
 void subtitle_cues_release(struct subtitle_cues *c);

@@ -84,6 +84,7 @@ static int write_segment(struct subtitle_pipe *p, uint32_t i, struct err *e)
 	_cleanup_buf_ struct buf out;
 	buf_init(&out, SUBTITLE_SEGMENT_MAX_BYTES);
 	subtitle_cues_write(cues, start, end, earliest(p), map_ticks(p), &out);
+	cues->from_ticks = earliest(p);
 	subtitle_cues_drop(cues, end);
 	int r = buf_finish(&out, e);
 	if (r < 0)

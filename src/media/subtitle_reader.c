@@ -133,6 +133,7 @@ static int open_input(struct subtitle_reader *r, struct err *e)
 	for (uint32_t i = 0; i < l->subtitle_count; i++) {
 		struct track *t = &r->tracks[i];
 		t->stream = l->subtitle_streams[i];
+		t->cues.from_ticks = r->from;
 		AVStream *st = stream(r, t->stream);
 		if (!st || !subtitle_is_text(st->codecpar->codec_id) || media_decoder_open(st, 1, &t->decoder, NULL) < 0)
 			continue;
@@ -155,6 +156,13 @@ static void take_rect(struct track *t, const AVSubtitleRect *rect, int64_t start
 		subtitle_cues_add(&t->cues, start_ms, end_ms, text.data, text.len);
 }
 
+/* Such a cue would be found or not by where reading began. */
+static bool far_from_clock(const struct subtitle_reader *r, int64_t start_ms)
+{
+	const int64_t ticks = start_ms * (VIDEO_TIMESCALE / 1000), far = SUBTITLE_SECONDS / 2 * (int64_t)VIDEO_TIMESCALE;
+	return r->clock_ticks != INT64_MIN && (ticks > r->clock_ticks + far || ticks < r->clock_ticks - far);
+}
+
 static void decode(struct subtitle_reader *r, struct track *t, AVPacket *p)
 {
 	AVRational tb = t->time_base;
@@ -162,7 +170,7 @@ static void decode(struct subtitle_reader *r, struct track *t, AVPacket *p)
 	int64_t start_ms = source_rescale(p->pts, tb, origin_ns, 1000), end_ms = INT64_MIN;
 	if (p->duration > 0 && p->pts != AV_NOPTS_VALUE && !__builtin_add_overflow(p->pts, p->duration, &end_pts))
 		end_ms = source_rescale(end_pts, tb, origin_ns, 1000);
-	if (start_ms == INT64_MIN)
+	if (start_ms == INT64_MIN || far_from_clock(r, start_ms))
 		return;
 	AVSubtitle sub = { 0 };
 	int got = 0;

@@ -127,12 +127,14 @@ static void bounds(void **state)
 {
 	(void)state;
 	struct subtitle_cues c = { 0 };
-	for (int i = 0; i < SUBTITLE_CUES_MAX + 10; i++)
-		add(&c, 0, 1000 + i, "x");
-	assert_int_equal(c.count, SUBTITLE_CUES_MAX);
+	for (int i = 0; i < (int)SUBTITLE_SECOND_CUES + 10; i++) {
+		add(&c, i % 1000, 2000 + i, "x");
+		add(&c, 1000, 2000, "y"); /* of another second */
+	}
+	assert_int_equal(c.count, 2 * SUBTITLE_SECOND_CUES);
 	subtitle_cues_release(&c);
-	char *big = calloc(1, SUBTITLE_CUES_MAX_BYTES);
-	subtitle_cues_add(&c, 0, 1, big, SUBTITLE_CUES_MAX_BYTES - 1);
+	char *big = calloc(1, SUBTITLE_SECOND_BYTES);
+	subtitle_cues_add(&c, 0, 1, big, SUBTITLE_SECOND_BYTES - 1);
 	subtitle_cues_add(&c, 0, 1, "xx", 2);
 	assert_int_equal(c.count, 1);
 	subtitle_cues_add(&c, 0, 1, "x", 1);
@@ -140,6 +142,35 @@ static void bounds(void **state)
 	assert_int_equal(c.count, 2);
 	free(big);
 	subtitle_cues_release(&c);
+}
+
+/* Reading from the start on, or from somewhere before the place: the same is left out of a track without measure. */
+static void what_is_left_out_does_not_depend_on_the_beginning(void **state)
+{
+	(void)state;
+	char *texts[3] = { NULL };
+	for (int begin = 0; begin < 3; begin++) {
+		struct subtitle_cues c = { .from_ticks = (begin ? 40 : 0) * S };
+		for (int second = begin * 19; second < 62; second++)
+			for (int i = 0; i < 2 * (int)SUBTITLE_SECOND_CUES; i++) {
+				char text[32];
+				(void)snprintf(text, sizeof(text), "%d of %d", i, second);
+				add(&c, second * 1000 + i, second * 1000 + 20000 + i * 7, text);
+			}
+		c.from_ticks = 40 * S;
+		subtitle_cues_drop(&c, 56 * S);
+		struct buf out;
+		buf_init(&out, SUBTITLE_SEGMENT_MAX_BYTES);
+		subtitle_cues_write(&c, 56 * S, 60 * S, 40 * S, 0, &out);
+		buf_puts(&out, "");
+		assert_false(out.failed);
+		assert_true(out.len > 19 * SUBTITLE_SECOND_CUES * 10);
+		texts[begin] = buf_steal(&out);
+		subtitle_cues_release(&c);
+		assert_string_equal(texts[begin], texts[0]);
+	}
+	for (int begin = 0; begin < 3; begin++)
+		free(texts[begin]);
 }
 
 int main(void)
@@ -150,6 +181,7 @@ int main(void)
 		cmocka_unit_test(braces_without_end),
 		cmocka_unit_test(segments),
 		cmocka_unit_test(bounds),
+		cmocka_unit_test(what_is_left_out_does_not_depend_on_the_beginning),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
