@@ -109,7 +109,7 @@ static void posting_waits_for_room_alone(void **state)
 	}
 	assert_true(n * (size_t)PIECE >= OBJECT_QUEUE_MAX_BYTES);
 	assert_true(n * (size_t)PIECE <= OBJECT_QUEUE_MAX_BYTES + 3 * PIECE);
-	assert_int_equal(s.waits, 3);
+	assert_true(s.waits >= 3);
 	assert_int_equal(object_queue_finish(q, NULL), 0);
 	assert_int_equal(s.bytes, n * (size_t)PIECE);
 	char want[4096] = "";
