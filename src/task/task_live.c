@@ -127,14 +127,15 @@ static int on_split(void *ctx, const struct live_event *event, const void *bytes
 	struct session *s = ctx;
 	struct live_event v = *event;
 	v.session = s->id;
-	for (size_t at = 0; at < len || at == 0;) {
+	if (len == 0)
+		return say_event(s->live, &v, NULL, 0, e);
+	int r = 0;
+	for (size_t at = 0; r == 0 && at < len;) {
 		const size_t n = len - at < LIVE_MESSAGE_MAX_BYTES ? len - at : LIVE_MESSAGE_MAX_BYTES;
-		int r = say_event(s->live, &v, (const char *)bytes + at, n, e);
-		if (r < 0 || n == 0)
-			return r;
+		r = say_event(s->live, &v, (const char *)bytes + at, n, e);
 		at += n;
 	}
-	return 0;
+	return r;
 }
 
 /* ---- sessions ---- */
