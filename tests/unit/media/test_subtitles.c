@@ -1,6 +1,7 @@
 /* A subtitle's text as WebVTT, and cues in segments. */
 #include "../base/cm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
