@@ -486,11 +486,27 @@ static void start_process(struct live_host *h)
 
 /* ---- the thread ---- */
 
+/* Where nobody speaks there is no process: it is started for the first session. */
+static bool is_wanted_locked(const struct live_host *h)
+{
+	return h->session_count > 0;
+}
+
+static bool start_is_due(struct live_host *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	const bool wanted = is_wanted_locked(h);
+	(void)pthread_mutex_unlock(&h->lock);
+	return !h->running && wanted && clock_mono_ms() >= h->start_at_ms;
+}
+
 static bool await(struct live_host *h, struct err *e)
 {
 	const int64_t until_start = h->start_at_ms - clock_mono_ms();
-	int wait = h->running ? IDLE_MS : until_start > IDLE_MS ? IDLE_MS : until_start > 0 ? (int)until_start : 0;
+	int wait = IDLE_MS;
 	(void)pthread_mutex_lock(&h->lock);
+	if (!h->running && is_wanted_locked(h) && until_start < IDLE_MS)
+		wait = until_start > 0 ? (int)until_start : 0;
 	if (h->ready_first && may_say_more(h))
 		wait = 0;
 	h->in_flight_now = h->flight_count;
@@ -552,7 +568,7 @@ void *host_thread(void *arg)
 		if (h->running && e.kind != ERR_OK)
 			end_process(h, &e);
 		err_clear(&e);
-		if (!h->running && clock_mono_ms() >= h->start_at_ms)
+		if (start_is_due(h))
 			start_process(h);
 		end_abandoned(h);
 		if (h->running)
