@@ -136,11 +136,13 @@ static void await_end(struct seen *s)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
-/* As a server does: it reads no further while it is told so. Returns how often. */
+/* As a server does: it reads no further while it is told so, and says nothing to a session that has ended. Returns how often
+ * it had to wait. */
 static int send_all(struct seen *s, const struct buf *b)
 {
 	int waits = 0;
-	for (size_t at = 0; at < b->len;) {
+	(void)pthread_mutex_lock(&s->lock);
+	for (size_t at = 0; at < b->len && !s->ends;) {
 		const size_t n = b->len - at < 60000 ? b->len - at : 60000;
 		struct err e;
 		if (live_split_bytes(s->split, b->data + at, n, &e) == 0) {
@@ -149,12 +151,11 @@ static int send_all(struct seen *s, const struct buf *b)
 		}
 		assert_int_equal(e.kind, ERR_BUSY);
 		waits++;
-		(void)pthread_mutex_lock(&s->lock);
 		while (!s->writable && !s->ends)
 			(void)pthread_cond_wait(&s->changed, &s->lock);
 		s->writable = false;
-		(void)pthread_mutex_unlock(&s->lock);
 	}
+	(void)pthread_mutex_unlock(&s->lock);
 	return waits;
 }
 
