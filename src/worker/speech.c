@@ -5,7 +5,8 @@
  *   queued    nobody is at it
  *   making    a thread looks into the store, and has it made if it isn't there
  *   ready     it is in the store
- *   failed    for good, as far as those sources go that have it; a source opened later gets a new item
+ *   failed    for good, as far as those sources go that have it; a source opened later gets a new item, and one of what is
+ *             still being made for a source that failed: what it is asked with may have been mended since
  *
  * Before the first object of a source is stored, a row for each of its sentences says that they may be there
  * (repo_speech_use), so that none is forgotten. The job's first sentence doesn't wait for that write: it is made
@@ -39,6 +40,7 @@ struct item {
 	/* protected by lock */
 	unsigned refs; /* of sources, and of the thread that makes it */
 	enum item_state state;
+	bool suspect; /* what it is made with failed for its neighbours: nobody joins it any more */
 	uint64_t bytes;
 	struct err error;
 };
@@ -106,7 +108,7 @@ static struct item *item_get_locked(struct speech *s, const struct speech_order 
 	char *key = key_speech(o->user_id, digest);
 	struct item **bucket = bucket_of(s, key);
 	for (struct item *i = *bucket; i; i = i->next)
-		if (i->state != ITEM_FAILED && strcmp(i->key, key) == 0) {
+		if (i->state != ITEM_FAILED && !i->suspect && strcmp(i->key, key) == 0) {
 			free(key);
 			i->refs++;
 			return i;
@@ -161,6 +163,15 @@ static void source_unref_locked(struct speech_source *source)
 	free(source);
 }
 
+static void suspect_others_locked(struct speech_source *source)
+{
+	bool failed = false;
+	for (uint32_t i = 0; i < source->count; i++)
+		failed |= source->items[i]->state == ITEM_FAILED;
+	for (uint32_t i = 0; failed && i < source->count; i++)
+		source->items[i]->suspect |= source->items[i]->state == ITEM_MAKING;
+}
+
 void speech_source_close(struct speech_source *source)
 {
 	if (!source)
@@ -172,6 +183,7 @@ void speech_source_close(struct speech_source *source)
 			*at = source->next;
 			break;
 		}
+	suspect_others_locked(source);
 	source_unref_locked(source);
 	(void)pthread_mutex_unlock(&s->lock);
 }
@@ -298,6 +310,7 @@ static void settle(struct speech *s, struct item *i, int r, uint64_t bytes, cons
 {
 	(void)pthread_mutex_lock(&s->lock);
 	i->state = r == 0 ? ITEM_READY : ITEM_FAILED;
+	i->suspect &= r < 0;
 	i->bytes = bytes;
 	if (r < 0)
 		i->error = *why;

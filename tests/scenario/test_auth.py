@@ -35,7 +35,8 @@ OWNED = {('GET', '/api/files/{id}'): 'file', ('DELETE', '/api/files/{id}'): 'fil
          ('GET', '/api/files/{id}/storyboard.vtt'): 'file', ('HEAD', '/api/uploads/{id}'): 'upload',
          ('PATCH', '/api/uploads/{id}'): 'upload', ('DELETE', '/api/uploads/{id}'): 'upload', ('GET', '/api/jobs/{id}'): 'job',
          ('DELETE', '/api/jobs/{id}'): 'job', ('POST', '/api/jobs/{id}/retry'): 'job', ('GET', '/api/jobs/{id}/events'): 'job',
-         ('GET', '/api/jobs/{id}/file'): 'job', ('POST', '/api/jobs/{id}/download'): 'job'}
+         ('GET', '/api/jobs/{id}/file'): 'job', ('POST', '/api/jobs/{id}/download'): 'job',
+         ('GET', '/job/{id}'): 'job', ('POST', '/job/{id}/download'): 'job'}
 
 
 def test_every_route_with_an_id_is_tested_here():
