@@ -1,7 +1,7 @@
 """The sources of the benchmarks: made once with ffmpeg's own generators and kept in the work folder.
 
     film(folder)         # 20 s of 1080p at 25 frames a second with sound: texture, motion over it, a little noise, about 12 Mbit/s
-    BBB                  # 30 s of 480p animation with 5.1 sound, where the machine has it; it stays where it is
+    ANIMATION            # 30 s of 480p animation with 5.1 sound that BENCH_ANIMATION names, or None; it stays where it is
 """
 import os
 import pathlib
@@ -9,8 +9,7 @@ import struct
 
 from measure import output
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BBB = pathlib.Path(os.environ.get('BENCH_BBB') or ROOT.parent / 'shared/media/bbb-480p-30s-5.1-moov-end.mp4')
+ANIMATION = pathlib.Path(os.environ['BENCH_ANIMATION']) if os.environ.get('BENCH_ANIMATION') else None
 
 # A zoom into a fractal gives detail everywhere and motion that no block vector fits exactly; a test picture moves over it, cells
 # live and die in a corner, and a little noise lies on all of it.

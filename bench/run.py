@@ -54,18 +54,18 @@ def film(bench):
 
 def animation(bench):
     """30 s of 480p animation into 480/360/240, where that file is there"""
-    if media.BBB.exists():
-        ladders.ladder(bench, 'animation', media.BBB, ['480p', '360p', '240p'], '≤ 0.85')
+    if media.ANIMATION:
+        ladders.ladder(bench, 'animation', media.ANIMATION, ['480p', '360p', '240p'], '≤ 0.85')
     else:
-        bench.table.figure('animation', f'left out: no {media.BBB.name} here')
+        bench.table.figure('animation', 'left out: BENCH_ANIMATION names no file')
 
 
 def copy(bench):
     """the film and the animation with keyframes every two seconds: the first rung is copied"""
     film = media.short_gops(bench.work, media.film(bench.work))
     ladders.copied(bench, 'film, copied', film, ['1080p', '720p', '480p'], '≤ 0.6')
-    if media.BBB.exists():
-        animation = media.short_gops(bench.work, media.BBB)
+    if media.ANIMATION:
+        animation = media.short_gops(bench.work, media.ANIMATION)
         ladders.copied(bench, 'animation, copied', animation, ['480p', '360p', '240p'], '≤ 0.6')
 
 

@@ -138,17 +138,22 @@ static struct sigv4_pair *headers_with_host(struct http_request *req, const char
 	return headers;
 }
 
-static int verify_with_host(struct http_request *req, const char *host, struct err *e)
+static struct sigv4_request as_signed(struct http_request *req, const char *host, const char *payload_hash)
 {
-	const struct sigv4_request signed_request = {
+	return (struct sigv4_request){
 		.method = req->method,
 		.path = req->uri.path,
 		.query = req->uri.query,
 		.query_count = req->uri.query_count,
 		.headers = headers_with_host(req, host),
 		.header_count = req->header_count,
-		.payload_hash = SIGV4_UNSIGNED_PAYLOAD,
+		.payload_hash = payload_hash,
 	};
+}
+
+static int verify_with_host(struct http_request *req, const char *host, struct err *e)
+{
+	const struct sigv4_request signed_request = as_signed(req, host, SIGV4_UNSIGNED_PAYLOAD);
 	const struct http_server_opts *o = &req->server->opts;
 	if (!sigv4_is_presigned(&signed_request))
 		return err_set_code(e, ERR_DENIED, "AccessDenied", "this needs a pre-signed URL");
@@ -169,15 +174,7 @@ int signature_check(struct http_request *req, struct err *e)
 
 static int verify_header_with_host(struct http_request *req, const char *host, const char *payload_hash, struct err *e)
 {
-	const struct sigv4_request signed_request = {
-		.method = req->method,
-		.path = req->uri.path,
-		.query = req->uri.query,
-		.query_count = req->uri.query_count,
-		.headers = headers_with_host(req, host),
-		.header_count = req->header_count,
-		.payload_hash = payload_hash,
-	};
+	const struct sigv4_request signed_request = as_signed(req, host, payload_hash);
 	const struct http_server_opts *o = &req->server->opts;
 	return sigv4_verify_header(&signed_request, req->match.route->service, o->service_key_lookup, o->key_lookup_ctx,
 				   clock_wall_ms(), &req->signature, e);

@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "job/keys.h"
 #include "job/live_session.h"
-#include "base/mem.h"
 #include "os/thread.h"
 #include "worker/identity.h"
 #include "worker/speech.h"

@@ -177,6 +177,20 @@ class Server:
         self.process = None
         wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with a killed server')
 
+    def kill_part(self, kind):
+        """kill -9 of the server (which is started again), its zygote, or one of its tasks. False: there was nobody to kill."""
+        if kind == 'server':
+            self.kill()
+            self.start()
+            return True
+        for pid in {'zygote': self.zygotes, 'task': self.tasks}[kind]()[:1]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                return True
+            except ProcessLookupError:
+                pass
+        return False
+
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 

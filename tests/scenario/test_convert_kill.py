@@ -2,9 +2,7 @@
 
 Five of each kind; fifty with MILLRACE_SOAK=1.
 """
-import os
 import random
-import signal
 import time
 
 import pytest
@@ -27,20 +25,6 @@ class Rig:
         self.expected = self.client.run_convert(self.file, **PARAMS)['result']
         self.seconds = time.monotonic() - began
 
-    def kill(self, kind):
-        if kind == 'server':
-            self.server.kill()
-            self.server.start()
-            return True
-        found = self.server.zygotes() if kind == 'zygote' else self.server.tasks()
-        for pid in found[:1]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                return True
-            except ProcessLookupError:
-                pass
-        return False
-
     def disturbed(self, kind, moment):
         watch = Watch()
         job = watch.note(self.client.start_convert(self.file, **PARAMS))
@@ -48,7 +32,7 @@ class Rig:
         killed = False
         while not killed:
             if time.monotonic() >= end:
-                killed = self.kill(kind)
+                killed = self.server.kill_part(kind)
             elif watch.note(self.client.job(job['job_id']))['status'] in ENDED:
                 return None
             if not killed and watch.note(self.client.job(job['job_id']))['status'] in ENDED:

@@ -3,10 +3,8 @@ bytes, and what was spoken isn't asked for again.
 
 Five moments; fifty with MILLRACE_SOAK=1, and there the endpoint is slow as well.
 """
-import os
 import random
 import shutil
-import signal
 import threading
 import time
 
@@ -46,20 +44,6 @@ class Rig:
             self.endpoint.asked.clear()
             self.endpoint.spoken.clear()
 
-    def kill(self, kind):
-        if kind == 'server':
-            self.server.kill()
-            self.server.start()
-            return True
-        found = self.server.zygotes() if kind == 'zygote' else self.server.tasks()
-        for pid in found[:1]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                return True
-            except ProcessLookupError:
-                pass
-        return False
-
     def disturbed(self, kind, moment):
         self.forget()
         watch = Watch()
@@ -70,7 +54,7 @@ class Rig:
             if watch.note(self.client.job(job['job_id']))['status'] in ENDED:
                 return None
             if time.monotonic() >= end:
-                killed = self.kill(kind)
+                killed = self.server.kill_part(kind)
             time.sleep(0.005)
         return self.client.complete(job['job_id'], watch, seconds=150, patient=True)
 
