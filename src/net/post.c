@@ -46,13 +46,21 @@ static int on_tick(void *ctx, curl_off_t down_all, curl_off_t down, curl_off_t u
 	(void)down;
 	(void)up_all;
 	(void)up;
-	return p->keep_going(p->ctx) ? 0 : 1;
+	return !p->keep_going || p->keep_going(p->ctx) ? 0 : 1;
 }
 
 static struct curl_slist *headers_of(const struct net_post *p)
 {
-	_cleanup_free_ char *type = mr_asprintf("Content-Type: %s", p->content_type);
-	struct curl_slist *list = curl_slist_append(NULL, type);
+	struct curl_slist *list = NULL;
+	if (p->content_type) {
+		_cleanup_free_ char *type = mr_asprintf("Content-Type: %s", p->content_type);
+		list = curl_slist_append(list, type);
+	}
+	for (size_t i = 0; i < p->header_count; i++) {
+		_cleanup_free_ char *line = mr_asprintf("%s: %s", p->headers[i].name, p->headers[i].value);
+		list = curl_slist_append(list, line);
+		explicit_bzero(line, strlen(line));
+	}
 	if (p->bearer) {
 		_cleanup_free_ char *authorization = mr_asprintf("Authorization: Bearer %s", p->bearer);
 		list = curl_slist_append(list, authorization);
@@ -70,7 +78,10 @@ static void set_options(CURL *c, const struct net_post *p, struct curl_slist *he
 	(void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	(void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)p->timeout_s);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-	(void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->body);
+	if (p->body)
+		(void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->body);
+	if (p->method)
+		(void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, p->method);
 	(void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
 	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, body);
 	(void)curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);

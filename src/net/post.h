@@ -1,5 +1,5 @@
-/* Requests to an endpoint that the operator named: POST with a body, over a connection that is kept from one to the
- * next.
+/* Requests to an endpoint that the operator named: POST with a body (or another method), over a connection that is kept from one
+ * to the next.
  *
  *   struct net_client *c = net_client_new();
  *   r = net_post(c, &(struct net_post){ .url = url, .bearer = key, .content_type = "application/json", .body = json,
@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "net/sigv4.h"
 
 struct net_client;
 struct net_client *net_client_new(void);
@@ -26,11 +27,14 @@ void net_client_free(struct net_client *c);
 
 struct net_post {
 	const char *url;
+	const char *method; /* NULL: POST */
 	const char *bearer; /* of the Authorization header; NULL: none */
-	const char *content_type;
-	const char *body;
+	const char *content_type; /* NULL: none */
+	const char *body;	  /* NULL: none */
+	const struct sigv4_pair *headers; /* further ones */
+	size_t header_count;
 	uint32_t timeout_s; /* of the whole exchange */
-	/* Asked about once a second; false ends it with ERR_CANCELED. */
+	/* Asked about once a second; false ends it with ERR_CANCELED. NULL: nobody is asked. */
 	bool (*keep_going)(void *ctx);
 	void *ctx;
 };
