@@ -1,7 +1,7 @@
-/* The part of SQL access that no database differs in: the pool, and transactions that are run again when it was busy.
- * Runs in the server and worker process. Connections are opened when needed and kept until the end; nobody waits for
- * one longer than the busy time-out. It does not detect a caller that waits for a second connection while holding the
- * only one.
+/* The part of SQL access that no database differs in: the pool; transactions, which share a commit where several wait, and
+ * are run again when the database was busy. Runs in the server and worker process. Connections are opened when needed and
+ * kept until the end; nobody waits for one longer than the busy time-out. It does not detect a caller that waits for a
+ * second connection while holding the only one.
  */
 #include "db/db.h"
 
@@ -15,7 +15,9 @@
 #include "db/driver.h"
 
 #define TRANSACT_ATTEMPTS 5
+#define GROUP_MAX 64 /* transactions that share a commit */
 
+struct write;
 struct db {
 	const struct db_driver *driver;
 	void *shared;
@@ -27,6 +29,11 @@ struct db {
 	struct db_conn *idle;
 	uint32_t open;
 	uint32_t in_use;
+
+	pthread_mutex_t writes_lock;
+	/* protected by writes_lock */
+	struct write *writes; /* who waits, the oldest first */
+	bool led;	      /* somebody is at it, or has been told to be */
 };
 
 static const struct db_driver *const drivers[] = { &db_driver_sqlite };
@@ -51,6 +58,7 @@ static void init_sync(struct db *db)
 	pthread_cond_init(&db->freed, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&db->lock, NULL);
+	pthread_mutex_init(&db->writes_lock, NULL);
 }
 
 int db_open(const struct db_opts *opts, struct db **ret, struct err *e)
@@ -98,6 +106,7 @@ void db_close(struct db *db)
 	if (db->shared)
 		db->driver->close(db->shared);
 	pthread_mutex_destroy(&db->lock);
+	pthread_mutex_destroy(&db->writes_lock);
 	pthread_cond_destroy(&db->freed);
 	free(db);
 }
@@ -174,18 +183,138 @@ void db_release(struct db_conn **conn)
 	pthread_mutex_unlock(&db->lock);
 }
 
-static int attempt(struct db_conn *c, db_tx_fn fn, void *ctx, struct err *e)
+/* ---- transactions ---- */
+
+/* One caller of db_transact. Those who come while a transaction is being committed are done together in the next one, by the
+ * first of them: what a commit costs is the disk's answer, and that is waited for once. */
+struct write {
+	struct write *next;
+	db_tx_fn fn;
+	void *ctx;
+	struct err *e;
+	int result;
+	bool busy; /* the database was: running it again can help */
+	/* protected by writes_lock */
+	bool leads, done;
+	pthread_cond_t turn;
+};
+
+static void fail_all(struct write *group, int r, const struct err *e, bool busy)
 {
-	int r = c->driver->begin(c, e);
+	for (struct write *w = group; w; w = w->next) {
+		*w->e = *e;
+		w->result = r;
+		w->busy = busy;
+	}
+}
+
+static void run_one(struct db_conn *c, struct write *w)
+{
+	int r = c->driver->begin(c, w->e);
+	if (r == 0) {
+		r = w->fn(c, w->ctx, w->e);
+		if (r < 0) {
+			c->driver->rollback(c);
+		} else {
+			int committed = c->driver->commit(c, w->e);
+			r = committed < 0 ? committed : r;
+		}
+	}
+	w->result = r;
+	w->busy = r < 0 && strcmp(w->e->code, DB_BUSY_CODE) == 0;
+}
+
+/* Within the transaction of all. Negative: that is lost as a whole, as it is where the database has rolled back by itself. */
+static int run_member(struct db_conn *c, struct write *w)
+{
+	struct err ignored;
+	int r = db_exec(c, "SAVEPOINT member", DB_NO_PARAMS, NULL, &ignored);
 	if (r < 0)
 		return r;
-	r = fn(c, ctx, e);
-	if (r < 0) {
+	w->result = w->fn(c, w->ctx, w->e);
+	w->busy = w->result < 0 && strcmp(w->e->code, DB_BUSY_CODE) == 0;
+	if (w->result < 0)
+		r = db_exec(c, "ROLLBACK TO member", DB_NO_PARAMS, NULL, &ignored);
+	return r < 0 ? r : db_exec(c, "RELEASE member", DB_NO_PARAMS, NULL, &ignored);
+}
+
+/* False: nothing of it was committed. */
+static bool run_together(struct db_conn *c, struct write *group)
+{
+	struct err ignored;
+	if (c->driver->begin(c, &ignored) < 0)
+		return false;
+	int r = 0;
+	for (struct write *w = group; w && r == 0; w = w->next)
+		r = run_member(c, w);
+	if (r < 0)
 		c->driver->rollback(c);
-		return r;
+	return r == 0 && c->driver->commit(c, &ignored) == 0;
+}
+
+static void run_group(struct db *db, struct write *group)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	struct err e;
+	int r = db_acquire(db, &c, &e);
+	if (r < 0) {
+		fail_all(group, r, &e, false);
+		return;
 	}
-	int committed = c->driver->commit(c, e);
-	return committed < 0 ? committed : r;
+	/* Where the whole fails each gets what its own transaction says: one's fault is not the others'. */
+	if (group->next && run_together(c, group))
+		return;
+	for (struct write *w = group; w; w = w->next)
+		run_one(c, w);
+}
+
+/* The oldest ones, up to GROUP_MAX. */
+static struct write *take_group_locked(struct db *db)
+{
+	struct write *first = db->writes, **end = &db->writes;
+	for (unsigned n = 0; *end && n < GROUP_MAX; n++)
+		end = &(*end)->next;
+	db->writes = *end;
+	*end = NULL;
+	return first;
+}
+
+static void release_group_locked(struct db *db, struct write *group)
+{
+	while (group) {
+		struct write *w = group;
+		group = w->next; /* when it is done it is gone */
+		w->done = true;
+		pthread_cond_signal(&w->turn);
+	}
+	db->led = db->writes != NULL;
+	if (db->led) {
+		db->writes->leads = true;
+		pthread_cond_signal(&db->writes->turn);
+	}
+}
+
+static void transact_once(struct db *db, struct write *w)
+{
+	pthread_cond_init(&w->turn, NULL);
+	pthread_mutex_lock(&db->writes_lock);
+	struct write **last = &db->writes;
+	while (*last)
+		last = &(*last)->next;
+	*last = w;
+	w->leads = !db->led;
+	db->led = true;
+	while (!w->leads && !w->done)
+		pthread_cond_wait(&w->turn, &db->writes_lock);
+	if (!w->done) {
+		struct write *group = take_group_locked(db);
+		pthread_mutex_unlock(&db->writes_lock);
+		run_group(db, group);
+		pthread_mutex_lock(&db->writes_lock);
+		release_group_locked(db, group);
+	}
+	pthread_mutex_unlock(&db->writes_lock);
+	pthread_cond_destroy(&w->turn);
 }
 
 /* 5–20 ms after the first attempt, longer after later ones; random, so that two who collided do not do so again. */
@@ -202,14 +331,11 @@ int db_transact(struct db *db, db_tx_fn fn, void *ctx, struct err *e)
 	struct err own;
 	if (!e)
 		e = &own; /* the code decides below */
-	_cleanup_db_conn_ struct db_conn *c = NULL;
-	int r = db_acquire(db, &c, e);
-	if (r < 0)
-		return r;
 	for (unsigned n = 1;; n++) {
-		r = attempt(c, fn, ctx, e);
-		if (r >= 0 || n == TRANSACT_ATTEMPTS || strcmp(e->code, DB_BUSY_CODE) != 0)
-			return r;
+		struct write w = { .fn = fn, .ctx = ctx, .e = e };
+		transact_once(db, &w);
+		if (!w.busy || n == TRANSACT_ATTEMPTS)
+			return w.result;
 		pause_before_retry(n);
 	}
 }

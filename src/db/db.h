@@ -14,7 +14,9 @@
  *           use(db_text(rows, 0));
  *
  * Writes go through db_transact alone. Its callback may run more than once (a busy database, later a serialization
- * failure), so it writes to its context only what a second run writes again.
+ * failure), so it writes to its context only what a second run writes again. Calls that come while others are being committed are
+ * committed together, each with an outcome of its own (a savepoint): the disk is waited for once. So a callback may run on another
+ * thread that is in db_transact.
  *
  * SQLite: WAL, synchronous=FULL (what was committed survives a power cut), one writer at a time: in this process in
  * turn, between processes with a time-out. Threads: a struct db may be used by any; a connection and its rows by one at

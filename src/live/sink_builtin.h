@@ -7,7 +7,7 @@
 
 struct sink_builtin_opts {
 	struct stream_store *store; /* borrowed */
-	uint32_t threads;	    /* 0: 8: they wait for the disk */
+	uint32_t threads;	    /* 0: 64: they wait for the disk */
 	uint32_t retention_hours;   /* of streams that are made; 0: 1 */
 };
 int sink_builtin_new(const struct sink_builtin_opts *opts, struct sink **ret, struct err *e) MR_MUST_USE;

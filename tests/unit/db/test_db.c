@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -260,6 +262,116 @@ static void threads_lose_no_update(void **state)
 	assert_int_equal(number(f, f->db, "SELECT id FROM t"), 400);
 }
 
+/* ---- transactions that share a commit ---- */
+
+struct crowd {
+	struct db_fixture *f;
+	sem_t begun, go_on;
+	int seen_inside, seen_outside; /* rows, by the last of those that came together */
+};
+
+struct writer {
+	struct crowd *crowd;
+	pthread_t thread;
+	int64_t id;
+	bool first;
+	pid_t tid;
+	int result;
+	struct err e;
+};
+
+static int first_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct writer *w = ctx;
+	int r = db_exec(c, "INSERT INTO t (id) VALUES ($1)", DB_PARAMS(DB_INT(w->id)), NULL, e);
+	sem_post(&w->crowd->begun);
+	while (sem_wait(&w->crowd->go_on) != 0) {
+	}
+	return r;
+}
+
+static int64_t count_rows(struct db_conn *c)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	struct err e;
+	return db_first(c, "SELECT COUNT(*) FROM t", NULL, &rows, &e) > 0 ? db_int(rows, 0) : -1;
+}
+
+static int crowd_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct writer *w = ctx;
+	int r = db_exec(c, "INSERT INTO t (id) VALUES ($1)", DB_PARAMS(DB_INT(w->id)), NULL, e);
+	if (r == 0 && w->id < 0)
+		r = err_set(e, ERR_LOST, "changed its mind");
+	_cleanup_db_conn_ struct db_conn *other = NULL;
+	if (r == 0 && db_acquire(w->crowd->f->db, &other, e) == 0 && count_rows(c) > w->crowd->seen_inside) {
+		w->crowd->seen_inside = (int)count_rows(c);
+		w->crowd->seen_outside = (int)count_rows(other);
+	}
+	return r;
+}
+
+static void *write_thread(void *arg)
+{
+	struct writer *w = arg;
+	w->tid = gettid();
+	if (!w->first)
+		sem_post(&w->crowd->begun);
+	w->result = db_transact(w->crowd->f->db, w->first ? first_tx : crowd_tx, w, &w->e);
+	return NULL;
+}
+
+static bool sleeps(pid_t thread)
+{
+	char text[256];
+	_cleanup_free_ char *path = mr_asprintf("/proc/self/task/%d/stat", (int)thread);
+	FILE *f = fopen(path, "re");
+	bool got = f && fgets(text, sizeof(text), f);
+	if (f)
+		fclose(f);
+	const char *state = got ? strrchr(text, ')') : NULL;
+	return state && state[2] == 'S';
+}
+
+/* In the queue there is nothing to do but sleep. */
+static void let_it_queue(struct writer *w)
+{
+	sem_wait(&w->crowd->begun);
+	while (!sleeps(w->tid))
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+static void those_who_wait_share_a_commit(void **state)
+{
+	struct db_fixture *f = *state;
+	struct crowd crowd = { .f = f };
+	sem_init(&crowd.begun, 0, 0);
+	sem_init(&crowd.go_on, 0, 0);
+	/* One is at it; behind it wait four who insert, one who fails with what it wrote, and two who insert what is there. */
+	struct writer writers[] = { { .id = 1, .first = true }, { .id = 2 }, { .id = 3 }, { .id = -1 },
+				    { .id = 1 },	       { .id = 4 }, { .id = 1 }, { .id = 5 } };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(writers); i++) {
+		writers[i].crowd = &crowd;
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_thread, &writers[i]), 0);
+		let_it_queue(&writers[i]);
+	}
+	sem_post(&crowd.go_on);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(writers); i++) {
+		assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+		bool twice = i == 4 || i == 6;
+		assert_int_equal(writers[i].result, writers[i].id < 0 ? -ERR_LOST : twice ? -ERR_CONFLICT : 0);
+		if (twice)
+			assert_string_equal(writers[i].e.code, "DB_CONSTRAINT");
+	}
+	assert_int_equal(number(f, f->db, "SELECT COUNT(*) FROM t"), 5);
+	assert_int_equal(number(f, f->db, "SELECT SUM(id) FROM t"), 15);
+	/* The last of them saw what the others had written, which nobody else did yet. */
+	assert_int_equal(crowd.seen_inside, 5);
+	assert_int_equal(crowd.seen_outside, 1);
+	sem_destroy(&crowd.begun);
+	sem_destroy(&crowd.go_on);
+}
+
 static void settings_hold(void **state)
 {
 	struct db_fixture *f = *state;
@@ -401,6 +513,8 @@ int main(void)
 		T(busy_runs_the_callback_again),
 		T(all_connections_in_use),
 		T(threads_lose_no_update),
+		T(those_who_wait_share_a_commit),
+		T(those_who_wait_share_a_commit),
 		T(settings_hold),
 		T(in_memory_is_one_connection),
 		T(what_cannot_be_opened),
