@@ -2,6 +2,7 @@
  * hand-over on HTTP threads. */
 #include "http/websocket.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -50,6 +51,7 @@ static int check_handshake(const struct http_request *req, const char **ret_key,
 
 static const char *accept_value(struct http_request *req, const char *key)
 {
+	assert(key);
 	uint8_t digest[DIGEST_MAX_BYTES];
 	_cleanup_buf_ struct buf text;
 	buf_init(&text, 64);
@@ -58,6 +60,7 @@ static const char *accept_value(struct http_request *req, const char *key)
 	digest_stream_update(d, ACCEPT_GUID, strlen(ACCEPT_GUID));
 	size_t len = digest_stream_final(d, digest);
 	(void)base64_encode(&text, digest, len, false);
+	assert(text.data); /* 28 characters fit */
 	return arena_strdup(&req->arena, text.data);
 }
 

@@ -86,7 +86,10 @@ int analysis_spec_parse(const char *json, struct analyze_spec *ret, struct err *
 /* Two digits: more would only look exact. */
 static json_t *milli(int32_t v)
 {
-	return v == LOUDNESS_UNKNOWN ? json_null() : json_real((double)((v < 0 ? v - 5 : v + 5) / 10) / 100);
+	if (v == LOUDNESS_UNKNOWN)
+		return json_null();
+	const int32_t hundredths = (v < 0 ? v - 5 : v + 5) / 10;
+	return json_real(hundredths / 100.0);
 }
 
 static void add_problem(json_t *list, const char *part, const char *code, const char *message)

@@ -2,6 +2,7 @@
  * only, because a job keeps its plan (spec_json, segment and chunk rows). */
 #include "job/plan.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,6 +266,7 @@ static void add_rungs(struct ladder_plan *p, const struct probe_stream *v, const
 {
 	const struct ladder_spec *s = &p->spec;
 	for (uint32_t i = 0; i < s->rung_count; i++) {
+		assert(v);
 		struct rendition *r = &p->renditions[p->rendition_count];
 		const struct ladder_rung *g = &s->rungs[i];
 		*r = (struct rendition){ .index = p->rendition_count++,

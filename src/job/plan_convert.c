@@ -1,6 +1,7 @@
 /* Planning a conversion: what was not asked for is chosen by the source, then the chunks. Pure; runs in the server. */
 #include "job/plan_convert.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,6 +276,7 @@ int convert_plan(const struct probe_result *probe, const struct convert_params *
 		r = choose_range(probe, stream, params, s, e);
 	if (r < 0)
 		return r;
+	assert(s->rate);
 	if (s->sample_count / grid_of(s) >= UINT32_MAX)
 		return err_set(e, ERR_TOO_LARGE, "the sound is too long");
 	p.duration_ticks = s->sample_count / s->rate * VIDEO_TIMESCALE + s->sample_count % s->rate * VIDEO_TIMESCALE / s->rate;

@@ -80,22 +80,22 @@ int repo_download_start(struct repo *repo, const char *user_id, const char *narr
 	return r < 0 ? r : 0;
 }
 
-int repo_download_done(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e)
+int repo_download_done(struct db_conn *c, const struct job *download, int64_t now_ms, struct err *e)
 {
 	struct job narration = { 0 };
-	int r = repo_job_lock(c, NULL, j->parent_id, &narration, e);
+	int r = repo_job_lock(c, NULL, download->parent_id, &narration, e);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *stream = mr_asprintf("%s/", narration.prefix);
-	const int64_t until = now_ms + j->grace_ms;
+	const int64_t until = now_ms + download->grace_ms;
 	job_release(&narration);
 	r = repo_object_doom_at(c, stream, until, e);
 	if (r >= 0)
 		r = db_exec(c, "UPDATE job SET download_key = $2, stream_until_ms = $3, expires_ms = $4 WHERE id = $1",
-			    DB_PARAMS(DB_TEXT(j->parent_id), DB_TEXT(j->prefix), DB_INT(until),
+			    DB_PARAMS(DB_TEXT(download->parent_id), DB_TEXT(download->prefix), DB_INT(until),
 				      DB_INT(now_ms + DOWNLOAD_LIFETIME_MS)),
 			    NULL, e);
-	return r < 0 ? r : repo_revise(c, j->parent_id, now_ms, e);
+	return r < 0 ? r : repo_revise(c, download->parent_id, now_ms, e);
 }
 
 int repo_download_drop(struct db_conn *c, const char *narration_id, struct err *e)

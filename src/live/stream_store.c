@@ -62,7 +62,7 @@ void stream_store_free(struct stream_store *ss)
 int stream_store_ensure(struct stream_store *ss, const char *user_id, const struct stream_new *n, struct stream *ret,
 			struct err *e)
 {
-	struct err local;
+	struct err local = { 0 };
 	struct err *why = e ? e : &local;
 	if (!stream_name_valid(n->name))
 		return err_set(why, ERR_INVALID, "a stream's name has 1 to 256 of A-Z a-z 0-9 . _ -");

@@ -60,14 +60,14 @@ static int picture_comment(const struct tags *t, char **ret)
 {
 	const char *mime = t->picture->codec_id == AV_CODEC_ID_PNG ? "image/png" : "image/jpeg";
 	const size_t mime_len = strlen(mime), len = 32 + mime_len + (size_t)t->cover->size;
-	_cleanup_free_ uint8_t *block = calloc(1, len);
+	_cleanup_free_ uint8_t *block = mr_calloc(1, len);
 	const size_t text = AV_BASE64_SIZE(len);
-	char *out = block ? malloc(text) : NULL;
+	char *out = malloc(text);
 	if (!out)
 		return AVERROR(ENOMEM);
 	AV_WB32(block, 3); /* front cover */
 	AV_WB32(block + 4, (uint32_t)mime_len);
-	memcpy(block + 8, mime, mime_len);
+	memcpy(block + 8, mime, mime_len + 1); /* its end falls on a zero */
 	uint8_t *p = block + 8 + mime_len;
 	const uint32_t depth = depth_of(t->picture);
 	if (t->picture->width > 1 && depth) {
@@ -77,7 +77,8 @@ static int picture_comment(const struct tags *t, char **ret)
 	}
 	AV_WB32(p + 20, (uint32_t)t->cover->size);
 	memcpy(p + 24, t->cover->data, (size_t)t->cover->size);
-	*ret = av_base64_encode(out, (int)text, block, (int)len);
+	(void)av_base64_encode(out, (int)text, block, (int)len);
+	*ret = out;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  * the last chunk has the packets that the delay pushes out at the end. ADTS has no way to tell of a delay: packet 0, which only
  * primes the decoder, is left out, and the sound begins where it should.
  */
+#include <assert.h>
 #include <libavutil/intreadwrite.h>
 
 #include "base/mem.h"
@@ -113,6 +114,7 @@ static int packets_open(const struct encode_job *job, void **ret, struct err *e)
 	p->spec = s;
 	p->out = job->out;
 	p->grid = convert_grid_samples(s->format, s->rate);
+	assert(p->grid);
 	p->next = job->from / p->grid;
 	p->first = s->first_sample / p->grid;
 	p->end = s->last ? INT64_MAX : p->first + s->sample_count / p->grid;

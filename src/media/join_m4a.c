@@ -5,6 +5,7 @@
  * An edit list and the track's length say which samples are the encoder's priming and the last frame's filling, so that a
  * decoder gives back as many as went in.
  */
+#include <assert.h>
 #include <errno.h>
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
@@ -216,7 +217,7 @@ static int assemble(struct m4a *m, struct buf *head, struct err *e)
 		return err_set_code(e, ERR_TOO_LARGE, "TOO_LONG", "%llu bytes of sound don't fit an M4A", (unsigned long long)data);
 	uint8_t mdat[16] = { 0 };
 	AV_WB32(mdat, large ? 1 : (uint32_t)data + 8);
-	memcpy(mdat + 4, "mdat", 4);
+	AV_WB32(mdat + 4, MKBETAG('m', 'd', 'a', 't'));
 	AV_WB64(mdat + 8, data + 16);
 	(void)buf_append(head, front, ftyp);
 	(void)buf_append(head, moov, m->sink.back.len);
@@ -233,6 +234,7 @@ int join_m4a(const struct join *j, struct buf *head, struct err *e)
 	buf_init(&m.sink.back, head->max);
 	int r = m.packet ? encode_codec_encoder(j->spec, &encoder, e) : averror_internal(e, AVERROR(ENOMEM), "join");
 	if (r == 0) {
+		assert(m.packet);
 		m.packet->data = zeros;
 		r = open_muxer(&m, encoder);
 		r = r < 0 ? averror_internal(e, r, "open the M4A muxer") : write_all(&m, e);

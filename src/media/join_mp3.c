@@ -120,9 +120,10 @@ static bool choose_header(const struct join *j, uint32_t side_info, struct heade
 
 static uint8_t *put_lame(const struct join *j, uint8_t *p, uint32_t padding, uint64_t bytes)
 {
+	static const uint8_t encoder[] = { 'L', 'A', 'M', 'E', '3', '.', '1', '0', '0' };
 	const bool constant = j->spec->bitrate_bps;
 	const uint32_t kbps = j->spec->bitrate_bps / 1000;
-	memcpy(p, "LAME3.100", 9);
+	memcpy(p, encoder, sizeof(encoder));
 	p[9] = constant ? 1 : 4; /* revision 0; CBR, or LAME's newer VBR */
 	p[20] = constant ? (uint8_t)(kbps < 255 ? kbps : 255) : 0;
 	AV_WB32(p + 21, (ENCODER_DELAY << 12 | padding) << 8);

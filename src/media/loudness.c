@@ -97,7 +97,7 @@ static int32_t peak(const struct loudness_meter *m, int (*of)(ebur128_state *, u
 	for (unsigned i = 0; i < m->channels; i++)
 		if (of(m->state, i, &v) == EBUR128_SUCCESS && v > max)
 			max = v;
-	return milli(20 * log10(max));
+	return max > 0 ? milli(20 * log10(max)) : LOUDNESS_UNKNOWN;
 }
 
 int loudness_meter_read(const struct loudness_meter *m, struct loudness *ret, struct err *e)

@@ -178,7 +178,7 @@ static int64_t lasts(const struct mkv_track *t, uint64_t bytes, unsigned frames)
 	if (t->default_ns)
 		return t->default_ns * frames;
 	if (strncmp(a->codec, "A_PCM/", 6) == 0 && sample && a->rate_hz)
-		return (int64_t)((double)(bytes / sample) * 1e9 / a->rate_hz);
+		return (int64_t)(bytes / sample * 1000000000 / a->rate_hz); /* of one block: far from overflowing */
 	return t->step_ns;
 }
 

@@ -1,6 +1,7 @@
 /* The keyframes at which a video could be cut: see probe_copy.h. */
 #include "media/probe_copy.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,6 +288,7 @@ static int read_index(const struct probe_copy_source *s, struct gop_list *g, str
 	free(o);
 	if (r != -(int)ERR_UNSUPPORTED)
 		return r;
+	assert(g);
 	g->obstacle = "its index is of an unusual kind"; /* or an edit list has changed which samples there are */
 	return 0;
 }
@@ -352,6 +354,7 @@ int probe_copy_find(const struct probe_copy_source *s, struct probe_copy *ret, s
 		g = own = gop_list_new(s->stream);
 		r = read_index(s, g, e);
 	}
+	assert(g || obstacle);
 	if (r == 0 && !obstacle)
 		obstacle = g->obstacle;
 	if (r == 0 && !obstacle && g->count == 0)

@@ -39,7 +39,7 @@ void rendition_init(struct rendition *r, const struct ladder_spec *spec, const s
 /* Takes the parameters from an opened encoder. ERR_INTERNAL if a later encoder's headers differ from the first's. */
 int rendition_encoder(struct rendition *r, const AVCodecContext *enc, struct err *e) MR_MUST_USE;
 /* Takes the parameters of a stream that is not encoded here (media/video_copy.h). */
-int rendition_parameters(struct rendition *r, const AVCodecParameters *par, struct err *e) MR_MUST_USE;
+int rendition_parameters(struct rendition *r, const AVCodecParameters *from, struct err *e) MR_MUST_USE;
 /* An encoder_sink (media/video_encode.h) with ctx = the rendition: takes the packet; its pts are in 1/90000 s or in
  * samples. A packet of the next segment completes the one before. Packets of segments below spec->resume_segment are
  * dropped. */

@@ -1,6 +1,7 @@
 /* Decoding a whole sound. Runs in a sandboxed child of millrace-task. */
 #include "media/sound_scan.h"
 
+#include <assert.h>
 #include <libswresample/swresample.h>
 #include <math.h>
 
@@ -155,8 +156,10 @@ int sound_scan_run(const struct task_spec *task, const struct media_io *io, int3
 	AVPacket *packet = av_packet_alloc();
 	res = r.frame && packet ? media_decoder_open(f->streams[stream], 1, &r.decoder, e)
 				: averror_internal(e, AVERROR(ENOMEM), "read the sound");
-	if (res == 0)
+	if (res == 0) {
+		assert(packet && r.frame);
 		res = read_all(&r, in, stream, packet, e);
+	}
 	if (res == 0 && !r.rate)
 		res = err_set_code(e, ERR_MEDIA, "UNDECODABLE", "stream %d: no sound could be decoded", stream);
 	av_packet_free(&packet);

@@ -59,7 +59,7 @@ int timeline_init(struct timeline *t, const struct ladder_spec *spec, struct err
 	    (t->has_video && (!spec->video_ticks || !rising(spec->video_ticks, n))) ||
 	    (has_audio && (!spec->audio_frames || spec->audio_rate == 0 || !rising(spec->audio_frames, n))))
 		return err_set(e, ERR_INVALID, "segment boundaries don't rise or don't fit the streams");
-	t->lock = mr_calloc(1, sizeof(*t->lock));
+	t->lock = mr_calloc(1, sizeof(pthread_mutex_t));
 	(void)pthread_mutex_init(t->lock, NULL);
 	t->video = mr_calloc(n + 1, sizeof(*t->video));
 	if (has_audio) {

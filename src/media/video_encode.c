@@ -108,8 +108,10 @@ int encoder_send(AVCodecContext *enc, const AVFrame *frame, encoder_sink *sink, 
 	return receive_all(enc, sink, ctx, e);
 }
 
-int video_codec_string(enum AVCodecID codec, const uint8_t *b, size_t len, char *out, size_t out_size, struct err *e)
+int video_codec_string(enum AVCodecID codec, const uint8_t *headers, size_t len, char *out, size_t out_size,
+		       struct err *e)
 {
+	const uint8_t *b = headers;
 	if (codec == AV_CODEC_ID_HEVC)
 		return video_hevc_codec_string(b, len, out, out_size, e);
 	if (len > 4 && b[0] == 1) { /* an avcC record has the same three bytes at its beginning */

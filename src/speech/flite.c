@@ -41,19 +41,26 @@ static void put_u32(uint8_t *to, uint32_t v)
 		to[i] = (uint8_t)(v >> 8 * i);
 }
 
+static void put_tag(uint8_t *to, const char *tag)
+{
+	for (int i = 0; i < 4; i++)
+		to[i] = (uint8_t)tag[i];
+}
+
 /* PCM of 16 bits, one channel; the "fmt " chunk is Microsoft's WAVEFORMAT. */
 static void put_header(uint8_t h[WAV_HEADER_BYTES], uint32_t rate, uint32_t data_bytes)
 {
 	static const uint8_t format[] = { 1, 0, 1, 0 }, width[] = { 2, 0, 16, 0 };
-	memcpy(h, "RIFF", 4);
+	put_tag(h, "RIFF");
 	put_u32(h + 4, data_bytes + WAV_HEADER_BYTES - 8);
-	memcpy(h + 8, "WAVEfmt ", 8);
+	put_tag(h + 8, "WAVE");
+	put_tag(h + 12, "fmt ");
 	put_u32(h + 16, 16);
 	memcpy(h + 20, format, sizeof(format));
 	put_u32(h + 24, rate);
 	put_u32(h + 28, rate * 2);
 	memcpy(h + 32, width, sizeof(width));
-	memcpy(h + 36, "data", 4);
+	put_tag(h + 36, "data");
 	put_u32(h + 40, data_bytes);
 }
 

@@ -165,14 +165,13 @@ static int put_character(struct reader *r, const char *at, size_t len, struct er
 static int read_entity(struct reader *r, struct err *e)
 {
 	static const struct {
-		const char *name;
-		char c;
-	} list[] = { { "&amp;", '&' }, { "&lt;", '<' }, { "&gt;", '>' }, { "&quot;", '"' }, { "&apos;", '\'' } };
+		const char *name, *text;
+	} list[] = { { "&amp;", "&" }, { "&lt;", "<" }, { "&gt;", ">" }, { "&quot;", "\"" }, { "&apos;", "'" } };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(list); i++) {
 		size_t n = strlen(list[i].name);
 		if ((size_t)(r->end - r->at) >= n && memcmp(r->at, list[i].name, n) == 0) {
 			r->at += n;
-			return put_character(r, &list[i].c, 1, e);
+			return put_character(r, list[i].text, 1, e);
 		}
 	}
 	return invalid(r, r->at, "within <speak> '&' is &amp;, and there are &lt; &gt; &quot; &apos;", e);

@@ -122,7 +122,7 @@ static int post(struct object_queue *q, enum step_kind kind, const void *bytes, 
 	(void)pthread_mutex_unlock(&q->lock);
 	if (r < 0)
 		free(s);
-	return r;
+	return r; /* s is in the list now, or freed: NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 int object_queue_begin(struct object_queue *q, const struct task_object *head, struct err *e)
