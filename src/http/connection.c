@@ -16,6 +16,7 @@
 #include "http/fields.h"
 #include "http/internal.h"
 #include "http/response.h"
+#include "http/signed_urls.h"
 #include "os/fd.h"
 
 /* ---- connections ---- */
@@ -158,6 +159,7 @@ static void request_free(struct http_request *req)
 {
 	reply_clear(req);
 	websocket_release(req);
+	signed_url_release(req->remembered);
 	json_decref(req->json);
 	buf_release(&req->body);
 	arena_release(&req->arena);

@@ -8,6 +8,7 @@
 #include "http/internal.h"
 #include "http/json.h"
 #include "http/jwt.h"
+#include "http/signed_urls.h"
 #include "http/websocket.h"
 #include "net/digest.h"
 
@@ -165,11 +166,31 @@ int signature_check(struct http_request *req, struct err *e)
 {
 	const char *host = http_request_header(req, "Host");
 	int r = verify_with_host(req, req->host, e);
+	if (r == 0 && req->signature.host_alone && strcmp(req->method, "GET") == 0)
+		signed_urls_put(req->server->signed_urls, req->server->router, req->target, req->host, &req->signature);
 	/* Behind a proxy: signed for the public name, or for the name that this server was asked by. */
 	if (r < 0 && host && strcmp(host, req->host) != 0 && e->kind == ERR_DENIED)
 		r = verify_with_host(req, host, e);
 	req->has_signature = r == 0;
 	return r;
+}
+
+bool signature_recall(struct http_request *req)
+{
+	if (strcmp(req->method, "GET") != 0)
+		return false;
+	for (size_t i = 0; i < req->header_count; i++)
+		if (strncasecmp(req->headers[i].name, "x-amz-", 6) == 0)
+			return false;
+	struct signed_url *u = signed_urls_find(req->server->signed_urls, req->target, req->host, clock_wall_ms());
+	if (!u)
+		return false;
+	req->remembered = u;
+	req->uri = u->uri;
+	req->match = u->match;
+	req->signature = u->verified;
+	req->has_signature = true;
+	return true;
 }
 
 static int verify_header_with_host(struct http_request *req, const char *host, const char *payload_hash, struct err *e)

@@ -41,6 +41,8 @@
 
 struct http_flow;
 struct open_objects;
+struct signed_url;
+struct signed_urls;
 struct sse_stream;
 struct upload;
 
@@ -63,6 +65,7 @@ struct http_server {
 	struct router *router;
 	struct MHD_Daemon *daemon;
 	struct open_objects *objects;
+	struct signed_urls *signed_urls;
 	char *url;
 	uint16_t port;
 	bool loopback;
@@ -133,6 +136,7 @@ struct http_request {
 	struct http_identity identity;
 	bool has_signature;
 	struct sigv4_verified signature;
+	struct signed_url *remembered; /* to be released: uri and match are its */
 	bool loaded;
 	void *resource;
 
@@ -228,6 +232,8 @@ int identity_find(struct http_request *req, struct err *e) MR_MUST_USE;
 /* After the JSON body: its user_id. */
 int identity_from_body(struct http_request *req, struct err *e) MR_MUST_USE;
 int signature_check(struct http_request *req, struct err *e) MR_MUST_USE;
+/* True: the URL has been checked before and is still good; uri, match and signature are set. */
+bool signature_recall(struct http_request *req);
 /* Of the Authorization header, over the whole body, which is there. */
 int signature_check_header(struct http_request *req, struct err *e) MR_MUST_USE;
 

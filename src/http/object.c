@@ -187,10 +187,18 @@ static bool range_still_valid(const struct http_request *req, const char *etag, 
 
 /* ---- headers ---- */
 
-static const char * override(const struct http_request *req, const struct http_object_opts *o, const char *name,
-			     const char *value)
+/* Whether the URL says anything of the answer's headers: usually not, and not asked six times then. */
+static bool has_overrides(const struct http_request *req, const struct http_object_opts *o)
 {
-	const char *over = o->s3_overrides ? http_request_query(req, name) : NULL;
+	for (size_t i = 0; o->s3_overrides && i < req->uri.query_count; i++)
+		if (strncmp(req->uri.query[i].name, "response-", 9) == 0)
+			return true;
+	return false;
+}
+
+static const char * override(const struct http_request *req, bool any, const char *name, const char *value)
+{
+	const char *over = any ? http_request_query(req, name) : NULL;
 	return over ? over : value;
 }
 
@@ -198,16 +206,17 @@ static void add_object_headers(struct http_request *req, const struct store_info
 			       const struct http_object_opts *o)
 {
 	char date[HTTP_DATE_SIZE];
+	const bool any = has_overrides(req, o);
 	field_date_format(info->modified_ms, date);
 	const char *type = o->content_type ? o->content_type : info->content_type;
-	type = override(req, o, "response-content-type", *type ? type : "application/octet-stream");
+	type = override(req, any, "response-content-type", *type ? type : "application/octet-stream");
 	const char *disposition = o->content_disposition;
 	_cleanup_buf_ struct buf b;
 	buf_init(&b, 4096);
 	bool active = field_is_active_type(type);
 	if (!disposition && o->filename && field_disposition_format(&b, o->attachment || active, o->filename))
 		disposition = b.data;
-	disposition = override(req, o, "response-content-disposition", disposition);
+	disposition = override(req, any, "response-content-disposition", disposition);
 	if (active) {
 		http_response_header(req, "Content-Security-Policy", "sandbox; default-src 'none'");
 		if (!disposition || strncmp(disposition, "attachment", 10) != 0)
@@ -220,11 +229,13 @@ static void add_object_headers(struct http_request *req, const struct store_info
 	http_response_header(req, "Accept-Ranges", "bytes");
 	http_response_header(req, "ETag", http_request_printf(req, "\"%s\"", info->etag));
 	const char *cache =
-		override(req, o, "response-cache-control", o->cache_control ? o->cache_control : "private, no-cache");
+		override(req, any, "response-cache-control", o->cache_control ? o->cache_control : "private, no-cache");
 	http_response_header(req, "Cache-Control", cache);
-	http_response_header(req, "Content-Language", override(req, o, "response-content-language", ""));
-	http_response_header(req, "Content-Encoding", override(req, o, "response-content-encoding", ""));
-	http_response_header(req, "Expires", override(req, o, "response-expires", ""));
+	if (!any)
+		return;
+	http_response_header(req, "Content-Language", override(req, any, "response-content-language", ""));
+	http_response_header(req, "Content-Encoding", override(req, any, "response-content-encoding", ""));
+	http_response_header(req, "Expires", override(req, any, "response-expires", ""));
 }
 
 static ssize_t never_read(void *cls, uint64_t pos, char *out, size_t max)

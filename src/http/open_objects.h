@@ -6,11 +6,12 @@
  *
  * An object is put here when the pool has just read all of it; it is found for a second, then the pool reads it again.
  * A small one is kept in memory, which takes one system call to send where a file takes six; a larger one is in the page
- * cache, since it has just been read. Guarantees: what is found is the object that the store has under that key at this
- * moment (store_reader_is_current: deleted or replaced, by whichever process, it is not found any more); finding does no
- * I/O; at most OPEN_OBJECTS_MAX are kept, none for longer than it can be found and open_objects_expire is late, so that
- * a deleted object's space is free soon; at most OPEN_OBJECTS_BYTES are in memory, with those that are still being sent
- * to slow clients. Does not guarantee: that the kernel still has the pages. Any thread.
+ * cache, since it has just been read, and sent from there: copying a segment of 88 KB takes 5 to 25 µs, by how busy the
+ * machine's memory is, the five calls more take 3. Guarantees: what is found is the object that the store has under that
+ * key at this moment (store_reader_is_current: deleted or replaced, by whichever process, it is not found any more);
+ * finding does no I/O; at most OPEN_OBJECTS_MAX are kept, none for longer than it can be found and open_objects_expire is
+ * late, so that a deleted object's space is free soon; at most OPEN_OBJECTS_BYTES are in memory, with those that are still
+ * being sent to slow clients. Does not guarantee: that the kernel still has the pages. Any thread.
  */
 #pragma once
 
@@ -22,7 +23,7 @@
 
 #define OPEN_OBJECTS_MAX 128
 #define OPEN_OBJECT_FRESH_MS 1000
-#define OPEN_OBJECT_DATA_BYTES (128u << 10) /* what is larger is not kept in memory */
+#define OPEN_OBJECT_DATA_BYTES (16u << 10) /* what is larger is not kept in memory */
 #define OPEN_OBJECTS_BYTES (16u << 20)
 
 struct open_objects;

@@ -18,6 +18,7 @@
 #include "http/internal.h"
 #include "http/listen.h"
 #include "http/open_objects.h"
+#include "http/signed_urls.h"
 #include "os/fd.h"
 
 /* ---- options ---- */
@@ -117,6 +118,7 @@ static void init_sync(struct http_server *s)
 static void server_free(struct http_server *s)
 {
 	open_objects_free(s->objects);
+	signed_urls_free(s->signed_urls);
 	router_free(s->router);
 	(void)pthread_mutex_destroy(&s->lock);
 	(void)pthread_cond_destroy(&s->idle);
@@ -143,6 +145,7 @@ int http_server_start(const struct http_server_opts *opts, const struct http_rou
 	s->routes = routes;
 	s->router = router_new(routes, count);
 	s->objects = open_objects_new();
+	s->signed_urls = signed_urls_new();
 	s->loopback = address.loopback;
 	init_sync(s);
 	/* A client that goes away must be an error of write, not the end of the process. */

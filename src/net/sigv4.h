@@ -57,7 +57,11 @@ struct sigv4_verified {
 	char access_key_id[128];
 	int64_t signed_at_ms;
 	int64_t expires_at_ms; /* INT64_MAX for header signatures */
+	bool host_alone;       /* no other header is signed; of a query's signature */
 };
+
+/* Whether what was verified from a query is valid at this time (the rest of its check depends on no clock). Pure. */
+bool sigv4_verified_at(const struct sigv4_verified *v, int64_t now_ms);
 
 /* Checks a pre-signed request exactly as S3 does: algorithm, credential scope (date, service; region of the key),
  * expiry range 1–604800 s, not used before its date less 15 min, not after its expiry, signed headers present and

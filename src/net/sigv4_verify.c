@@ -245,9 +245,16 @@ int sigv4_verify_query(const struct sigv4_request *req, const char *service, sig
 	r = check_claim(req, &c, service, hash, lookup, lookup_ctx, e);
 	if (r < 0)
 		return r;
-	*ret = (struct sigv4_verified) { .signed_at_ms = signed_at_ms, .expires_at_ms = expires_at_ms };
+	*ret = (struct sigv4_verified) { .signed_at_ms = signed_at_ms,
+					 .expires_at_ms = expires_at_ms,
+					 .host_alone = strcmp(c.signed_headers, "host") == 0 };
 	memcpy(ret->access_key_id, c.access_key_id, sizeof(ret->access_key_id));
 	return 0;
+}
+
+bool sigv4_verified_at(const struct sigv4_verified *v, int64_t now_ms)
+{
+	return now_ms >= v->signed_at_ms - MAX_SKEW_MS && now_ms <= v->expires_at_ms;
 }
 
 /* The fields of an Authorization header, copied apart so that they are terminated. */

@@ -298,6 +298,48 @@ static void test_signed(void **state)
 	free(url);
 }
 
+static unsigned status_of(const struct fixture *f, const char *method, const char *url, const char *headers)
+{
+	struct answer a = request(f->port, method, url, headers, NULL);
+	unsigned status = (unsigned)a.status;
+	answer_free(&a);
+	return status;
+}
+
+/* What was good twice is remembered, but nothing else by it: each of these is refused as if it were the first. */
+static void test_signed_again(void **state)
+{
+	struct fixture *f = *state;
+	char *url = presign(f, "GET", "a/digits.txt", NULL, 0, clock_wall_ms());
+	for (int i = 0; i < 4; i++) {
+		struct answer a = request(f->port, "GET", url, i == 3 ? "Range: bytes=2-3\r\n" : "", NULL);
+		assert_int_equal(a.status, i == 3 ? 206 : 200);
+		assert_string_equal(a.body, i == 3 ? "23" : "0123456789");
+		answer_free(&a);
+	}
+	assert_int_equal(status_of(f, "HEAD", url, ""), 403);
+	assert_int_equal(status_of(f, "GET", url, "X-Amz-Acl: private\r\n"), 403);
+	_cleanup_free_ char *longer = mr_asprintf("%s&a=b", url);
+	assert_int_equal(status_of(f, "GET", longer, ""), 403);
+	url[strlen(url) - 1] ^= 1;
+	assert_int_equal(status_of(f, "GET", url, ""), 403);
+	url[strlen(url) - 1] ^= 1;
+	assert_int_equal(status_of(f, "GET", url, "Content-Length: 1000000\r\n"), 413);
+	assert_int_equal(status_of(f, "GET", url, ""), 200);
+	free(url);
+
+	/* It expires while it is remembered. */
+	url = presign(f, "GET", "a/digits.txt", NULL, 0, clock_wall_ms() - 58000);
+	unsigned good = 0;
+	while (status_of(f, "GET", url, "") == 200) {
+		good++;
+		usleep(20000);
+	}
+	assert_true(good > 2);
+	assert_int_equal(status_of(f, "GET", url, ""), 403);
+	free(url);
+}
+
 static void assert_object(const struct fixture *f, const char *url, const char *bytes, size_t len)
 {
 	struct answer a = request(f->port, "GET", url, "", NULL);
@@ -405,8 +447,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges), cmocka_unit_test(test_conditions),  cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_signed), cmocka_unit_test(test_kept_open),   cmocka_unit_test(test_disconnects),
-		cmocka_unit_test(test_without_fd),
+		cmocka_unit_test(test_signed), cmocka_unit_test(test_signed_again), cmocka_unit_test(test_kept_open),
+		cmocka_unit_test(test_disconnects), cmocka_unit_test(test_without_fd),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
