@@ -7,9 +7,11 @@
     /usr/bin/python3 tests/media/make_media.py            # makes all and lists them
     /usr/bin/python3 tests/media/make_media.py sample.mp4 # one, prints its path
 
-The folder is $MILLRACE_TEST_MEDIA, or build/test-media. A file appears there whole or not at all, so several test processes
-may make the same one at once. A change of a recipe makes the file anew. What each is for stands in cases.py.
+The folder is $MILLRACE_TEST_MEDIA, or build/test-media. A file appears there whole or not at all, and of several test processes
+that want the same one, one makes it and the others wait. A change of a recipe makes the file anew. What each is for stands in
+cases.py.
 """
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -320,14 +322,21 @@ def media(name):
     final = folder() / fingerprint(name) / name
     if not final.exists():
         final.parent.mkdir(parents=True, exist_ok=True)
-        # The same extension, since ffmpeg chooses the container by it.
-        temporary = final.parent / f'making-{os.getpid()}-{name}'
-        try:
-            make(name, temporary)
-            temporary.replace(final)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with (final.parent / 'lock').open('w', encoding='ascii') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not final.exists():
+                make_whole(name, final)
     return final
+
+
+def make_whole(name, final):
+    # The same extension, since ffmpeg chooses the container by it.
+    temporary = final.parent / f'making-{os.getpid()}-{name}'
+    try:
+        make(name, temporary)
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,12 @@
 """What all scenarios share: the folder of test media, servers, and a failing test's server logs.
 
-Marks: `threads`, scenarios that are run under TSan as well; `soak`, what is too long for every day (MILLRACE_SOAK=1).
+Marks: `threads`, scenarios that are run under TSan as well; `soak`, what is too long for every day (MILLRACE_SOAK=1); `alone`,
+what measures: it comes last, and no other scenario runs meanwhile; `long`, what is begun first, since all others fit beside it.
+
+tests/run runs several at a time (pytest-xdist). Those of a file that share fixtures of their module stay together, in their
+order; all others may run in any process at any time.
 """
+import fcntl
 import pathlib
 import re
 import sys
@@ -23,12 +28,46 @@ POLLING = re.compile(r'event=http_request.*method=GET.*status=20[06]')
 def pytest_configure(config):
     config.addinivalue_line('markers', 'threads: run under ThreadSanitizer, too')
     config.addinivalue_line('markers', 'soak: only with MILLRACE_SOAK=1')
+    config.addinivalue_line('markers', 'alone: nothing else runs meanwhile')
+    config.addinivalue_line('markers', 'long: begun first')
 
 
+def is_alone(item):
+    return item.get_closest_marker('alone') is not None
+
+
+def of_module(item):
+    """The fixtures that an item shares with others of its file."""
+    found = item._fixtureinfo.name2fixturedefs.items()
+    return {f'{item.path.stem}-{name}' for name, definitions in found if definitions[-1].scope == 'module'}
+
+
+def connected(sets):
+    """Those that have something in common, and what is common to them in turn, made one."""
+    disjoint = []
+    for one in sets:
+        disjoint = [other for other in disjoint if not other & one] + [one.union(*(o for o in disjoint if o & one))]
+    return disjoint
+
+
+@pytest.hookimpl(tryfirst=True)   # before xdist reads the groups
 def pytest_collection_modifyitems(items):
+    together = connected(filter(None, map(of_module, items)))
     for item in items:
         if item.get_closest_marker('soak') and not SOAK:
             item.add_marker(pytest.mark.skip(reason='needs MILLRACE_SOAK=1'))
+        if is_alone(item):
+            item.add_marker(pytest.mark.xdist_group('alone'))
+        elif of_module(item):
+            item.add_marker(pytest.mark.xdist_group(min(next(s for s in together if s & of_module(item)))))
+    items.sort(key=lambda item: (is_alone(item), item.get_closest_marker('long') is None))
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    with pathlib.Path(__file__).open('rb') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,4 +1,4 @@
-"""A millrace server of a test's own: started on a free port over a folder of its own, stopped, killed, started again.
+"""A millrace server of a test's own: started on a port of its own over a folder of its own, stopped, killed, started again.
 
     with Server(tmp_path, '--workers', '1') as s:
         requests.get(s.url + '/healthz')
@@ -9,8 +9,10 @@ a sanitizer's report, and on no process left behind. Every time limit is multipl
 """
 import os
 import pathlib
+import random
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -23,6 +25,8 @@ SCALE = float(os.environ.get('MILLRACE_TEST_TIMEOUT_SCALE', '1'))
 SANITIZER = os.environ.get('MILLRACE_SANITIZER', '')
 COVERAGE = bool(os.environ.get('MILLRACE_COVERAGE'))
 SOAK = bool(os.environ.get('MILLRACE_SOAK'))
+# Below those that the kernel gives to clients: nobody takes a server's port between its end and its next start.
+PORTS = range(10000, 32000)
 REPORT = re.compile(r'ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed')
 
 
@@ -85,17 +89,37 @@ def memory(pid, field='VmRSS'):
     raise KeyError(field)
 
 
+_ports = iter(random.sample(PORTS, len(PORTS)))
+_reserved = []
+
+
+def reserve_port():
+    """A port that no other test's server has, in any process on this machine, until this process ends."""
+    for port in _ports:
+        mark = socket.socket(socket.AF_UNIX)
+        with socket.socket() as trial:
+            try:
+                mark.bind(f'\0millrace-test-port-{port}')   # an abstract name: it is taken until its socket is closed
+                trial.bind(('127.0.0.1', port))
+            except OSError:
+                mark.close()
+                continue
+        _reserved.append(mark)
+        return port
+    raise AssertionError('all ports are taken')
+
+
 class Server:
     live = []   # those whose logs a failing test shows
 
-    def __init__(self, folder, *options, env=None, port=0):
+    def __init__(self, folder, *options, env=None):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / 'data'
         self.store = self.data / 'store'
         self.log_path = self.folder / 'server.log'
         self.options = [str(o) for o in options]
         self.env = env or {}
-        self.port = port
+        self.port = 0
         self.process = None
         self.helpers = set()   # zygotes seen: none may outlive its server
 
@@ -126,6 +150,8 @@ class Server:
         assert self.process is None, 'it runs already'
         assert MILLRACE.exists(), f'{MILLRACE} has not been built'
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.port and '--listen' not in self.options:
+            self.port = reserve_port()
         seen = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open('ab') as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,

@@ -13,6 +13,7 @@ from client import Client, Watch, error_of
 from make_media import media
 from server import ROOT, SOAK, files_below, wait_for
 
+pytestmark = pytest.mark.long
 OPTIONS = ('--workers', '2')
 FORMATS = ['mp3', 'wav', 'aac', 'm4a', 'ogg', 'opus', 'flac']
 SHARED = ROOT.parent / 'shared' / 'media'
@@ -27,7 +28,7 @@ def file_of(server, job):
     return found[0] if found else None
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def song(tmp_path_factory):
     return sound.make(tmp_path_factory.mktemp('song') / 'song.wav', 23)
 

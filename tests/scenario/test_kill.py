@@ -19,6 +19,7 @@ from client import ENDED, Client, Watch
 from make_media import media
 from server import SOAK, Server, alive, files_below, limit, wait_for
 
+pytestmark = pytest.mark.long
 SEEDS = range(50 if SOAK else 5)
 PARAMS = {'rungs': ['240p', {'name': '144p', 'codec': 'hevc'}], 'segment_seconds': 2}
 SECONDS = 150
@@ -98,7 +99,7 @@ class Rig:
         return job, watch, before
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def source(tmp_path_factory):
     """24 s of small pictures: a ladder long enough for many moments, and quick enough for many kills."""
     path = tmp_path_factory.mktemp('source') / 'source.mp4'

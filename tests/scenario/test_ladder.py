@@ -16,6 +16,7 @@ from hls import (Media, Presentation, average_bps, complaints, fetch_object, fet
 from make_media import media
 from server import files_below, limit, wait_for
 
+pytestmark = pytest.mark.long
 FRAME = 1 / 25
 AAC_FRAME = 1024 / 48000
 PAUSE = 0.2   # of a player between two looks: the encoders need the processors, too

@@ -95,6 +95,7 @@ def p99_of_health(server, requests_count=100):
     return max(statistics.quantiles(own, n=100)[98] for own in times)
 
 
+@pytest.mark.alone
 def test_a_slow_store_stops_nobody_else(make_server, tmp_path):
     """A store that answers after 200 ms, 64 transfers under way: /healthz p99 at most 50 ms."""
     shim = BUILD / 'tests' / 'preload' / 'slow_store.so'

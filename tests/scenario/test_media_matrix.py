@@ -15,6 +15,7 @@ from hls import Presentation, complaints
 from likeness import Measured, differences
 from server import limit, wait_for
 
+pytestmark = pytest.mark.long
 # One small rung for most: what a decoder does with the file counts here, not how long an encoder takes.
 RUNGS = {'sample.mp4': ['240p'], 'portrait.mp4': ['240p'], 'mp4-rotation-90-tiny.mp4': None, 'tiny.mp4': None}
 # A single picture may last as long as a frame of any rate; streams are told apart from their sources by no more than that.

@@ -17,6 +17,7 @@ from client import Client, error_of
 from make_media import media
 from server import ROOT, alive, files_below, limit, wait_for
 
+pytestmark = pytest.mark.long
 OPTIONS = ('--workers', '0', '--max-upload-bytes', str(64 << 20))
 TUS = {'Tus-Resumable': '1.0.0'}
 BYTES = {**TUS, 'Content-Type': 'application/offset+octet-stream'}
@@ -65,7 +66,7 @@ def check_whole(client, server, url, data):
     wait_for(lambda: not parts(server), 'the pieces are gone', 60)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def wav(tmp_path_factory):
     """20 MB: three pieces."""
     path = tmp_path_factory.mktemp('tus') / 'long.wav'
@@ -189,6 +190,7 @@ def test_a_hanging_connection_locks_nobody_out(client, server):
     data = media('sound.wav').read_bytes()
     url = create(client, len(data)).headers['Location']
     with hanging_patch(server, url, 0, len(data), data[:100_000]) as old:
+        wait_for(lambda: any((server.store / '.millrace' / 'tmp').iterdir()), 'the first one has begun')
         assert patch(client, url, 0, data).status_code == 204
         old.sendall(data[100_000:])
         assert b' 409 ' in old.recv(4096).split(b'\r\n')[0]

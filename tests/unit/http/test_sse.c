@@ -102,7 +102,8 @@ static void test_events(void **state)
 static void test_overflow(void **state)
 {
 	int fd;
-	struct sse_stream *st = open_stream(*state, "", &fd);
+	/* The connection closes behind the stream, which is the end that the last read waits for. */
+	struct sse_stream *st = open_stream(*state, "Connection: close\r\n", &fd);
 	char text[1001];
 	memset(text, 'x', 1000);
 	text[1000] = '\0';
