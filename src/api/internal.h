@@ -91,8 +91,8 @@ int meditation_create(void *ctx, struct http_request *req, struct err *e);
 int meditation_get(void *ctx, struct http_request *req, struct err *e);
 int meditation_download(void *ctx, struct http_request *req, struct err *e);
 /* narration_download.c */
-/* The job that makes its MP3, begun if there is none. */
-int narration_download_start(struct api *a, const struct job *j, struct job *ret, struct err *e) MR_MUST_USE;
+/* The job that makes its MP3, begun if there is none, or `again` if it has failed. */
+int narration_download_start(struct api *a, const struct job *j, bool again, struct job *ret, struct err *e) MR_MUST_USE;
 /* Makes its MP3 if it isn't there, waits for that a moment, and answers with its address, or 202 and the job. */
 int narration_download(struct api *a, struct http_request *req, const struct job *j, struct err *e) MR_MUST_USE;
 /* conversions.c */

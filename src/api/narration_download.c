@@ -24,7 +24,7 @@ static int64_t grace_ms(const struct api *a, const struct job *j)
 	return 1000 * (length_s < GRACE_LEAST_S ? GRACE_LEAST_S : length_s);
 }
 
-int narration_download_start(struct api *a, const struct job *j, struct job *ret, struct err *e)
+int narration_download_start(struct api *a, const struct job *j, bool again, struct job *ret, struct err *e)
 {
 	struct convert_plan plan;
 	int r = download_plan(j, &plan, e);
@@ -39,7 +39,7 @@ int narration_download_start(struct api *a, const struct job *j, struct job *ret
 			     .plan = convert_job_plan(&plan),
 			     .grace_ms = grace_ms(a, j) };
 	uuid7_new(n.id);
-	r = repo_download_start(a->o.repo, j->user_id, j->id, &n, ret, e);
+	r = repo_download_start(a->o.repo, j->user_id, j->id, &n, again, ret, e);
 	convert_plan_release(&plan);
 	if (r == 0 && strcmp(ret->id, n.id) == 0)
 		bus_publish(a->o.bus, &(struct bus_event){ .topic = BUS_WORK });
@@ -128,7 +128,7 @@ int narration_download(struct api *a, struct http_request *req, const struct job
 	if (*j->download_key)
 		return job_respond_download(a, req, j, j->download_key, e);
 	struct job download;
-	int r = narration_download_start(a, j, &download, e);
+	int r = narration_download_start(a, j, true, &download, e);
 	if (r < 0)
 		return r;
 	r = await_if_there_is_room(a, &download, e);

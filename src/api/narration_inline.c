@@ -1,5 +1,6 @@
 /* Narrations where streaming is switched off (ENABLE_HLS_STREAMING=false): a job's answer has no `streaming`, and is completed when
- * its MP3 is there, which it carries as result.base64. The first that asks for the rendered job has it made. */
+ * its MP3 is there, which it carries as result.base64. The first that asks for the rendered job has it made; where that failed, the
+ * job looks failed, until POST …/download has it made again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,22 +46,33 @@ static int put_result(struct api *a, const struct job *j, json_t *job, struct er
 	return 0;
 }
 
+static void put_failure(const struct job *download, json_t *job)
+{
+	const char *message = download->error_message ? download->error_message : "it failed";
+	json_object_set_new(job, "status", json_string(job_status_name(JOB_FAILED)));
+	json_object_set_new(job, "error",
+			    json_pack("{ss ss+ sb}", "code", download->error_code, "message", "the MP3 cannot be made: ", message,
+				      "retriable", (int)download->error_retriable));
+}
+
 /* Rendered, but its MP3 isn't there: it looks as if it were still being made. */
 static int make_file(struct api *a, const struct job *j, json_t *job, struct err *e)
 {
 	struct job download;
-	int r = narration_download_start(a, j, &download, e);
+	int r = narration_download_start(a, j, false, &download, e);
 	if (r < 0)
 		return r;
-	if (download.status == JOB_FAILED)
-		r = err_set_code(e, ERR_GONE, download.error_code, "the MP3 cannot be made: %s",
-				 download.error_message ? download.error_message : "it failed");
+	const bool failed = download.status == JOB_FAILED;
+	if (failed)
+		put_failure(&download, job);
 	job_release(&download);
+	if (failed)
+		return 0;
 	json_object_set_new(job, "status", json_string(job_status_name(JOB_PROCESSING)));
 	json_object_set_new(json_object_get(job, "progress"), "stage", json_string("finishing"));
 	json_object_set_new(json_object_get(job, "progress"), "percent", json_real(ALMOST_PERCENT));
 	json_object_set_new(job, "finished_at", json_null());
-	return r;
+	return 0;
 }
 
 int narration_inline(struct api *a, const struct job *j, json_t *job, struct err *e)

@@ -1,9 +1,10 @@
 /* GET /hls/{job}/master.m3u8, of narrations /hls/{job}/playlist.m3u8, /hls/{job}/{rendition}/playlist.m3u8 and …/iframes.m3u8,
  * and of complete jobs /hls/{job}/manifest.mpd, rendered from rows.
  *
- * The signature in the URL is the authorisation. Every line is signed with the request's own signing time and expiry,
- * so that lines never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh
- * ones. */
+ * The signature in the URL is the authorisation. Every line is signed with the request's own signing time, so that lines
+ * never change while the playlist grows (RFC 8216, 6.2.1), and a later visit with a fresh URL gets fresh ones. Lines last
+ * twice as long as the URL, which lasts for two viewings at least: who gets the playlist at its last moment can play all
+ * of it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,13 +30,19 @@ static bool sign_line(void *ctx, const char *relative_uri, struct buf *out)
 	return signer_presign(l->signer, "GET", l->host, path, l->signed_at_ms, l->expires_s, out, NULL) == 0;
 }
 
+static uint32_t lines_expire_s(const struct sigv4_verified *v)
+{
+	int64_t s = 2 * (v->expires_at_ms - v->signed_at_ms) / 1000;
+	return (uint32_t)(s < SIGV4_MAX_EXPIRES_S ? s : SIGV4_MAX_EXPIRES_S);
+}
+
 static int render(struct api *a, struct http_request *req, const struct job *j, struct buf *out, struct err *e)
 {
 	const struct sigv4_verified *v = http_request_signature(req);
 	struct line_signer line = { .signer = a->o.signer,
 				    .host = http_request_host(req),
 				    .signed_at_ms = v->signed_at_ms,
-				    .expires_s = (uint32_t)((v->expires_at_ms - v->signed_at_ms) / 1000) };
+				    .expires_s = lines_expire_s(v) };
 	struct presentation view = presentation_of(j);
 	view.uri_fn = sign_line;
 	view.uri_ctx = &line;

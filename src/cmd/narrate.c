@@ -197,7 +197,7 @@ static int create_download(struct run *o, struct err *e)
 		struct job_new n = { .user_id = "local", .kind = JOB_DOWNLOAD, .source_key = "", .prefix = FILE_NAME,
 				     .params_json = "{}", .plan = convert_job_plan(&plan), .grace_ms = DOWNLOAD_LIFETIME_MS };
 		uuid7_new(n.id);
-		r = repo_download_start(o->shot.on.repo, NULL, narration.id, &n, &download, e);
+		r = repo_download_start(o->shot.on.repo, NULL, narration.id, &n, true, &download, e);
 		convert_plan_release(&plan);
 	}
 	job_release(&narration);

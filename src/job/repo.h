@@ -229,8 +229,9 @@ int repo_speech_expire(struct repo *r, int64_t age_ms, uint32_t limit, struct er
 
 /* ---- narrations ---- */
 /* The job that makes the completed narration's MP3: the one that there is, or `n` (kind JOB_DOWNLOAD, prefix: the file's key). One
- * that failed is replaced. ERR_CONFLICT with NOT_COMPLETED; ERR_GONE with STREAM_REMOVED. */
-int repo_download_start(struct repo *r, const char *user_id, const char *narration_id, const struct job_new *n, struct job *ret,
+ * that failed is replaced, if it is to be made `again`. ERR_CONFLICT with NOT_COMPLETED; ERR_GONE with STREAM_REMOVED. */
+int repo_download_start(struct repo *r, const char *user_id, const char *narration_id, const struct job_new *n, bool again,
+			struct job *ret,
 			struct err *e) MR_MUST_USE;
 /* Before a failure that is final: what was committed isn't any more, and nobody sees it. Fenced. The caller removes the objects,
  * then calls repo_chunk_failed; if it dies in between, the attempt is made again. */

@@ -11,11 +11,12 @@
 struct start_tx {
 	const char *user_id, *narration_id;
 	const struct job_new *n;
+	bool again;
 	struct job job;
 };
 
-/* The narration's earlier one: 1; 0: there is none. One that failed makes room. */
-static int find_earlier(struct db_conn *c, const char *narration_id, struct job *ret, struct err *e)
+/* The narration's earlier one: 1; 0: there is none. One that failed makes room where it is to be made again. */
+static int find_earlier(struct db_conn *c, const char *narration_id, bool again, struct job *ret, struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	int r = db_first(c, "SELECT " JOB_COLUMNS " FROM job WHERE parent_id = $1 AND status <> 7",
@@ -24,7 +25,7 @@ static int find_earlier(struct db_conn *c, const char *narration_id, struct job 
 		return r;
 	repo_job_row(rows, ret);
 	db_finish(&rows);
-	if (ret->status != JOB_FAILED)
+	if (ret->status != JOB_FAILED || !again)
 		return 1;
 	/* Without its prefix, which the next one has, too; its parts have names of their own. */
 	r = db_exec(c, "UPDATE job SET status = 7, prefix = '' WHERE id = $1", DB_PARAMS(DB_TEXT(ret->id)), NULL, e);
@@ -56,7 +57,7 @@ static int start_tx(struct db_conn *c, void *ctx, struct err *e)
 	job_release(&narration);
 	if (r < 0)
 		return r;
-	r = find_earlier(c, t->narration_id, &t->job, e);
+	r = find_earlier(c, t->narration_id, t->again, &t->job, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = repo_job_insert(c, t->n, now, e);
@@ -68,10 +69,10 @@ static int start_tx(struct db_conn *c, void *ctx, struct err *e)
 	return r < 0 ? r : repo_job_load(c, NULL, t->n->id, &t->job, e);
 }
 
-int repo_download_start(struct repo *repo, const char *user_id, const char *narration_id, const struct job_new *n, struct job *ret,
-			struct err *e)
+int repo_download_start(struct repo *repo, const char *user_id, const char *narration_id, const struct job_new *n, bool again,
+			struct job *ret, struct err *e)
 {
-	struct start_tx t = { .user_id = user_id, .narration_id = narration_id, .n = n };
+	struct start_tx t = { .user_id = user_id, .narration_id = narration_id, .n = n, .again = again };
 	int r = repo_transact(repo, "start a download", start_tx, &t, e);
 	if (r < 0)
 		job_release(&t.job);

@@ -200,8 +200,9 @@ static int retry_tx(struct db_conn *c, void *ctx, struct err *e)
 	r = db_exec(c,
 		    "UPDATE job SET stage = 'queued', generation_attempt = generation_attempt + 1, error_code = '',"
 		    " error_message = NULL, error_retriable = 0, finished_ms = 0, speed = 0, eta_seconds = -1,"
-		    " served_ms = 0 WHERE id = $1",
-		    DB_PARAMS(DB_TEXT(t->id)), NULL, e);
+		    " served_ms = 0, expires_ms = CASE WHEN kind = 4 AND expires_ms > 0 THEN $2 ELSE expires_ms END"
+		    " WHERE id = $1",
+		    DB_PARAMS(DB_TEXT(t->id), DB_INT(now + NARRATION_LIFETIME_MS)), NULL, e);
 	if (r < 0)
 		return r;
 	r = reopen_chunks(c, t->id, now, e);

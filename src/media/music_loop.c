@@ -15,15 +15,26 @@
 #define LEAST_SAMPLES (NARRATE_RATE / 10)
 #define MEASURE_BLOCK 4096
 #define SAMPLE_MAX 4.0F
+/* What counts as silence at the music's head and tail: so far below its loudness, within bounds. */
+#define QUIET_BELOW_DB 36.0
+#define QUIET_LEAST_DBFS (-80.0)
+#define QUIET_MOST_DBFS (-45.0)
+#define QUIET_UNKNOWN_DBFS (-60.0) /* where its loudness isn't known */
+#define QUIET_MAX_SAMPLES (30 * (size_t)NARRATE_RATE) /* what is longer is meant to be heard */
+#define PASS_LEAST_SAMPLES ((size_t)NARRATE_RATE)     /* no pass is made shorter than that */
 
 /* One pass over the source. */
 struct pass {
 	struct source *source;
 	struct audio_pipe *pipe;
 	bool ended;
-	int64_t total;	/* samples decoded so far */
+	int64_t decoded; /* samples, so far */
+	int64_t total;	 /* of them that are played */
 	float *ring[CHANNELS]; /* decoded and not read yet; begins at `first` */
 	size_t first, count, capacity;
+	float silence; /* no sample of it is above */
+	bool heard;    /* the head's silence is over */
+	size_t quiet;  /* silence at the ring's end: only the tail's, unless sound follows */
 };
 
 struct music_loop {
@@ -32,6 +43,7 @@ struct music_loop {
 	int64_t frames[2];
 	AVFrame *frame;
 	size_t fade; /* samples of the cross-fade */
+	float silence;
 	struct pass now;
 	float *tail[CHANNELS]; /* of the pass before, under the beginning of this one */
 	size_t tail_count, tail_at;
@@ -44,25 +56,67 @@ static float clean(float v)
 	return v > SAMPLE_MAX ? SAMPLE_MAX : v < -SAMPLE_MAX ? -SAMPLE_MAX : v;
 }
 
-static int take(void *ctx, const float *const *planes, int count, struct err *e)
+static bool is_silent(const struct pass *p, size_t at)
 {
-	struct pass *p = ctx;
-	(void)e;
-	if (p->first && p->first + p->count + (size_t)count > p->capacity) {
+	return fabsf(p->ring[0][at]) <= p->silence && fabsf(p->ring[1][at]) <= p->silence;
+}
+
+static void drop_head(struct pass *p, size_t count)
+{
+	p->first += count;
+	p->count -= count;
+	p->total -= (int64_t)count;
+}
+
+/* Looks at the last `count` samples, which have just come. */
+static void tell_silence(struct pass *p, size_t count)
+{
+	const size_t end = p->first + p->count;
+	size_t behind = 0;
+	while (behind < count && is_silent(p, end - 1 - behind))
+		behind++;
+	if (behind == count) {
+		p->quiet += count;
+		if (p->quiet > QUIET_MAX_SAMPLES) {
+			p->heard = true;
+			p->quiet = 0;
+		}
+		return;
+	}
+	size_t head = p->heard ? 0 : p->quiet;
+	while (!p->heard && is_silent(p, end - count + (head - p->quiet)))
+		head++;
+	drop_head(p, head);
+	p->heard = true;
+	p->quiet = behind;
+}
+
+static void make_room(struct pass *p, size_t count)
+{
+	if (p->first && p->first + p->count + count > p->capacity) {
 		for (int c = 0; c < CHANNELS; c++)
 			memmove(p->ring[c], p->ring[c] + p->first, p->count * sizeof(float));
 		p->first = 0;
 	}
-	if (p->count + (size_t)count > p->capacity) {
-		p->capacity = 2 * (p->count + (size_t)count);
+	if (p->count + count > p->capacity) {
+		p->capacity = 2 * (p->count + count);
 		for (int c = 0; c < CHANNELS; c++)
 			p->ring[c] = mr_reallocarray(p->ring[c], p->capacity, sizeof(float));
 	}
+}
+
+static int take(void *ctx, const float *const *planes, int count, struct err *e)
+{
+	struct pass *p = ctx;
+	(void)e;
+	make_room(p, (size_t)count);
 	for (int c = 0; c < CHANNELS; c++)
 		for (int i = 0; i < count; i++)
 			p->ring[c][p->first + p->count + (size_t)i] = clean(planes[c][i]);
 	p->count += (size_t)count;
+	p->decoded += count;
 	p->total += count;
+	tell_silence(p, (size_t)count);
 	return 0;
 }
 
@@ -82,6 +136,7 @@ static int pass_open(struct music_loop *m, struct err *e)
 {
 	const struct source_start start = { .from_start = true, .whole = true };
 	struct pass *p = &m->now;
+	p->silence = m->silence;
 	int r = source_open(&m->view, m->io, &start, &p->source, e);
 	if (r < 0)
 		return r;
@@ -100,22 +155,42 @@ static int pass_open(struct music_loop *m, struct err *e)
 	return audio_pipe_new(&o, &p->pipe, e);
 }
 
+/* Without the silence at its end, but never so short that it would buzz. */
+static void drop_tail(struct pass *p)
+{
+	size_t quiet = p->heard && (size_t)p->total - p->quiet >= PASS_LEAST_SAMPLES ? p->quiet : 0;
+	p->count -= quiet;
+	p->total -= (int64_t)quiet;
+	p->quiet = 0;
+	if ((size_t)p->total >= PASS_LEAST_SAMPLES)
+		return;
+	size_t missing = PASS_LEAST_SAMPLES - (size_t)p->total;
+	make_room(p, missing);
+	for (int c = 0; c < CHANNELS; c++)
+		memset(p->ring[c] + p->first + p->count, 0, missing * sizeof(float));
+	p->count += missing;
+	p->total += (int64_t)missing;
+}
+
 static int pass_end(struct pass *p, struct err *e)
 {
 	p->ended = true;
 	int64_t end = audio_pipe_end_sample(p->pipe);
 	int r = end == INT64_MIN ? 0 : audio_pipe_finish(p->pipe, end, e);
-	if (r == 0 && p->total < LEAST_SAMPLES)
-		return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "the music: %lld samples could be decoded", (long long)p->total);
+	if (r == 0 && p->decoded < LEAST_SAMPLES)
+		return err_set_code(e, ERR_MEDIA, "UNDECODABLE", "the music: %lld samples could be decoded",
+				    (long long)p->decoded);
+	if (r == 0)
+		drop_tail(p);
 	return r;
 }
 
-/* Decodes until so many samples are there, or the source has ended. */
+/* Decodes until so many samples are there that are sure to be played, or the source has ended. */
 static int fill(struct music_loop *m, size_t wanted, struct err *e)
 {
 	struct pass *p = &m->now;
 	int r = 0;
-	while (r == 0 && !p->ended && p->count < wanted) {
+	while (r == 0 && !p->ended && p->count - p->quiet < wanted) {
 		int track;
 		r = source_next(p->source, m->frame, &track, e);
 		if (r == 0 && track == SOURCE_AUDIO)
@@ -124,6 +199,13 @@ static int fill(struct music_loop *m, size_t wanted, struct err *e)
 			r = pass_end(p, e);
 	}
 	return r < 0 ? err_wrap(e, "the music") : 0;
+}
+
+static float silence_of(int32_t mlufs)
+{
+	double db = mlufs == NARRATE_GAIN_UNKNOWN ? QUIET_UNKNOWN_DBFS : mlufs / 1000.0 - QUIET_BELOW_DB;
+	db = db < QUIET_LEAST_DBFS ? QUIET_LEAST_DBFS : db > QUIET_MOST_DBFS ? QUIET_MOST_DBFS : db;
+	return (float)pow(10, db / 20);
 }
 
 int music_loop_open(const struct task_spec *task, const struct media_io *io, struct music_loop **ret, struct err *e)
@@ -143,6 +225,7 @@ int music_loop_open(const struct task_spec *task, const struct media_io *io, str
 		.segment_count = 1,
 		.audio_frames = m->frames,
 	};
+	m->silence = silence_of(task->narrate.music_mlufs);
 	m->fade = (size_t)task->narrate.crossfade_ms * (NARRATE_RATE / 1000);
 	m->frame = av_frame_alloc();
 	int r = m->frame ? pass_open(m, e) : averror_internal(e, AVERROR(ENOMEM), "read the music");
@@ -210,7 +293,7 @@ int music_loop_read(struct music_loop *m, float *left, float *right, int count, 
 		int r = fill(m, wanted + m->fade, e);
 		if (r < 0)
 			return r;
-		size_t fade = fade_of(m), there = p->count > fade ? p->count - fade : 0;
+		size_t fade = fade_of(m), sure = p->count - p->quiet, there = sure > fade ? sure - fade : 0;
 		if (!there && p->ended) {
 			r = begin_anew(m, e);
 			if (r < 0)

@@ -6,7 +6,12 @@
  *   if (music_loop_read(m, left, right, n, e) < 0) ...      // n samples, always
  *   music_loop_close(&m);
  *
- * Guarantees: the same source gives the same samples, however reads are cut. Memory: twice the cross-fade and a decoded frame.
+ * Silence at the source's head and tail, up to 30 s at either, is left out, so that the cross-fade is between sound and
+ * sound: what is 36 dB below the music's loudness, where that is known (-45 to -80 dBFS), else below -60 dBFS. It is found
+ * while decoding, nothing is scanned ahead; a pause within the music stays.
+ *
+ * Guarantees: the same source gives the same samples, however reads are cut. Memory: twice the cross-fade and a decoded
+ * frame; behind them silence that may turn out to be the tail's (23 MB at most).
  */
 #pragma once
 

@@ -47,7 +47,7 @@ static int on_read(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32
 		return t->objects->read(t->state, input, offset, buf, len, ret_len, e);
 	if (t->c->chain)
 		return object_chain_read(t->c->chain, offset, buf, len, ret_len, e);
-	if (!*t->c->claim->job.source_key)
+	if (!*t->c->claim->job.source_key || t->c->no_source)
 		return err_set(e, ERR_PROTOCOL, "the job has no source");
 	return source_read(&t->c->source, offset, buf, len, ret_len, e);
 }
@@ -207,7 +207,7 @@ int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chu
 	c->source = SOURCE_INIT;
 	c->next_heartbeat_mono_ms = clock_mono_ms() + HEARTBEAT_MS;
 	const char *key = c->claim->job.source_key;
-	int r = *key ? source_open(&c->source, c->runner->input, c->runner->pipe, key, e) : 0;
+	int r = *key && !c->no_source ? source_open(&c->source, c->runner->input, c->runner->pipe, key, e) : 0;
 	c->source.keep_alive = keep_reading;
 	c->source.ctx = c;
 	if (r == 0) {

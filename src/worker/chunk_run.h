@@ -26,6 +26,7 @@ struct chunk_run {
 	struct claim *claim;
 	struct task_limits limits; /* of the task; the runner's, unless the handler says otherwise */
 	struct object_chain *chain; /* the handler's: read in the place of the job's source; NULL: none */
+	bool no_source;		    /* the task reads nothing of the job's source, which needn't be there any more */
 	int64_t range_ticks;	   /* how much media the task's progress counts to; 0: the chunk's weight */
 	struct task_usage usage;   /* of the task that ran, if any */
 	/* The rest is chunk_run.c's. */

@@ -48,10 +48,27 @@ static int make(struct chunk_run *c, const struct narrate_constants *constants, 
 	memcpy(spec.inputs[NARRATE_INPUT_SPEECH].name, "speech", sizeof("speech"));
 	spec.narrate = narrate_chunk_spec(constants, 0);
 	c->limits.nice = 0; /* the job's end waits for it */
+	c->no_source = true; /* that is the music */
 	r = chunk_run_task(c, &spec, &objects, run, result, e);
 	task_spec_release(&spec);
 	free(result);
 	return r < 0 ? r : store_put_finish(mr_steal(run->put), NULL, NULL, e);
+}
+
+/* The stream is whole: the job doesn't fail for what nobody waits for. What passes is waited for all the same. */
+static bool does_without(const struct err *why)
+{
+	switch (why->kind) {
+	case ERR_UNAVAILABLE:
+	case ERR_NO_SPACE:
+	case ERR_TIMEOUT:
+	case ERR_IO:
+	case ERR_LOST:
+	case ERR_CANCELED:
+		return false;
+	default:
+		return true;
+	}
 }
 
 int narration_voice(struct chunk_run *c, struct err *e)
@@ -68,8 +85,10 @@ int narration_voice(struct chunk_run *c, struct err *e)
 	narrate_constants_release(&constants);
 	if (r == 0)
 		return 0;
-	if (why.kind != ERR_MEDIA)
+	const struct err *cause = c->verdict.kind ? &c->verdict : &why;
+	if (!does_without(cause))
 		return err_copy(e, &why);
-	log_warn("voice_failed", LOG_S("job", c->claim->job.id), LOG_E(&why));
+	log_warn("voice_failed", LOG_S("job", c->claim->job.id), LOG_E(cause));
+	c->verdict = (struct err){ 0 };
 	return 0;
 }

@@ -15,6 +15,7 @@
 #define FLITE_THREADS_MAX 16
 #define ENDPOINT_AT_ONCE 4
 #define ENDPOINT_TIMEOUT_S 60
+#define ENDPOINT_TRIES 8
 
 void speech_config_free(struct speech_config *c)
 {
@@ -104,6 +105,8 @@ static int read_parameter(struct speech_config *c, const char *name, const char 
 		return read_number(name, value, 64, &c->at_once, e);
 	if (endpoint && strcmp(name, "timeout") == 0)
 		return read_number(name, value, 600, &c->timeout_s, e);
+	if (endpoint && strcmp(name, "tries") == 0)
+		return read_number(name, value, 20, &c->tries, e);
 	return err_set(e, ERR_INVALID, "there is no parameter \"%.40s\"", name);
 }
 
@@ -149,6 +152,7 @@ static int read_endpoint(struct speech_config *c, const char *url, size_t len, c
 	c->any_voice = true;
 	c->at_once = ENDPOINT_AT_ONCE;
 	c->timeout_s = ENDPOINT_TIMEOUT_S;
+	c->tries = ENDPOINT_TRIES;
 	c->model = mr_strdup("tts-1");
 	c->format = mr_strdup("mp3");
 	c->default_voice = mr_strdup("alloy");

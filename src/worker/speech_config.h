@@ -1,7 +1,7 @@
 /* Which provider makes speech, as the operator says once: read at start, then read-only, so any thread may use it.
  *
  *   flite[?voice=kal]
- *   openai+https://api.example/v1?model=tts-1&voice=alloy&voices=alloy,nova&format=mp3&concurrency=4&timeout=60
+ *   openai+https://api.example/v1?model=tts-1&voice=alloy&voices=alloy,nova&format=mp3&concurrency=4&timeout=60&tries=8
  *
  *   r = speech_config_parse(options_get(o, "speech"), options_get(o, "speech-api-key"), &config, e);
  */
@@ -31,6 +31,7 @@ struct speech_config {
 	char *model, *format;
 	char *api_key;      /* NULL: none */
 	uint32_t timeout_s; /* of one request */
+	uint32_t tries;     /* at one sentence, before the job's attempt fails */
 };
 
 /* `text` NULL: "flite". ERR_INVALID says what is wrong, without the key. */

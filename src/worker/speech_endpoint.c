@@ -15,7 +15,6 @@
 #include "net/post.h"
 #include "worker/speech_call.h"
 
-#define TRIES 8
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS 8000
 #define RETRY_AFTER_MAX_MS 60000
@@ -154,7 +153,7 @@ int speech_endpoint_call(const struct speech_call *call, struct buf *sound, stru
 	struct outcome o;
 	struct err why = { 0 };
 	int r = try_once(call, json, sound, &o, &why);
-	for (unsigned failures = 1; r < 0 && !o.final && failures < TRIES; failures++) {
+	for (unsigned failures = 1; r < 0 && !o.final && failures < call->config->tries; failures++) {
 		uint32_t ms = rest_ms(failures, o.after_ms);
 		log_info("speech_again", LOG_I("try", failures + 1), LOG_I("in_ms", ms), LOG_E(&why));
 		r = call->rest(call->ctx, ms) ? try_once(call, json, sound, &o, &why)

@@ -6,8 +6,8 @@
 A sentence is spoken by a tone whose pitch and length follow from text and voice, in the format asked for: the same
 question has the same answer. A word in the sentence makes a request fail, the first time or always:
 
-    fail500 fail429 reset cut cutchunked html empty noise slow       the first request for the sentence fails like this
-    always500 always400 always401 always302 noquota echokey          every one does
+    fail500 fail429 reset cut cutchunked html empty noise slow never hollow    the first request for the sentence fails like this
+    always500 always400 always401 always302 noquota echokey huge               every one does, until `mended` is set
 
 GET /stats answers {"asked": {sentence: requests}, "spoken": {sentence: good answers}, "at_once": most requests under way,
 "keys": [...]}.
@@ -48,6 +48,11 @@ def tone(text, voice):
     return out.getvalue()
 
 
+def hollow():
+    """A WAV file that tells of an hour and has nothing of it."""
+    return tone('', '')[:40] + struct.pack('<I', 3600 * RATE * 2)
+
+
 class Endpoint(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -61,6 +66,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
         self.under_way = self.at_once = 0
         self.keys = set()
         self.sounds = {}
+        self.mended = False
 
     @property
     def url(self):
@@ -136,7 +142,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(401, f'Incorrect API key provided: {self.headers.get("Authorization", "none")}', 'invalid_api_key')
         elif self.path != '/v1/audio/speech' or body['response_format'] not in FORMATS or len(text) > 4096:
             self.error(400, 'Invalid request')
-        elif not self.misbehave(text, first, unlucky):
+        elif s.mended or not self.misbehave(text, first, unlucky):
             sound = s.sound(text, body['voice'], body['response_format'])
             with s.lock:
                 s.spoken[text] += 1
@@ -170,12 +176,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, b'', 'audio/mpeg')
         elif has('noise'):
             self.answer(200, random.Random(1).randbytes(5000), 'audio/mpeg')
+        elif has('hollow'):
+            self.answer(200, hollow(), 'audio/mpeg')
+        elif has('never'):
+            self.connection.recv(1)  # until whoever asks gives up
+            self.close_connection = True
+        elif 'huge' in words:
+            self.huge()
         elif has('slow'):
             time.sleep(3)
             return False
         else:
             return False
         return True
+
+    def huge(self):
+        """A sound that doesn't end."""
+        self.send_response(200)
+        self.send_header('Content-Type', 'audio/wav')
+        self.send_header('Connection', 'close')
+        self.end_headers()
+        self.wfile.write(tone('huge', 'alloy')[:44])
+        try:
+            while True:
+                self.wfile.write(bytes(1 << 20))
+        except OSError:
+            self.close_connection = True
 
     def cut(self, chunked):
         """Half of a sound, then the end of the connection."""

@@ -3,13 +3,16 @@ import array
 import itertools
 import re
 import subprocess
+import urllib.parse
 
 import pytest
 
 import hls
 import narration
 from client import Client, error_of
+from server import wait_for
 from test_openapi_answers import check
+from test_presign import ID, SECRET, sign
 
 OPTIONS = ('--workers', '2')
 
@@ -124,3 +127,20 @@ def test_the_voice_alone_is_kept_beside_the_stream(client, server, music, tmp_pa
     bytes_before = voice.read_bytes()
     again = client.complete(narration.start(client, 'One. [pause 2s] Two.', music_file_id=music, min_seconds=15)['job_id'])
     assert (server.store / 'narrations' / 'local' / again['job_id'] / 'voice.mp3').read_bytes() == bytes_before
+
+
+def test_who_begins_at_the_playlists_last_moment_plays_all_of_it(client, make_server):
+    """One signing time in all lines of a playback; they outlive the playlist's own URL; every status request has a fresh one."""
+    server = make_server('--access-key', f'{ID}:{SECRET}')
+    client = Client(server.url)
+    job = client.complete(narration.start(client, 'One. Two. [pause 6s] Three.')['job_id'])
+    url = sign(server, 'GET', f'{job["job_id"]}/playlist.m3u8', bucket='hls', expires=2)
+    lines = [urllib.parse.urljoin(url, uri) for _, uri in hls.Media(hls.fetch_text(client.session, url)).segments]
+    times = {urllib.parse.parse_qs(urllib.parse.urlsplit(line).query)['X-Amz-Date'][0] for line in (url, *lines)}
+    assert len(lines) > 1 and len(times) == 1, 'one signing time'
+    wait_for(lambda: client.get(url).status_code == 403, 'the playlist expires', every=0.2)
+    for line in lines:
+        hls.fetch_object(client.session, line)
+    before = job['streaming']['playlist_url']
+    fresh = wait_for(lambda: (now := client.job(job['job_id'])['streaming']['playlist_url']) != before and now, 'a fresh address')
+    assert len(hls.Media(hls.fetch_text(client.session, fresh)).segments) == len(lines)

@@ -128,6 +128,33 @@ def test_no_click_at_joints_and_where_the_music_begins_anew(media, tmp_path):
     assert max(blocks) <= 4 * quiet  # nowhere: the music's ends are somewhere among them
 
 
+def levels(x, first, last, step=0.05):
+    """How loud every twentieth of a second is."""
+    n = int(step * RATE)
+    return [math.sqrt(sum(v * v for v in x[i:i + n]) / n) for i in range(int(first * RATE), int(last * RATE) - n, n)]
+
+
+def test_silence_at_the_musics_ends_is_no_pause(media, tmp_path):
+    """It plays through, again and again, as if it had been cut to what is heard; a pause within it stays."""
+    noise = 'anoisesrc=c=pink:a=0.3:seed=5:r=48000'
+    plain = {'fade_in': 0, 'fade_out': 0, 'duck': 0, 'below': 0, 'lead': 500}
+    make(tmp_path / 'music.flac', noise, 5, '-ac', '2', '-af', 'adelay=2500:all=1,apad=pad_dur=3')
+    narrate(tmp_path / 'out', tmp_path / 'music.flac', media / 'short.wav', min=15000, **plain)
+    heard = levels(left(whole(tmp_path / 'out')), 1, 14)
+    assert min(heard) > sorted(heard)[len(heard) // 2] / 2, 'a hole'
+    make(tmp_path / 'pause.flac', noise, 6, '-ac', '2', '-af', "volume='if(between(t,2,4),0,1)':eval=frame")
+    narrate(tmp_path / 'pause', tmp_path / 'pause.flac', media / 'short.wav', min=7000, **plain)
+    x = left(whole(tmp_path / 'pause'))
+    assert max(levels(x, 2.1, 3.9)) < 0.001 < 0.01 < min(levels(x, 4.1, 5))
+
+
+@pytest.mark.parametrize('source', ['anullsrc=r=44100', "aevalsrc=0.5*between(t\\,8.9\\,8.91):s=44100"])
+def test_music_of_silence_or_a_click(media, tmp_path, source):
+    make(tmp_path / 'music.flac', source, 9)
+    _, frames = narrate(tmp_path / 'out', tmp_path / 'music.flac', media / 'short.wav', min=10000)
+    assert frames == math.ceil(10 * RATE / FRAME) and len(left(whole(tmp_path / 'out'))) == frames * FRAME
+
+
 def test_music_ducks_under_speech(media, tmp_path):
     narrate(tmp_path / 'out', media / 'tone.flac', 20000, media / 'short.wav', duck=-20000, below=-6000, crossfade=500,
             fade_out=1000)

@@ -45,10 +45,12 @@ static void test_endpoint(void **state)
 	assert_int_equal(speech_voice_check(c, "", NULL), -ERR_INVALID);
 	assert_int_equal(speech_voice_check(c, "a b", NULL), -ERR_INVALID);
 	speech_config_free(c);
-	c = parse("openai+http://127.0.0.1:8880/v1?model=a%2Fb&voices=x,y&voice=y&format=flac&concurrency=2&timeout=5", NULL);
+	c = parse("openai+http://127.0.0.1:8880/v1?model=a%2Fb&voices=x,y&voice=y&format=flac&concurrency=2&timeout=5&tries=3",
+		  NULL);
 	assert_string_equal(c->provider, "openai http://127.0.0.1:8880/v1 a/b flac");
 	assert_int_equal(c->at_once, 2);
 	assert_int_equal(c->timeout_s, 5);
+	assert_int_equal(c->tries, 3);
 	assert_null(c->api_key);
 	assert_int_equal(speech_voice_check(c, "x", NULL), 0);
 	assert_int_equal(speech_voice_check(c, "alloy", NULL), -ERR_INVALID);
@@ -74,6 +76,7 @@ static void test_refusals(void **state)
 		"openai+https://host/v1?concurrency=0",
 		"openai+https://host/v1?timeout=601",
 		"openai+https://host/v1?timeout=5s",
+		"openai+https://host/v1?tries=0",
 		"openai+https://host/v1?key=a",
 	};
 	(void)state;

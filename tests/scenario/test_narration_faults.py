@@ -1,0 +1,132 @@
+"""What goes wrong around a narration: a voice that fails for good and is mended, answers that are no sound, objects that are taken
+away, scripts that can't be spoken. Nothing half-made stays, and what is tried again gives the bytes of a run without trouble."""
+import shutil
+import threading
+
+import pytest
+
+import narration
+from client import Client, error_of
+from server import Server, files_below, wait_for
+from speech_server import Endpoint
+
+
+class Rig:
+    def __init__(self, folder):
+        self.endpoint = Endpoint()
+        threading.Thread(target=self.endpoint.serve_forever, daemon=True).start()
+        speech = f'openai+{self.endpoint.url}?format=wav&concurrency=3&timeout=2&tries=2'
+        self.server = Server(folder, '--workers', '2', '--speech', speech).start()
+        self.client = Client(self.server.url)
+        self.music = self.client.upload(narration.music(folder / 'music.mp3'))['file_id']
+
+    def start(self, script, **params):
+        return narration.start(self.client, script, music_file_id=self.music, **params)
+
+    def objects(self, job):
+        return files_below(self.server.store / 'narrations' / 'local' / job['job_id'])
+
+    def failed(self, job):
+        return wait_for(lambda: (j := self.client.job(job['job_id']))['status'] == 'failed' and j, 'it has failed', 60)
+
+
+@pytest.fixture(scope='module')
+def rig(tmp_path_factory):
+    r = Rig(tmp_path_factory.mktemp('narration-faults'))
+    try:
+        yield r
+        r.server.stop()
+    finally:
+        r.server.close()
+        Server.live.remove(r.server)
+        r.endpoint.shutdown()
+
+
+def test_three_attempts_then_a_retry_from_what_was_spoken(rig):
+    script = 'One before. Two before. [pause 8s] Always500 now. Three behind.'
+    job = rig.start(script)
+    url = rig.client.follow(job['job_id'], lambda j: j['streaming']['playlist_url'])['streaming']['playlist_url']
+    assert rig.objects(job)
+    failed = rig.failed(job)
+    assert failed['error']['code'] == 'GENERATION_FAILED' and 'sentence 3' in failed['error']['message'], failed['error']
+    assert not failed['error']['retriable'] and failed['generation_attempt'] == 3
+    assert failed['streaming']['playlist_url'] is None and failed['streaming']['segments_completed'] == 0
+    assert not failed['download']['available'] and failed['finished_at']
+    assert not rig.objects(job), 'of what failed nothing is kept'
+    error_of(rig.client.get(url), 404)
+    error_of(rig.client.post(f'/api/jobs/{job["job_id"]}/download', json={'format': 'mp3'}), 409, 'NOT_COMPLETED')
+    asked = rig.endpoint.stats()['asked']
+    assert asked['One before.'] == asked['Two before.'] == 1 and asked['Always500 now.'] == 3 * 2
+    rig.endpoint.mended = True
+    rig.client.good(rig.client.post(f'/api/jobs/{job["job_id"]}/retry'), 202)
+    done = rig.client.complete(job['job_id'])
+    rig.endpoint.mended = False
+    assert done['generation_attempt'] == 4
+    asked = rig.endpoint.stats()['asked']
+    assert asked['One before.'] == asked['Two before.'] == 1 and asked['Always500 now.'] == 7
+    fresh = rig.client.complete(rig.start(script)['job_id'])
+    assert narration.segments(rig.client, done) == narration.segments(rig.client, fresh)
+
+
+def test_answers_that_are_no_sound_are_asked_for_again(rig):
+    words = ('noise', 'empty', 'hollow', 'never', 'cutchunked', 'html')
+    done = rig.client.complete(rig.start(' '.join(f'An answer that is {word} .' for word in words))['job_id'])
+    assert done['generation_attempt'] == 1
+    asked = rig.endpoint.stats()['asked']
+    assert [asked[f'An answer that is {word} .'] for word in words] == [2] * len(words)
+
+
+def test_a_sound_without_end_is_refused(rig):
+    failed = rig.failed(rig.start('A huge one.'))
+    assert failed['error']['code'] == 'GENERATION_FAILED' and 'more than 67108864 bytes' in failed['error']['message'], failed
+    assert rig.endpoint.stats()['asked']['A huge one.'] == 1 and not rig.objects(failed)
+
+
+def test_speech_that_is_gone_is_spoken_again(rig):
+    script = 'It was kept. It is gone.'
+    first = rig.client.complete(rig.start(script)['job_id'])
+    shutil.rmtree(rig.server.store / 'speech')
+    again = rig.client.complete(rig.start(script)['job_id'])
+    assert again['generation_attempt'] == 1 and narration.segments(rig.client, first) == narration.segments(rig.client, again)
+    assert rig.endpoint.stats()['asked']['It is gone.'] == 2
+
+
+def test_music_is_kept_while_it_is_needed_and_its_loss_is_clear(rig, tmp_path):
+    other = rig.client.upload(narration.music(tmp_path / 'other.mp3', 11))['file_id']
+    rig.endpoint.slow = 2
+    job = narration.start(rig.client, 'Slowly one. Slowly two.', music_file_id=other, lead_seconds=6)
+    error_of(rig.client.delete(f'/api/files/{other}'), 409, 'FILE_IN_USE')
+    stored = next(p for p in files_below(rig.server.store / 'uploads') if other in p.name)
+    rig.client.follow(job['job_id'], lambda j: j['status'] == 'streaming')
+    stored.rename(tmp_path / 'taken')
+    rig.endpoint.slow = 0
+    # What has begun has the music open; the voice alone doesn't need it.
+    assert (rig.server.store / 'narrations/local' / rig.client.complete(job['job_id'])['job_id'] / 'voice.mp3').exists()
+    failed = rig.failed(narration.start(rig.client, 'Three.', music_file_id=other))
+    assert failed['error']['code'] == 'GENERATION_FAILED' and 'SOURCE_GONE' in failed['error']['message'], failed['error']
+    assert not rig.objects(failed)
+    (tmp_path / 'taken').rename(stored)
+    rig.client.good(rig.client.post(f'/api/jobs/{failed["job_id"]}/retry'), 202)
+    assert narration.playlist(rig.client, rig.client.complete(failed['job_id']))[0].ended
+    # A narration that is complete doesn't need it any more; one that would be made again does.
+    assert rig.client.delete(f'/api/files/{other}').status_code == 204
+    rig.client.good(rig.client.post(f'/api/jobs/{job["job_id"]}/download', json={'format': 'mp3'}), 200)
+
+
+SCRIPTS = {
+    'letters': ('x' * (100 << 10) + '.', 413, 'SCRIPT_TOO_LONG'), 'a million': ('A. ' * 1_000_000, 413, None),
+    'many': ('A b. ' * 20_000, 413, 'SCRIPT_TOO_LONG'), 'signs': ('. ! ? …', 400, 'SCRIPT_EMPTY'),
+    'control': ('\x01\x02\x03', 400, None), 'pause': ('[pause 2s]', 400, 'SCRIPT_EMPTY'),
+    'long pause': ('[pause 99999999999999999999s] A.', 400, 'SCRIPT_INVALID'), 'minus': ('A. [pause -1s]', 400, 'SCRIPT_INVALID'),
+    'pauses': ('A. [pause 600s]' * 100, 413, 'SCRIPT_TOO_LONG'), 'open': ('<speak>A.', 400, 'SCRIPT_INVALID'),
+    'element': ('<speak><audio src="http://x/"/>A.</speak>', 400, 'SCRIPT_INVALID'),
+    'entity': ('<!DOCTYPE a [<!ENTITY b "c">]><speak>&b;</speak>', 400, 'SCRIPT_INVALID'),
+    'break': ('<speak>A <break time="1"/></speak>', 400, None),
+    'no words': ('<speak><break time="2s"/></speak>', 400, 'SCRIPT_EMPTY'),
+    'list': (['A.'], 400, None), 'surrogate': ('\ud800', 400, None)}
+
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_scripts_that_cannot_be_spoken(rig, name):
+    script, status, code = SCRIPTS[name]
+    error_of(rig.client.post('/api/jobs', json={'kind': 'narration', 'params': {'script': script}}), status, code)
