@@ -1,7 +1,6 @@
 """A narration's MP3: made once, from its segments, as long as they are; then the stream goes, after a grace."""
 import array
 import concurrent.futures
-import math
 import subprocess
 import time
 
@@ -12,24 +11,24 @@ import narration
 import sound
 from client import Client, error_of
 from server import files_below, limit, wait_for
+from snr import joints_are_no_worse, snr_db
 from test_openapi_answers import check
 
 SCRIPT = ' '.join(f'This is sentence number {i}, and it takes a while to say.' for i in range(8))
 
 
 def download(client, job):
-    return client.post(f'/api/jobs/{job["job_id"]}/download', json={'format': 'mp3'})
+    """The answer; on a busy machine a request ends with 202 before the file is made, and is sent again."""
+    def answered():
+        answer = client.post(f'/api/jobs/{job["job_id"]}/download', json={'format': 'mp3'})
+        return answer.status_code != 202 and (answer,)
+    return wait_for(answered, 'the MP3 or an error', 60)[0]
 
 
 def mono(path):
     done = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', path, '-ac', '1', '-f', 's16le', '-'], check=True,
                           capture_output=True)
     return array.array('h', done.stdout)
-
-
-def level(values):
-    squares = [v * v for v in values]
-    return math.sqrt(sum(squares) / len(squares))
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +52,11 @@ def test_two_requests_at_once_make_one_file_as_long_as_the_stream(client, server
     stream = tmp_path / 'stream.ts'
     stream.write_bytes(b''.join(narration.segments(client, made)))
     before, after = mono(stream), mono(path)
-    assert level(x - y for x, y in zip(before, after)) < level(before) / 8, 'the MP3 is another sound than the stream'
+    # The stream is what it was made of: neither where segments meet nor where the MP3's chunks do is it less true to it.
+    ratios = snr_db(before, after, 1152)
+    assert sorted(ratios)[len(ratios) // 2] > 18, 'the MP3 is another sound than the stream'
+    first, last = 5 * 48000 // 1152, (len(before) - 4 * 48000) // 1152
+    joints_are_no_worse(ratios[first:last], {at + near - first for at in range(first + 2, last - 2, first) for near in (-1, 0, 1)})
     job = client.job(made['job_id'])
     check(job, 'Job')
     assert job['download']['available'] and job['download']['downloaded']
@@ -107,10 +110,7 @@ def test_it_is_made_whatever_is_killed(make_server):
         asked = pool.submit(download, Client(server.url), job)
         time.sleep(0.3)
         server.kill()
-        assert asked.exception() is not None or asked.result().status_code in (200, 202)
+        assert asked.exception() is not None or asked.result().status_code == 200
     server.start()
-    end = time.monotonic() + limit(60)
-    while (answer := download(client, job)).status_code == 202:
-        assert time.monotonic() < end
-    body = requests.get(client.good(answer, 200)['download_url'], timeout=limit(30)).content
+    body = requests.get(client.good(download(client, job), 200)['download_url'], timeout=limit(30)).content
     assert len(body) > 200 * 160000 // 8 - 10000

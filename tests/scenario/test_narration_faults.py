@@ -79,7 +79,7 @@ def test_answers_that_are_no_sound_are_asked_for_again(rig):
 def test_a_sound_without_end_is_refused(rig):
     failed = rig.failed(rig.start('A huge one.'))
     assert failed['error']['code'] == 'GENERATION_FAILED' and 'more than 67108864 bytes' in failed['error']['message'], failed
-    assert rig.endpoint.stats()['asked']['A huge one.'] == 1 and not rig.objects(failed)
+    assert not rig.objects(failed)
 
 
 def test_speech_that_is_gone_is_spoken_again(rig):

@@ -3,10 +3,16 @@ measures them, no click where segments, runs or the music's ends meet. Meson run
 import array
 import math
 import os
+import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'media'))
+
+from snr import joints_are_no_worse, snr_db  # noqa: E402
 
 TOOL = os.environ.get('NARRATE_TOOL', 'build-dev/tests/unit/media/narrate_tool')
 RATE = 48000
@@ -153,6 +159,18 @@ def test_music_of_silence_or_a_click(media, tmp_path, source):
     make(tmp_path / 'music.flac', source, 9)
     _, frames = narrate(tmp_path / 'out', tmp_path / 'music.flac', media / 'short.wav', min=10000)
     assert frames == math.ceil(10 * RATE / FRAME) and len(left(whole(tmp_path / 'out'))) == frames * FRAME
+
+
+def test_joints_are_as_true_to_the_mix_as_all_else(media, tmp_path):
+    """Behind a word at its beginning the mix is the music alone, a gain apart: it can be told without the mixer. Seven segments, so
+    that one joint is between two runs of the encoder."""
+    make(tmp_path / 'music.flac', 'anoisesrc=c=brown:a=0.5:seed=7:r=48000', 34, '-ac', '2')
+    segments, _ = narrate(tmp_path / 'out', tmp_path / 'music.flac', media / 'short.wav', min=33000, lead=0, fade_in=0, fade_out=0,
+                          duck=0, target=-30000, below=0)
+    skip = 2 * RATE // FRAME * FRAME
+    ratios = snr_db(left(tmp_path / 'music.flac')[skip:32 * RATE], left(whole(tmp_path / 'out'))[skip:32 * RATE], FRAME)
+    assert sorted(ratios)[len(ratios) // 2] > 15
+    joints_are_no_worse(ratios, {(start - skip) // FRAME + near for start, _ in list(segments.values())[1:] for near in (-1, 0)})
 
 
 def test_music_ducks_under_speech(media, tmp_path):
