@@ -250,11 +250,11 @@ static int open_music(struct narration *n, struct err *e)
 static void set_duck(struct narration *n)
 {
 	const struct narrate_spec *s = n->spec;
-	const double db = s->duck_mdb / 1000.0;
+	const double db = s->duck_mdb / 1000.0, samples_per_ms = NARRATE_RATE / 1000.0;
 	n->duck = 1;
 	n->duck_least = from_db(db);
-	n->duck_down = from_db(db / ((double)SAMPLES_PER_MS * (s->attack_ms ? s->attack_ms : 1)));
-	n->duck_up = from_db(-db / ((double)SAMPLES_PER_MS * (s->release_ms ? s->release_ms : 1)));
+	n->duck_down = from_db(db / (samples_per_ms * (s->attack_ms ? s->attack_ms : 1)));
+	n->duck_up = from_db(-db / (samples_per_ms * (s->release_ms ? s->release_ms : 1)));
 }
 
 /* As many segments as there can be: the end moves to where it is. */
@@ -277,7 +277,7 @@ static int open_encoder(struct narration *n, struct err *e)
 	if (r < 0)
 		return r;
 	rendition_init(&n->rendition, l, n->io, &n->timeline, 0, true);
-	return audio_encode_new(l, &l->audios[0], &n->timeline, &n->rendition, &n->encoder, e);
+	return audio_encode_new(l, &l->audios[0], AUDIO_ENCODE_QUICK, &n->timeline, &n->rendition, &n->encoder, e);
 }
 
 /* The encoder begins before the first sample, with silence; the limiter's own delay is left out. */
