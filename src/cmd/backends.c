@@ -3,13 +3,13 @@
 
 #include "base/log.h"
 
-int backends_open(struct backends *b, const char *database_url, const char *store_root, struct err *e)
+int backends_open(struct backends *b, const char *database_url, const struct store_local_opts *store, struct err *e)
 {
 	int r = db_open(&(struct db_opts){ .url = database_url }, &b->db, e);
 	if (r == 0)
 		r = repo_open(b->db, &b->repo, e);
 	if (r == 0)
-		r = store_open_local(&(struct store_local_opts){ .root = store_root }, &b->store, e);
+		r = store_open_local(store, &b->store, e);
 	if (r == 0)
 		r = bus_open_local(&b->bus, e);
 	return r;

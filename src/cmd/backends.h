@@ -1,7 +1,7 @@
 /* What a command stands on: database, repository, store and bus, opened together and closed in the reverse order.
  *
  *   struct backends b = { 0 };
- *   backends_open(&b, "sqlite:data/millrace.db", "data/store", e);
+ *   backends_open(&b, "sqlite:data/millrace.db", &(struct store_local_opts){ .root = "data/store" }, e);
  *   … backends_close(&b);      // also after a failed open
  */
 #pragma once
@@ -19,7 +19,7 @@ struct backends {
 	struct store *store;
 	struct bus *bus;
 };
-int backends_open(struct backends *b, const char *database_url, const char *store_root, struct err *e) MR_MUST_USE;
+int backends_open(struct backends *b, const char *database_url, const struct store_local_opts *store, struct err *e) MR_MUST_USE;
 void backends_close(struct backends *b);
 
 /* Sets up the log by the options "log-level" and, where the command has it, "log-json". */

@@ -202,9 +202,10 @@ static int run(void *ctx, struct err *e)
 	if (r == 0)
 		r = one_shot_start(&o->shot,
 				   &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
-							    .store_root = root,
+							    .store = { .root = root, .scratch = true },
 							    .pipe = o->pipe,
-							    .threads = o->threads },
+							    .threads = o->threads,
+							    .alone = true },
 				   e);
 	if (r == 0)
 		r = create_job(o, e);

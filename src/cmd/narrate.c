@@ -232,7 +232,7 @@ static int run(void *ctx, struct err *e)
 	if (r == 0)
 		r = one_shot_start(&o->shot,
 				   &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
-							    .store_root = root,
+							    .store = { .root = root },
 							    .speech = o->speech,
 							    .threads = o->threads },
 				   e);

@@ -79,7 +79,7 @@ int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct 
 {
 	int r = locate_task(opts->task, &o->task_path, e);
 	if (r == 0)
-		r = backends_open(&o->on, "sqlite::memory:", opts->store_root, e);
+		r = backends_open(&o->on, "sqlite::memory:", &opts->store, e);
 	if (r == 0)
 		r = bus_subscribe(o->on.bus, BUS_JOB, on_job, o, &o->news, e);
 	if (r == 0)
@@ -90,7 +90,8 @@ int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct 
 							 .bus = o->on.bus,
 							 .task_path = o->task_path,
 							 .threads = opts->threads,
-							 .analyze = opts->analyze },
+							 .analyze = opts->analyze,
+							 .alone = opts->alone },
 				 &o->worker, e);
 	return r;
 }

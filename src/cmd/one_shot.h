@@ -2,7 +2,7 @@
  * one, over a database in memory and a folder as the store.
  *
  *   struct one_shot o;                            // by one_shot_main
- *   r = one_shot_start(&o, &(struct one_shot_opts){ .store_root = dir, .threads = 2 }, e);
+ *   r = one_shot_start(&o, &(struct one_shot_opts){ .store = { .root = dir }, .threads = 2 }, e);
  *   r = one_shot_create(&o, &new_job, e);        // of user "local"
  *   r = one_shot_watch(&o, quiet, &job, e);      // until it has ended, with a progress bar
  */
@@ -29,11 +29,11 @@ struct one_shot {
 };
 struct one_shot_opts {
 	const char *task; /* --task; NULL: beside this program */
-	const char *store_root;
+	struct store_local_opts store;
 	struct source_pipe *pipe; /* borrowed; what the source key "-" is */
 	const struct speech_config *speech; /* borrowed; NULL: nothing is spoken */
 	uint32_t threads;
-	bool analyze;
+	bool analyze, alone; /* as the worker's */
 };
 /* --workers, or the number of cores. */
 int one_shot_threads(const struct options *options, uint32_t *ret, struct err *e) MR_MUST_USE;

@@ -101,7 +101,7 @@ static int open_storage(struct server *s, struct err *e)
 	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/millrace.db", data);
 	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
 	int r = dir_make(data, 0700, e);
-	return r < 0 ? r : backends_open(&s->on, url, root, e);
+	return r < 0 ? r : backends_open(&s->on, url, &(struct store_local_opts){ .root = root }, e);
 }
 
 static int load_keys(struct server *s, struct err *e)

@@ -206,8 +206,9 @@ struct chunk_shape {
 
 static struct chunk_shape shape_of(const struct convert_spec *s)
 {
-	bool cheap = s->format == CONVERT_WAV || s->format == CONVERT_FLAC;
-	return cheap ? (struct chunk_shape){ 30, 180, 4 } : (struct chunk_shape){ 10, 60, 8 };
+	if (s->format == CONVERT_WAV)
+		return (struct chunk_shape){ 60, 600, 3 };
+	return s->format == CONVERT_FLAC ? (struct chunk_shape){ 30, 180, 4 } : (struct chunk_shape){ 10, 60, 8 };
 }
 
 /* How many frames the chunk that begins at `first` has, of `total`. */

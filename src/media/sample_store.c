@@ -2,6 +2,7 @@
 #include "media/sample_store.h"
 
 #include <math.h>
+#include <string.h>
 
 size_t sample_store_bytes(enum store_kind kind)
 {
@@ -26,12 +27,41 @@ static float triangle(uint64_t number)
 
 /* lrintf without a call a sample: in floats from here on the last bit is one, so adding rounds (to even, as lrintf does). */
 #define ROUNDING 12582912.0F
+#define LANES 16
 
 static int16_t s16(float v)
 {
 	v = v >= 32767.0F ? 32767.0F : v;
 	v = v <= -32768.0F ? -32768.0F : v;
 	return (int16_t)((v + ROUNDING) - ROUNDING);
+}
+
+/* The two channels of nearly everything, LANES at a time so that compilers make vectors of it. Rounded as above, a sample is
+ * the low half of its float's bits. */
+static void round_lanes(const float *in, uint32_t *out)
+{
+	float v[LANES];
+	for (int i = 0; i < LANES; i++) {
+		float x = in[i] * 32768.0F;
+		x = x > 32767.0F ? 32767.0F : x;
+		x = x < -32768.0F ? -32768.0F : x;
+		v[i] = x + ROUNDING;
+	}
+	memcpy(out, v, sizeof(v));
+}
+
+static int store_s16_pairs(const float *left, const float *right, int count, int16_t *out)
+{
+	int done = 0;
+	for (; done + LANES <= count; done += LANES) {
+		uint32_t l[LANES], r[LANES];
+		round_lanes(left + done, l);
+		round_lanes(right + done, r);
+		for (int i = 0; i < LANES; i++)
+			l[i] = (l[i] & 0xffff) | r[i] << 16;
+		memcpy(out + 2 * (ptrdiff_t)done, l, sizeof(l));
+	}
+	return done;
 }
 
 static int32_t to_range(float v, float max)
@@ -62,11 +92,14 @@ static int32_t s24(float v)
 
 void sample_store(const struct sample_store *s, const float *const *planes, int count, int64_t position, void *out)
 {
+	int pairs = 0;
+	if (s->kind == STORE_S16 && s->channels == 2 && !s->dither)
+		pairs = store_s16_pairs(planes[0], planes[1], count, out);
 	for (int c = 0; c < s->channels; c++) {
 		const float *in = planes[c];
 		switch (s->kind) {
 		case STORE_S16:
-			store_s16(s, in, c, count, position, (int16_t *)out + c);
+			store_s16(s, in + pairs, c, count - pairs, position + pairs, (int16_t *)out + 2 * pairs + c);
 			break;
 		case STORE_S24:
 			for (int i = 0; i < count; i++) {

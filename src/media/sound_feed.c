@@ -13,6 +13,7 @@
 /* What the resampler is warmed up with, and some. */
 #define LEAD_SAMPLES 2048
 #define BLOCK 4096
+#define LANES 16
 #define CODED_MAX 4.0F
 #define FLOAT_MAX 65536.0F
 /* So much more than planned (and once as much) isn't a wrong duration but a time stamp far away. */
@@ -38,14 +39,25 @@ struct sound_feed {
 /* ---- Samples ---- */
 
 /* Hostile or damaged floats can be anything; on NaN and on huge numbers encoders run for minutes, or never recover. */
+static float bounded(float v, float max)
+{
+	v = v == v ? v : 0.0F;
+	v = v > max ? max : v;
+	return v < -max ? -max : v;
+}
+
 static void copy_sound(const struct sound_feed *f, float *out, const float *in, int count)
 {
 	const float gain = f->gain, max = f->max;
-	for (int i = 0; i < count; i++) {
-		float v = in[i] * gain;
-		v = v == v ? v : 0.0F;
-		out[i] = v > max ? max : v < -max ? -max : v;
+	int i = 0;
+	for (; i + LANES <= count; i += LANES) { /* so many at a time become vectors */
+		float v[LANES];
+		for (int j = 0; j < LANES; j++)
+			v[j] = bounded(in[i + j] * gain, max);
+		memcpy(out + i, v, sizeof(v));
 	}
+	for (; i < count; i++)
+		out[i] = bounded(in[i] * gain, max);
 }
 
 static int take_samples(void *ctx, const float *const *planes, int count, struct err *e)

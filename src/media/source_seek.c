@@ -4,6 +4,7 @@
 #include <libavutil/mathematics.h>
 #include <string.h>
 
+#include "media/mp3_index.h"
 #include "media/source_internal.h"
 
 /* After so many packets without a sound there is none near. */
@@ -41,11 +42,24 @@ static int64_t first_margin(const struct source *s)
 	return is_mp4(s) || !s->decoder[SOURCE_VIDEO] ? VIDEO_TIMESCALE / 4 : 2 * VIDEO_TIMESCALE;
 }
 
+/* Before the packets that were read at the file's start are forgotten: the first one says where frames begin. */
+static void index_mp3(struct source *s, int track, int64_t ts)
+{
+	AVFormatContext *f = media_input_format(s->input);
+	uint64_t bytes = 0;
+	const AVPacket *first = s->at_start && s->ahead.count ? packet_queue_at(&s->ahead, 0) : NULL;
+	if (strcmp(f->iformat->name, "mp3") != 0 || !first || first->stream_index != s->stream[track])
+		return;
+	(void)mp3_index_add(f->streams[s->stream[track]], first, s->io, s->task->inputs[0].size_bytes, ts, &bytes);
+	s->bytes_before += bytes;
+}
+
 static bool seek_to(struct source *s, int64_t ticks)
 {
 	int track = s->decoder[SOURCE_VIDEO] ? SOURCE_VIDEO : first_sound(s);
 	int64_t ns = s->task->ladder.origin_ns + av_rescale(ticks, 1000000000, VIDEO_TIMESCALE);
 	int64_t ts = av_rescale_q(ns, av_make_q(1, 1000000000), source_time_base(s, track));
+	index_mp3(s, track, ts);
 	source_forget(s);
 	s->at_start = s->join.active = false;
 	return av_seek_frame(media_input_format(s->input), s->stream[track], ts, AVSEEK_FLAG_BACKWARD) >= 0;

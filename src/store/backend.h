@@ -19,6 +19,8 @@ struct store_backend {
 	int (*put_begin)(struct store *s, const char *key, const char *content_type, struct store_put **ret,
 			 struct err *e);
 	int (*put_write)(struct store_put *p, const void *data, size_t len, struct err *e);
+	/* `from` is a reader of the same backend. */
+	int (*put_append)(struct store_put *p, struct store_reader *from, struct err *e);
 	/* Frees `p` in any case. */
 	int (*put_finish)(struct store_put *p, const char *expected_sha256, struct store_info *ret_info, struct err *e);
 	void (*put_abort)(struct store_put *p);

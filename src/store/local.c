@@ -71,6 +71,19 @@ static int put_write(struct store_put *put, const void *data, size_t len, struct
 	return 0;
 }
 
+static int put_append(struct store_put *put, struct store_reader *from, struct err *e)
+{
+	struct local_put *p = (struct local_put *)put;
+	const int fd = ((const struct local_reader *)from)->fd;
+	if (p->failure.kind)
+		return err_copy(e, &p->failure);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		(void)local_errno(&p->failure, errno, "append to %s", p->key);
+	else if (local_temp_copy(&p->temp, fd, &p->failure) < 0)
+		(void)err_wrap(&p->failure, "append to %s", p->key);
+	return p->failure.kind ? err_copy(e, &p->failure) : 0;
+}
+
 static int check_sum(const uint8_t digest[SHA256_BYTES], const char *expected, struct err *e)
 {
 	uint8_t wanted[SHA256_BYTES];
@@ -86,10 +99,15 @@ static int put_store(struct local_put *p, const char *expected_sha256, struct st
 	if (p->failure.kind)
 		return err_copy(e, &p->failure);
 	struct local_meta meta = { .content_type = p->content_type };
-	local_temp_digest(&p->temp, meta.digest);
-	int r = expected_sha256 ? check_sum(meta.digest, expected_sha256, e) : 0;
-	if (r == 0)
-		r = local_temp_seal(&p->temp, &meta, e);
+	int r = 0;
+	if (p->temp.sum) {
+		local_temp_digest(&p->temp, meta.digest);
+		r = expected_sha256 ? check_sum(meta.digest, expected_sha256, e) : 0;
+		if (r == 0)
+			r = local_temp_seal(p->store, &p->temp, &meta, e);
+	} else if (expected_sha256) {
+		r = err_set(e, ERR_INTERNAL, "a scratch store compares no digests");
+	}
 	struct store_info info;
 	if (r == 0 && local_info(p->temp.fd, p->key, &info) < 0)
 		r = local_errno(e, errno, "stat");
@@ -214,8 +232,9 @@ static int delete_key(struct store *store, const char *key, struct err *e)
 	if (unlinkat(dir, name, 0) < 0)
 		return is_absent(errno) ? 0 : local_errno(e, errno, "delete %s", key);
 	/* An object whose record is gone must not come back after a crash; an empty folder may. */
-	if (fsync(dir) < 0)
-		return local_errno(e, errno, "delete %s", key);
+	int synced = local_sync(s, dir);
+	if (synced < 0)
+		return local_errno(e, -synced, "delete %s", key);
 	local_prune(s, key);
 	return 0;
 }
@@ -239,8 +258,9 @@ static void folder_done(struct deletion *d)
 {
 	if (d->dir < 0)
 		return;
-	if (fsync(d->dir) < 0 && !d->failure.kind)
-		(void)local_errno(&d->failure, errno, "delete %s", d->last);
+	int synced = local_sync(d->store, d->dir);
+	if (synced < 0 && !d->failure.kind)
+		(void)local_errno(&d->failure, -synced, "delete %s", d->last);
 	fd_close(&d->dir);
 	local_prune(d->store, d->last);
 }
@@ -293,6 +313,7 @@ static const struct store_backend local_backend = {
 	.close = close_local,
 	.put_begin = put_begin,
 	.put_write = put_write,
+	.put_append = put_append,
 	.put_finish = put_finish,
 	.put_abort = put_abort,
 	.stat = stat_key,
@@ -335,8 +356,11 @@ static int open_folders(struct store_local *s, const char *root, struct err *e)
 		r = open_folder(hidden, "tmp", &s->tmp_fd, e);
 	if (r == 0)
 		r = open_folder(hidden, "uploads", &s->uploads_fd, e);
-	if (r == 0 && (fsync(hidden) < 0 || fsync(s->root_fd) < 0))
-		r = err_errno(e, errno, "fsync %s", root);
+	int synced = r == 0 ? local_sync(s, hidden) : 0;
+	if (r == 0 && synced == 0)
+		synced = local_sync(s, s->root_fd);
+	if (synced < 0)
+		r = err_errno(e, -synced, "fsync %s", root);
 	return r;
 }
 
@@ -360,6 +384,7 @@ int store_open_local(const struct store_local_opts *opts, struct store **ret, st
 	struct store_local *s = mr_calloc(1, sizeof(*s));
 	s->base.ops = &local_backend;
 	s->root_fd = s->tmp_fd = s->uploads_fd = -1;
+	s->scratch = opts->scratch;
 	int r = open_folders(s, opts->root, e);
 	if (r < 0) {
 		close_local(&s->base);

@@ -40,6 +40,7 @@ struct store_local {
 	size_t name_max;  /* bytes in one part of a key */
 	bool has_openat2; /* since Linux 5.6; sandboxes may refuse it */
 	bool on_local_fs; /* where fstat(2) of an open file never waits */
+	bool scratch;	  /* nothing is synced, and put in one piece has no digest */
 };
 
 static inline struct store_local *local_of(struct store *s)
@@ -85,14 +86,16 @@ struct local_meta {
 	const char *content_type;
 };
 
+/* fsync, unless the store is scratch; 0 or -errno. */
+int local_sync(const struct store_local *s, int fd) MR_MUST_USE;
 int local_temp_open(const struct store_local *s, struct local_temp *ret, struct err *e) MR_MUST_USE;
 int local_temp_write(struct local_temp *t, const void *data, size_t len, struct err *e) MR_MUST_USE;
 /* Appends all of the file `from_fd`, inside the kernel where it can. */
 int local_temp_copy(struct local_temp *t, int from_fd, struct err *e) MR_MUST_USE;
 /* The SHA-256 of what was written; stops the running sum. */
 void local_temp_digest(struct local_temp *t, uint8_t ret[SHA256_BYTES]);
-/* Sets the metadata and makes file and metadata durable. */
-int local_temp_seal(struct local_temp *t, const struct local_meta *meta, struct err *e) MR_MUST_USE;
+/* Sets the metadata and makes file and metadata durable. (In a scratch store only what has a digest comes here.) */
+int local_temp_seal(const struct store_local *s, struct local_temp *t, const struct local_meta *meta, struct err *e) MR_MUST_USE;
 /* Renames a sealed file to `name` in the folder and makes that durable. 0 or -errno; the temp is gone on success. */
 int local_temp_rename(const struct store_local *s, struct local_temp *t, int dir_fd, const char *name) MR_MUST_USE;
 /* The same onto a key, making its folders. ERR_CONFLICT with code KEY_CONFLICT where a folder and an object meet. */

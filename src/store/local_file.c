@@ -26,7 +26,7 @@
 #define META_HEAD (1 + SHA256_BYTES + 2)
 #define META_MAX (META_HEAD + sizeof(((struct store_info *)0)->content_type))
 #define ETAG_DIGEST_BYTES 16
-#define COPY_BYTES (64u << 10)
+#define COPY_BYTES (256u << 10)
 #define PUBLISH_TRIES 10000
 /* Kept free for the database, which usually lives on the same disk: on a disk filled to the brim it could not even
  * record that something was deleted. */
@@ -72,6 +72,14 @@ static int temp_create(const struct store_local *s, struct local_temp *t)
 	}
 }
 
+int local_sync(const struct store_local *s, int fd)
+{
+	while (!s->scratch && fsync(fd) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
 static int check_reserve(int fd, struct err *e)
 {
 	struct statvfs fs;
@@ -91,7 +99,7 @@ int local_temp_open(const struct store_local *s, struct local_temp *ret, struct 
 	r = temp_create(s, &t);
 	if (r < 0)
 		return local_errno(e, -r, "make a temporary file");
-	t.sum = sha256_stream_new();
+	t.sum = s->scratch ? NULL : sha256_stream_new();
 	*ret = t;
 	return 0;
 }
@@ -182,16 +190,14 @@ static int set_meta(int fd, const struct local_meta *meta)
 	return futimens(fd, times) < 0 ? -errno : 0;
 }
 
-int local_temp_seal(struct local_temp *t, const struct local_meta *meta, struct err *e)
+int local_temp_seal(const struct store_local *s, struct local_temp *t, const struct local_meta *meta, struct err *e)
 {
 	int r = set_meta(t->fd, meta);
 	if (r < 0)
 		return local_errno(e, -r, "set the metadata");
 	/* fsync, not fdatasync: the attribute has to be as durable as the bytes. */
-	while (fsync(t->fd) < 0)
-		if (errno != EINTR)
-			return local_errno(e, errno, "fsync");
-	return 0;
+	r = local_sync(s, t->fd);
+	return r < 0 ? local_errno(e, -r, "fsync") : 0;
 }
 
 int local_temp_rename(const struct store_local *s, struct local_temp *t, int dir_fd, const char *name)
@@ -199,7 +205,7 @@ int local_temp_rename(const struct store_local *s, struct local_temp *t, int dir
 	if (renameat(s->tmp_fd, t->name, dir_fd, name) < 0)
 		return -errno;
 	t->name[0] = '\0';
-	return fsync(dir_fd) < 0 ? -errno : 0;
+	return local_sync(s, dir_fd);
 }
 
 static int key_conflict(struct err *e)
@@ -289,7 +295,7 @@ int local_write_text(const struct store_local *s, int dir_fd, const char *name, 
 	const struct local_meta meta = { .content_type = "text/plain" };
 	r = local_temp_write(&t, text, strlen(text), e);
 	if (r == 0)
-		r = local_temp_seal(&t, &meta, e);
+		r = local_temp_seal(s, &t, &meta, e);
 	if (r == 0) {
 		r = local_temp_rename(s, &t, dir_fd, name);
 		if (r < 0)

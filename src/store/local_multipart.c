@@ -106,8 +106,9 @@ static int upload_make(const struct store_local *s, const char *id, const char *
 	if (dir < 0)
 		return local_errno(e, errno, "open a multipart upload");
 	int r = local_write_text(s, dir, RECORD_NAME, record, e);
-	if (r == 0 && fsync(s->uploads_fd) < 0)
-		r = local_errno(e, errno, "fsync the multipart uploads");
+	int synced = r == 0 ? local_sync(s, s->uploads_fd) : 0;
+	if (synced < 0)
+		r = local_errno(e, -synced, "fsync the multipart uploads");
 	return r;
 }
 
@@ -141,7 +142,7 @@ static int part_store(const struct store_local *s, struct local_temp *t, int dir
 	if (r < 0)
 		return r;
 	local_temp_digest(t, meta.digest);
-	r = local_temp_seal(t, &meta, e);
+	r = local_temp_seal(s, t, &meta, e);
 	if (r < 0)
 		return r;
 	r = local_info(t->fd, name, &info);
@@ -303,7 +304,7 @@ static int object_make(const struct store_local *s, const struct upload *u, cons
 	t.sum = NULL;
 	r = parts_join(u, &t, parts, count, e);
 	if (r == 0)
-		r = local_temp_seal(&t, meta, e);
+		r = local_temp_seal(s, &t, meta, e);
 	struct store_info info;
 	if (r == 0 && local_info(t.fd, key, &info) < 0)
 		r = local_errno(e, errno, "stat");

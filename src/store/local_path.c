@@ -91,11 +91,12 @@ int local_open(const struct store_local *s, const char *path, int flags)
 }
 
 /* Makes `name` in `dir_fd` if it is missing, durably, and opens it. */
-static int make_folder(int dir_fd, const char *name)
+static int make_folder(const struct store_local *s, int dir_fd, const char *name)
 {
 	if (mkdirat(dir_fd, name, LOCAL_DIR_MODE) == 0) {
-		if (fsync(dir_fd) < 0)
-			return -errno;
+		int r = local_sync(s, dir_fd);
+		if (r < 0)
+			return r;
 	} else if (errno != EEXIST) {
 		return -errno;
 	}
@@ -109,7 +110,7 @@ static int make_folders(const struct store_local *s, const char *path)
 	while (dir >= 0 && *path) {
 		if (!next_part(&path, part, sizeof(part)))
 			return -ENAMETOOLONG;
-		int fd = make_folder(dir, part);
+		int fd = make_folder(s, dir, part);
 		if (fd < 0)
 			return fd;
 		fd_close(&dir);

@@ -56,7 +56,9 @@ int local_upload_remove(const struct store_local *s, const char *upload_id, stru
 	uuid7_new(name);
 	if (renameat(s->uploads_fd, upload_id, s->tmp_fd, name) < 0)
 		return errno == ENOENT ? 0 : local_errno(e, errno, "remove an upload");
-	int r = fsync(s->uploads_fd) < 0 ? -errno : remove_flat(s->tmp_fd, name);
+	int r = local_sync(s, s->uploads_fd);
+	if (r == 0)
+		r = remove_flat(s->tmp_fd, name);
 	return r < 0 ? local_errno(e, -r, "remove an upload") : 0;
 }
 

@@ -118,6 +118,11 @@ int store_put_write(struct store_put *p, const void *data, size_t len, struct er
 	return p->ops->put_write(p, data, len, e);
 }
 
+int store_put_append(struct store_put *p, struct store_reader *from, struct err *e)
+{
+	return p->ops->put_append(p, from, e);
+}
+
 int store_put_finish(struct store_put *p, const char *expected_sha256, struct store_info *ret_info, struct err *e)
 {
 	return p->ops->put_finish(p, expected_sha256, ret_info, e);

@@ -45,6 +45,9 @@ struct store_info {
 
 struct store_local_opts {
 	const char *root; /* made if it is not there */
+	/* For what is thrown away if its process ends early: objects needn't survive a crash of the machine (nothing is
+	 * synced), and those that are put in one piece have no SHA-256, so that none can be compared. */
+	bool scratch;
 };
 int store_open_local(const struct store_local_opts *opts, struct store **ret, struct err *e) MR_MUST_USE;
 void store_close(struct store *s);
@@ -59,9 +62,12 @@ int store_put(struct store *s, const char *key, const void *data, size_t len, co
  * code CHECKSUM_MISMATCH and nothing is stored. Both finish and abort free the handle; finish frees it on failure too.
  */
 struct store_put;
+struct store_reader;
 int store_put_begin(struct store *s, const char *key, const char *content_type, struct store_put **ret,
 		    struct err *e) MR_MUST_USE;
 int store_put_write(struct store_put *p, const void *data, size_t len, struct err *e) MR_MUST_USE;
+/* All of an open object of the same store, inside the kernel where that is possible. */
+int store_put_append(struct store_put *p, struct store_reader *from, struct err *e) MR_MUST_USE;
 int store_put_finish(struct store_put *p, const char *expected_sha256, struct store_info *ret_info,
 		     struct err *e) MR_MUST_USE;
 void store_put_abort(struct store_put *p);
@@ -69,7 +75,6 @@ void store_put_abort(struct store_put *p);
 int store_stat(struct store *s, const char *key, struct store_info *ret, struct err *e) MR_MUST_USE;
 
 /* An open object: reads see the bytes that were there at the open, whatever is put or deleted meanwhile. */
-struct store_reader;
 int store_reader_open(struct store *s, const char *key, struct store_reader **ret, struct store_info *ret_info,
 		      struct err *e) MR_MUST_USE;
 /* Up to `len` bytes at `offset`; *ret_len is short only at the end of the object (0 at or past it). */

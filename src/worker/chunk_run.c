@@ -177,7 +177,7 @@ static int converse(struct conversation *t, const struct task_spec *spec, struct
 				   .object_abort = on_object_abort,
 				   .progress = on_progress,
 				   .keep_going = keep_going };
-	if (!t->objects || !t->objects->behind)
+	if (!t->objects || !t->objects->behind || c->runner->alone)
 		return task_run(c->runner->zygote, spec, &h, &c->limits, ret, &c->usage, e);
 	const struct object_sink sink = { .ctx = t, .begin = on_object_begin, .data = on_object_data, .end = on_object_end,
 					  .keep_going = keep_going };

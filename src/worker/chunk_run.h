@@ -68,7 +68,8 @@ struct chunk_objects {
 	/* It is stored, and its digest verified. NULL: the result alone says what there is, and only the store takes a digest. */
 	int (*end)(void *state, const char *sha256, struct err *e);
 	/* begin and end run on a thread of their own, behind a bounded queue, while the task goes on (worker/object_queue.h): they
-	 * share nothing with `read`, and what they have done is to be looked at after chunk_run_task alone. */
+	 * share nothing with `read`, and what they have done is to be looked at after chunk_run_task alone. (A worker that
+	 * is `alone` has no such thread.) */
 	bool behind;
 	/* Reads an input other than the source; as source_read. NULL where there is none. */
 	int (*read)(void *state, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e);

@@ -5,8 +5,6 @@
 
 #include "base/mem.h"
 
-#define COPY_BYTES (256u << 10)
-
 void object_chain_init(struct object_chain *c, struct store *store)
 {
 	*c = (struct object_chain){ .store = store };
@@ -48,7 +46,11 @@ static int open_link(struct object_chain *c, uint32_t i, struct err *e)
 		store_reader_close(mr_steal(c->reader));
 	struct store_info info;
 	c->open = i;
-	return store_reader_open(c->store, c->links[i].key, &c->reader, &info, e);
+	int r = store_reader_open(c->store, c->links[i].key, &c->reader, &info, e);
+	const uint64_t end = i + 1 < c->count ? c->links[i + 1].first : c->size_bytes;
+	if (r == 0 && info.size != end - c->links[i].first)
+		r = err_set(e, ERR_IO, "%s isn't as long as it was", c->links[i].key);
+	return r;
 }
 
 int object_chain_read(struct object_chain *c, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
@@ -74,18 +76,15 @@ int object_chain_read(struct object_chain *c, uint64_t offset, void *buf, uint32
 int object_chain_copy(struct object_chain *c, struct store_put *put, int (*keep_alive)(void *ctx, struct err *e), void *ctx,
 		      struct err *e)
 {
-	_cleanup_free_ char *buffer = mr_calloc(1, COPY_BYTES);
-	uint32_t got;
-	for (uint64_t done = 0; done < c->size_bytes; done += got) {
-		int r = keep_alive(ctx, e);
+	int r = 0;
+	for (uint32_t i = 0; r == 0 && i < c->count; i++) {
+		r = keep_alive(ctx, e);
 		if (r == 0)
-			r = object_chain_read(c, done, buffer, COPY_BYTES, &got, e);
+			r = open_link(c, i, e);
 		if (r == 0)
-			r = store_put_write(put, buffer, got, e);
-		if (r < 0)
-			return r;
+			r = store_put_append(put, c->reader, e);
 	}
-	return 0;
+	return r;
 }
 
 void object_chain_release(struct object_chain *c)

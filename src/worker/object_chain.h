@@ -32,7 +32,7 @@ int object_chain_add(struct object_chain *c, char *take_key, struct err *e) MR_M
 /* Short only at the end. */
 int object_chain_read(struct object_chain *c, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len,
 		      struct err *e) MR_MUST_USE;
-/* All of it into a put, in pieces; before each `keep_alive` is asked, whose failure ends it. */
+/* All of it into a put of the same store, object by object; before each `keep_alive` is asked, whose failure ends it. */
 int object_chain_copy(struct object_chain *c, struct store_put *put, int (*keep_alive)(void *ctx, struct err *e), void *ctx,
 		      struct err *e) MR_MUST_USE;
 void object_chain_release(struct object_chain *c);

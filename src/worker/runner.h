@@ -32,6 +32,7 @@ struct runner {
 	struct zygote *zygote;
 	struct speech *speech; /* NULL: no narration is made here */
 	const atomic_bool *stopping;
+	bool alone; /* worker.h */
 	struct task_limits limits;
 };
 

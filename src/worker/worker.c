@@ -120,13 +120,14 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .zygote = w->zygote,
 				 .speech = w->speech,
 				 .stopping = &w->stopping,
+				 .alone = w->opts.alone,
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
 		runner.limits.memory_bytes = w->opts.task_memory_bytes;
 	bool first = c.chunk.index == 0 || class == WORK_SHORT;
 	if (first)
 		atomic_fetch_add(&w->first_chunks, 1);
-	else
+	else if (!w->opts.alone)
 		runner.limits.nice = atomic_load(&w->first_chunks) ? BESIDE_FIRST_NICENESS : LATER_CHUNK_NICENESS;
 	uint32_t wait_ms = runner_run(&runner, &c);
 	if (first)

@@ -32,6 +32,9 @@ struct worker_opts {
 	/* Files that become ready here get an analysis; and one more thread (beside those for jobs) makes analyses, when no
 	 * job's chunk can be claimed: a job never waits for it, and its tasks are nice. */
 	bool analyze;
+	/* One job is all there is, over a scratch store: no chunk is nicer than another, since nobody waits for the first
+	 * ones, and what chunks make is stored as it comes, since no put ever waits. */
+	bool alone;
 	bool short_lane;            /* one more thread, for short conversions alone (WORK_SHORT) */
 	bool janitor;               /* leases, retention, stale uploads; off in one-shot runs */
 	uint64_t task_memory_bytes; /* limit of one task; 0: the default */

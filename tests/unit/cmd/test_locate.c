@@ -59,9 +59,10 @@ static void backends_open_and_close(void **state)
 	struct err e = { 0 };
 	char root[] = "/tmp/millrace-backends-XXXXXX";
 	assert_non_null(mkdtemp(root));
-	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/m.db", root), *store = mr_asprintf("%s/store", root);
+	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/m.db", root), *folder = mr_asprintf("%s/store", root);
+	const struct store_local_opts store = { .root = folder };
 	struct backends b = { 0 };
-	if (backends_open(&b, url, store, &e) < 0)
+	if (backends_open(&b, url, &store, &e) < 0)
 		fail_msg("%s", e.message);
 	assert_int_equal(store_put(b.store, "a/b", "x", 1, NULL, NULL, &e), 0);
 	backends_close(&b);
@@ -70,10 +71,10 @@ static void backends_open_and_close(void **state)
 	_cleanup_free_ char *in_the_way = mr_asprintf("%s/m.db", root);
 	static const char *const urls[] = { "sqlite:/nowhere/m.db", "oracle:x" };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(urls); i++) {
-		assert_true(backends_open(&b, urls[i], store, &e) < 0);
+		assert_true(backends_open(&b, urls[i], &store, &e) < 0);
 		backends_close(&b);
 	}
-	assert_true(backends_open(&b, url, in_the_way, &e) < 0);
+	assert_true(backends_open(&b, url, &(struct store_local_opts){ .root = in_the_way }, &e) < 0);
 	assert_non_null(b.repo);
 	backends_close(&b);
 	assert_null(b.repo);

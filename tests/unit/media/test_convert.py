@@ -292,6 +292,28 @@ def test_as_many_samples_come_back_as_went_in(song, tmp_path, fmt):
     assert db(want[:n], [w - g for w, g in zip(want[:n], got[:n])]) > 8  # in step
 
 
+@pytest.mark.parametrize('how', ['cbr', 'vbr', 'reservoir', 'low rate', 'tagged', 'kinds'])
+def test_chunks_of_an_mp3_begin_where_it_says(song, tmp_path, how):
+    """Places are found by walking over its frames, or libav's way where they don't follow on one another: the same samples."""
+    source = tmp_path / 'x.mp3'
+    words = {'vbr': ['-q:a', '4'], 'reservoir': ['-b:a', '64k', '-reservoir', '1'], 'low rate': ['-ar', '22050', '-b:a', '48k']}
+    ffmpeg('-i', song, '-c:a', 'libmp3lame', *words.get(how, ['-b:a', '128k']), '-write_id3v1', '1' if how == 'tagged' else '0',
+           '-metadata', 'title=' + 'x' * 3000, source)
+    if how == 'kinds':
+        whole = source.read_bytes()
+        between = whole.index(b'\xff\xfb', len(whole) // 2)
+        ffmpeg('-i', song, '-t', '1', '-ar', '22050', '-c:a', 'libmp3lame', '-write_xing', '0', '-id3v2_version', '0',
+               tmp_path / 'other.mp3')
+        source.write_bytes(whole[:between] + (tmp_path / 'other.mp3').read_bytes() + whole[between:])
+    start = round(float(probe(source)['streams'][0]['start_time']) * 1e9)
+    rate = 22050 if how == 'low rate' else RATE
+    asked = {'format': 'wav', 'sample': 's16', 'origin_ns': start, 'rate': rate, 'total': TOTAL * rate // RATE}
+    convert(source, tmp_path / 'one.wav', **asked)
+    convert(source, tmp_path / 'many.wav', chunks=f'0,{rate},{5 * rate // 2 + 1},{9 * rate // 2},{11 * rate // 2}', order='reverse',
+            **asked)
+    assert (tmp_path / 'one.wav').read_bytes() == (tmp_path / 'many.wav').read_bytes()
+
+
 def test_mp3_to_wav_is_what_ffmpeg_decodes(song, tmp_path):
     convert(song, tmp_path / 'x.mp3', format='mp3', bitrate=192000)
     start = probe(tmp_path / 'x.mp3')['streams'][0]['start_time']

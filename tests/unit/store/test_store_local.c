@@ -285,6 +285,60 @@ static void test_open(void **state)
 	fixture_expect(f, "k", "x");
 }
 
+static void append(struct fixture *f, struct store_put *p, const char *key)
+{
+	struct store_reader *r;
+	char byte;
+	size_t got;
+	OK(store_reader_open(f->store, key, &r, NULL, e));
+	OK(store_reader_read(r, 1, &byte, 1, &got, e)); /* wherever it was read before */
+	OK(store_put_append(p, r, e));
+	store_reader_close(r);
+}
+
+static void put_together(struct fixture *f, struct store_info *ret)
+{
+	struct store_put *p;
+	fixture_put(f, "parts/0", "hel");
+	fixture_put(f, "parts/1", "lo");
+	OK(store_put_begin(f->store, "whole", NULL, &p, e));
+	append(f, p, "parts/0");
+	append(f, p, "parts/1");
+	OK(store_put_write(p, "!", 1, e));
+	OK(store_put_finish(p, NULL, ret, e));
+	fixture_expect(f, "whole", "hello!");
+	assert_int_equal(ret->size, 6);
+	assert_int_equal(fixture_temps(f), 0);
+}
+
+static void test_append(void **state)
+{
+	struct fixture *f = *state;
+	struct store_info info;
+	put_together(f, &info);
+	if (f->has_xattr)
+		assert_string_equal(info.sha256, "ce06092fb948d9ffac7d1a376e404b26b7575bcc11ee05a4615fef4fec3a308b");
+}
+
+static void test_scratch(void **state)
+{
+	struct fixture *f = *state;
+	struct store_info info;
+	struct store_put *p;
+	store_close(f->store);
+	OK(store_open_local(&(struct store_local_opts){ .root = f->root, .scratch = true }, &f->store, e));
+	put_together(f, &info);
+	assert_string_equal(info.sha256, "");
+	assert_true(*info.etag);
+	OK(store_put_begin(f->store, "k", NULL, &p, e));
+	OK(store_put_write(p, "hello", 5, e));
+	FAILS(store_put_finish(p, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", NULL, e), ERR_INTERNAL,
+	      "INTERNAL_ERROR");
+	fixture_expect_absent(f, "k");
+	OK(store_delete_prefix(f->store, "parts", e));
+	assert_false(fixture_exists(f, "parts"));
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -303,6 +357,8 @@ int main(void)
 		WITH_STORE(test_links_are_not_followed),
 		WITH_STORE(test_foreign_file),
 		WITH_STORE(test_open),
+		WITH_STORE(test_append),
+		WITH_STORE(test_scratch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
