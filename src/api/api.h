@@ -21,6 +21,7 @@
 #include "worker/worker.h"
 
 struct api;
+struct listener;
 struct live_service;
 struct signer;
 struct api_opts {
@@ -31,6 +32,7 @@ struct api_opts {
 	struct http_auth *auth;
 	struct signer *signer;
 	struct live_service *live;
+	struct listener *listener;
 	uint16_t put_media_port;   /* where PutMedia listens; 0: nowhere */
 	const char *put_media_url; /* how its clients see it; NULL: this server's host with that port */
 	uint64_t max_upload_bytes;

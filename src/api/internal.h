@@ -150,6 +150,10 @@ void unload_stream(void *ctx, void *stream);
 int streams_list(void *ctx, struct http_request *req, struct err *e);
 int streams_get(void *ctx, struct http_request *req, struct err *e);
 int streams_events(void *ctx, struct http_request *req, struct err *e);
+/* listen.c */
+int listen_playlist(void *ctx, struct http_request *req, struct err *e);
+int listen_segment(void *ctx, struct http_request *req, struct err *e);
+int listen_link(void *ctx, struct http_request *req, struct err *e);
 /* live.c */
 int live_connect(void *ctx, struct http_request *req, struct err *e);
 /* health.c */

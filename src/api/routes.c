@@ -58,7 +58,10 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/live", live_connect, .access = HTTP_ACCESS_USER, .websocket = true },
 	{ "GET", "/api/streams", streams_list, .access = HTTP_ACCESS_USER },
 	{ "GET", "/api/streams/{name}", streams_get, OWNED_STREAM },
-	{ "GET", "/api/streams/{name}/events", streams_events, OWNED_STREAM },
+	{ "GET", "/api/streams/{name}/events", streams_events, OWNED_STREAM, .signed_too = true },
+	{ "GET", "/api/streams/{name}/live.m3u8", listen_playlist, OWNED_STREAM, .signed_too = true },
+	{ "GET", "/api/streams/{name}/segments/{segment}", listen_segment, OWNED_STREAM, .signed_too = true },
+	{ "POST", "/api/streams/{name}/link", listen_link, OWNED_STREAM, .body = HTTP_BODY_JSON },
 
 	{ "GET", "/api/voices", voices_get, .access = HTTP_ACCESS_USER },
 	{ "POST", "/", meditation_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },

@@ -16,7 +16,7 @@
 #define EVENTS_AT_ONCE 50
 #define HEARTBEAT_MS 15000
 
-/* ---- who may see it: its owner, and who has the session's claim ---- */
+/* ---- who may see it: its owner, who has the session's claim, and who has a link ---- */
 
 static bool has_claim(const struct http_identity *who, const char *name)
 {
@@ -25,12 +25,23 @@ static bool has_claim(const struct http_identity *who, const char *name)
 	       strncmp(name, LIVE_STREAM_PREFIX, prefix) == 0 && strcmp(name + prefix, who->session) == 0;
 }
 
+/* A link of the server's own is everybody's; a user's key signs for that user's streams. */
+static bool key_reaches(const struct api *a, const struct http_request *req, const struct stream *s)
+{
+	const char *user = signer_user(a->o.signer, http_request_signature(req)->access_key_id);
+	return !user || strcmp(user, s->user_id) == 0;
+}
+
 int load_stream(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e)
 {
 	struct api *a = ctx;
 	const char *name = http_request_param(req, "name");
 	struct stream *s = mr_calloc(1, sizeof(*s));
-	int r = repo_stream_get(a->o.repo, has_claim(who, name) ? NULL : who->user, name, s, e);
+	int r = repo_stream_get(a->o.repo, !who || has_claim(who, name) ? NULL : who->user, name, s, e);
+	if (r == 0 && !who && !key_reaches(a, req, s)) {
+		stream_release(s);
+		r = err_set(e, ERR_NOT_FOUND, "there is no such stream");
+	}
 	if (r < 0) {
 		free(s);
 		return r;

@@ -25,6 +25,13 @@ int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, stru
 								  .max_connections = o->max_connections,
 								  .session_url = o->session_url },
 				     &p->service, e);
+	if (r == 0)
+		r = listener_new(&(struct listener_opts){ .repo = o->on->repo,
+							  .store = o->on->store,
+							  .bus = o->on->bus,
+							  .zygote = o->zygote,
+							  .waiting_max = o->listen_waiting_max },
+				 &p->listener, e);
 	if (r == 0 && o->put_listen)
 		r = put_server_start(&(struct put_server_opts){ .listen = o->put_listen,
 								.repo = o->on->repo,
@@ -41,6 +48,7 @@ void live_parts_drain(struct live_parts *p)
 {
 	if (p->service && live_service_drain(p->service, DRAIN_MS) < 0)
 		log_warn("live_drain_incomplete", LOG_I("ms", DRAIN_MS));
+	listener_interrupt(p->listener);
 }
 
 void live_parts_stop(struct live_parts *p)
@@ -48,6 +56,7 @@ void live_parts_stop(struct live_parts *p)
 	if (p->sink)
 		sink_interrupt(p->sink);
 	put_server_stop(p->put);
+	listener_free(p->listener);
 	live_decoder_free(p->decoder);
 	live_service_free(p->service);
 	sink_free(p->sink);

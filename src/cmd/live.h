@@ -1,5 +1,5 @@
 /* What is live in a server, put together: the decoder's processes, the built-in stream store, the sink of sessions, their
- * service, PutMedia's listener.
+ * service, PutMedia's listener, and what is made for those who listen.
  *
  *   live_parts_start(&parts, &(struct live_parts_opts){ … }, e);
  *   …
@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "cmd/backends.h"
 #include "live/decoder.h"
+#include "live/listener.h"
 #include "live/put_server.h"
 #include "live/service.h"
 #include "live/sink.h"
@@ -23,6 +24,7 @@ struct live_parts {
 	struct live_decoder *decoder;
 	struct sink *sink;
 	struct live_service *service;
+	struct listener *listener;
 	struct put_server *put; /* NULL: nobody has an access key */
 };
 
@@ -30,6 +32,7 @@ struct live_parts_opts {
 	const struct backends *on;
 	struct zygote *zygote;
 	struct pool *pool;
+	uint32_t listen_waiting_max;
 	const char *session_url; /* NULL: none */
 	uint32_t max_connections;
 	struct signer *signer;

@@ -173,13 +173,16 @@ static int start_live(struct server *s, struct err *e)
 	const char *listen = options_get(o, "listen"), *port = strrchr(listen, ':');
 	_cleanup_free_ char *beside = mr_asprintf("%.*s:0", port ? (int)(port - listen) : 0, listen);
 	const char *put = options_get(o, "live-listen") ? options_get(o, "live-listen") : beside;
-	uint64_t max_live = 0;
+	uint64_t max_live = 0, io_threads = 0;
 	int r = options_number(o, "live-max-connections", 1, 100000, &max_live, e);
+	if (r == 0)
+		r = options_number(o, "io-threads", 1, 256, &io_threads, e);
 	if (r == 0)
 		r = live_parts_start(&s->live,
 				     &(struct live_parts_opts){ .on = &s->on,
 								.zygote = worker_zygote(s->worker),
 								.pool = s->pool,
+								.listen_waiting_max = (uint32_t)(io_threads + 1) / 2,
 								.session_url = options_get(o, "live-session-url"),
 								.max_connections = (uint32_t)max_live,
 								.signer = s->signer,
@@ -218,6 +221,7 @@ static int start_http(struct server *s, struct err *e)
 						 .auth = s->auth,
 						 .signer = s->signer,
 						 .live = s->live.service,
+						 .listener = s->live.listener,
 						 .put_media_port = s->live.put ? put_server_port(s->live.put) : 0,
 						 .put_media_url = options_get(o, "live-url"),
 						 .max_upload_bytes = max_upload,

@@ -29,9 +29,12 @@ typedef bool (*hls_uri_fn)(void *ctx, const char *relative_uri, struct buf *out)
 struct hls_segment {
 	int64_t duration_ticks; /* > 0 */
 	const char *uri;	/* relative to the playlist */
+	int64_t date_ms;	/* EXT-X-PROGRAM-DATE-TIME, UTC; 0: not written */
+	bool discontinuity;	/* EXT-X-DISCONTINUITY before it */
 };
 
-enum hls_playlist_type { HLS_EVENT, HLS_VOD };
+/* HLS_WINDOW: a live list that segments leave at the front (RFC 8216, 6.2.2); it has no EXT-X-PLAYLIST-TYPE. */
+enum hls_playlist_type { HLS_EVENT, HLS_VOD, HLS_WINDOW };
 
 struct hls_media {
 	enum hls_playlist_type type;
@@ -39,7 +42,9 @@ struct hls_media {
 	uint32_t timescale;
 	const char *map_uri; /* fMP4's init segment; NULL for TS */
 	const struct hls_segment *segments;
-	size_t segment_count; /* the committed prefix that is visible */
+	size_t segment_count; /* the committed prefix that is visible; of HLS_WINDOW those that have not left */
+	/* HLS_WINDOW alone: how many segments, and how many EXT-X-DISCONTINUITY, have left it. They never fall. */
+	uint64_t media_sequence, discontinuity_sequence;
 	bool ended;	      /* writes EXT-X-ENDLIST */
 	bool start_at_zero;   /* writes EXT-X-START:TIME-OFFSET=0: every version of an EVENT list, the ended one too,
 			       * because it may only be appended to */

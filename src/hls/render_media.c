@@ -6,6 +6,7 @@
  * can be fetched; that is the caller's promise. */
 #include "hls/playlist.h"
 
+#include "base/clock.h"
 #include "hls/render_text.h"
 
 uint32_t hls_target_duration(const struct hls_segment *segments, size_t count, uint32_t timescale)
@@ -27,6 +28,17 @@ static unsigned lowest_version(const struct hls_media *m)
 	return m->map_uri ? 6 : 3;
 }
 
+static void place_in_time(struct buf *out, const struct hls_segment *s)
+{
+	char date[ISO8601_SIZE];
+	if (s->discontinuity)
+		buf_puts(out, "#EXT-X-DISCONTINUITY\n");
+	if (!s->date_ms)
+		return;
+	iso8601_format(s->date_ms, date);
+	buf_printf(out, "#EXT-X-PROGRAM-DATE-TIME:%s\n", date);
+}
+
 static int render(const void *playlist, struct buf *out, struct err *e)
 {
 	const struct hls_media *m = playlist;
@@ -35,13 +47,16 @@ static int render(const void *playlist, struct buf *out, struct err *e)
 				       .target_duration_s = m->target_duration_s,
 				       .timescale = m->timescale,
 				       .count = m->segment_count,
-				       .ended = m->ended };
+				       .ended = m->ended,
+				       .media_sequence = m->media_sequence,
+				       .discontinuity_sequence = m->discontinuity_sequence };
 	int r = hls_text_head(out, &head, e);
 	if (r == 0 && m->start_at_zero)
 		buf_puts(out, "#EXT-X-START:TIME-OFFSET=0\n");
 	if (r == 0)
 		r = hls_text_map(out, m->uri_fn, m->uri_ctx, m->map_uri, e);
 	for (size_t i = 0; r == 0 && i < m->segment_count && !out->failed; i++) {
+		place_in_time(out, &m->segments[i]);
 		r = hls_text_extinf(out, &head, i, m->segments[i].duration_ticks, e);
 		if (r < 0)
 			return r;

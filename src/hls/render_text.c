@@ -79,7 +79,7 @@ static int check_head(const struct hls_head *h, struct err *e)
 		return err_set(e, ERR_INVALID, "the timescale is 0");
 	if (!h->target_duration_s)
 		return err_set(e, ERR_INVALID, "the target duration is 0");
-	if (h->type != HLS_EVENT && h->type != HLS_VOD)
+	if (h->type != HLS_EVENT && h->type != HLS_VOD && h->type != HLS_WINDOW)
 		return err_set(e, ERR_INVALID, "unknown playlist type %d", (int)h->type);
 	/* Without ENDLIST players take the list for a live one and wait for more. */
 	if (h->type == HLS_VOD && !h->ended)
@@ -92,9 +92,15 @@ int hls_text_head(struct buf *out, const struct hls_head *h, struct err *e)
 	int r = check_head(h, e);
 	if (r < 0)
 		return r;
-	buf_printf(out, "#EXTM3U\n#EXT-X-VERSION:%u\n#EXT-X-TARGETDURATION:%" PRIu32 "\n#EXT-X-MEDIA-SEQUENCE:0\n", h->version,
-		   h->target_duration_s);
-	buf_printf(out, "#EXT-X-PLAYLIST-TYPE:%s\n#EXT-X-INDEPENDENT-SEGMENTS\n", h->type == HLS_EVENT ? "EVENT" : "VOD");
+	const bool window = h->type == HLS_WINDOW;
+	buf_printf(out, "#EXTM3U\n#EXT-X-VERSION:%u\n#EXT-X-TARGETDURATION:%" PRIu32 "\n#EXT-X-MEDIA-SEQUENCE:%" PRIu64 "\n",
+		   h->version, h->target_duration_s, window ? h->media_sequence : 0);
+	/* Before the first segment and before any EXT-X-DISCONTINUITY (RFC 8216, 4.3.3.3). */
+	if (window)
+		buf_printf(out, "#EXT-X-DISCONTINUITY-SEQUENCE:%" PRIu64 "\n", h->discontinuity_sequence);
+	else
+		buf_printf(out, "#EXT-X-PLAYLIST-TYPE:%s\n", h->type == HLS_EVENT ? "EVENT" : "VOD");
+	buf_puts(out, "#EXT-X-INDEPENDENT-SEGMENTS\n");
 	return 0;
 }
 

@@ -32,6 +32,7 @@ struct hls_head {
 	uint32_t target_duration_s, timescale;
 	size_t count; /* of entries */
 	bool ended;
+	uint64_t media_sequence, discontinuity_sequence; /* HLS_WINDOW */
 };
 int hls_text_head(struct buf *out, const struct hls_head *h, struct err *e) MR_MUST_USE;
 /* EXT-X-MAP; nothing if `map_uri` is NULL. */

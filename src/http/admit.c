@@ -151,7 +151,7 @@ static int load(struct http_request *req, struct err *e)
 	if (r->access != HTTP_ACCESS_OWNER || req->loaded)
 		return 0;
 	void *resource = NULL;
-	int rc = r->load(req->server->opts.ctx, &req->identity, req, &resource, e);
+	int rc = r->load(req->server->opts.ctx, req->has_signature ? NULL : &req->identity, req, &resource, e);
 	if (rc < 0)
 		return rc;
 	req->loaded = true;
@@ -179,7 +179,8 @@ static int check_access(struct http_request *req, struct err *e)
 	case HTTP_ACCESS_USER:
 		return identity_find(req, e);
 	case HTTP_ACCESS_OWNER: {
-		int rc = identity_find(req, e);
+		const bool by_signature = r->signed_too && http_request_query(req, "X-Amz-Signature");
+		int rc = by_signature ? signature_check(req, e) : identity_find(req, e);
 		/* A JSON body may name the user; then loading waits for it. */
 		return rc < 0 || r->body == HTTP_BODY_JSON ? rc : load(req, e);
 	}

@@ -54,8 +54,8 @@ const char *http_request_cookie(const struct http_request *req, const char *name
 /* True if one of the comma-separated elements of the header equals `token` (case-insensitive). */
 bool http_request_header_has(const struct http_request *req, const char *name, const char *token);
 
-/* Who asks. Never NULL in USER and OWNER routes. In PUBLIC routes it is who asks if a valid token or session came
- * along, else NULL (a bad one is not an error there). NULL in SIGNED routes. */
+/* Who asks. Never NULL in USER and OWNER routes (but for signed requests to those with signed_too). In PUBLIC routes it is who
+ * asks if a valid token or session came along, else NULL (a bad one is not an error there). NULL in SIGNED routes. */
 const struct http_identity *http_request_identity(const struct http_request *req);
 /* SIGNED and SIGNED_HEADER routes: which key signed, and until when. NULL elsewhere. */
 const struct sigv4_verified *http_request_signature(const struct http_request *req);

@@ -79,7 +79,7 @@ enum http_body {
 typedef int (*http_handler_fn)(void *ctx, struct http_request *req, struct err *e);
 /* Finds the resource that the request names and that belongs to `who`: 0 and *ret_resource (may be NULL if there is
  * nothing to hand over), or -ERR_NOT_FOUND for what is not there and for what is another's alike. Runs on the pool; may
-  * block. */
+ * block. `who` is NULL where the request is signed (signed_too): then http_request_signature says by whom. */
 typedef int (*http_load_fn)(void *ctx, const struct http_identity *who, struct http_request *req, void **ret_resource,
 			    struct err *e);
 
@@ -96,6 +96,8 @@ struct http_route {
 	/* Once for each resource (not NULL) that load returned, after the handler or when the client has gone before;
 	 * any thread, must not block; may be NULL. */
 	void (*unload)(void *ctx, void *resource);
+	/* OWNER, without a body: a valid pre-signed URL does as well (as SIGNED); then `load` gets no identity. */
+	bool signed_too;
 	bool websocket;		      /* the handler hands the connection over: see websocket.h for tokens and Origin */
 	bool public_param;	      /* PUBLIC on purpose although the pattern has a parameter */
 	bool page;		      /* HTML for people: send `csp` and friends instead of the API's own headers */

@@ -115,6 +115,8 @@ static const char *check_body(const struct http_route *r)
 
 static const char *check_access(const struct http_route *r, bool has_param)
 {
+	if (r->signed_too && r->access != HTTP_ACCESS_OWNER)
+		return "takes pre-signed URLs as well, but has no owner";
 	switch (r->access) {
 	case HTTP_ACCESS_UNSET:
 		return "does not say who may call it (access)";
@@ -129,6 +131,8 @@ static const char *check_access(const struct http_route *r, bool has_param)
 	case HTTP_ACCESS_OWNER:
 		if (!r->load)
 			return "has access OWNER but no load function";
+		if (r->signed_too && r->body != HTTP_BODY_NONE)
+			return "takes pre-signed URLs, which don't cover its body";
 		break;
 	case HTTP_ACCESS_SIGNED:
 		break;

@@ -54,7 +54,7 @@ static int check_opts(const struct http_server_opts *o, const struct http_route 
 	bool identity = false, signature = false, pool = false;
 	for (size_t i = 0; i < count; i++) {
 		identity |= routes[i].access == HTTP_ACCESS_USER || routes[i].access == HTTP_ACCESS_OWNER;
-		signature |= routes[i].access == HTTP_ACCESS_SIGNED;
+		signature |= routes[i].access == HTTP_ACCESS_SIGNED || routes[i].signed_too;
 		pool |= routes[i].where == HTTP_ON_POOL;
 	}
 	if (identity && !o->auth)

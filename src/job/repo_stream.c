@@ -248,6 +248,8 @@ static int purge_tx(struct db_conn *c, void *ctx, struct err *e)
 	if (r == 0)
 		r = db_exec(c, "DELETE FROM fragment WHERE stream_id = $1", DB_PARAMS(DB_TEXT(s->id)), NULL, e);
 	if (r == 0)
+		r = db_exec(c, "DELETE FROM listen WHERE stream_id = $1", DB_PARAMS(DB_TEXT(s->id)), NULL, e);
+	if (r == 0)
 		r = db_exec(c, "DELETE FROM stream WHERE id = $1 AND status = 2", DB_PARAMS(DB_TEXT(s->id)), NULL, e);
 	/* A writer that doesn't know yet may be storing one more object. */
 	return r < 0 ? r : repo_object_doom_at(c, prefix, now + DOOMED_LATER_MS, e);

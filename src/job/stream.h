@@ -129,6 +129,21 @@ int repo_fragment_last(struct repo *r, const char *stream_id, struct fragment *r
 /* Whether somebody writes it at this moment; ERR_NOT_FOUND: it was deleted. */
 int repo_stream_is_live(struct repo *r, const char *stream_id, bool *ret, struct err *e) MR_MUST_USE;
 
+/* ---- repository: listening ---- */
+
+/* Where the sliding window of a stream's listeners is: the segment that begins with this fragment at this frame has these sequence
+ * numbers (live/listener.h). Every window that is begun anew begins there. */
+struct listen_mark {
+	int64_t number, frame;
+	bool discontinuity; /* the segment is behind one */
+	uint64_t media_sequence, discontinuity_sequence;
+};
+/* ERR_NOT_FOUND: nobody has listened yet. */
+int repo_listen_get(struct repo *r, const char *stream_id, struct listen_mark *ret, struct err *e) MR_MUST_USE;
+/* Unless what is stored has a higher media sequence already; *ret is what is stored then. */
+int repo_listen_save(struct repo *r, const char *stream_id, const struct listen_mark *m, struct listen_mark *ret,
+		     struct err *e) MR_MUST_USE;
+
 /* ---- repository: the janitor ---- */
 
 /* Expired fragments, the oldest first. Once their objects are gone: repo_fragments_forget. */

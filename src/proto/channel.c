@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "os/fd.h"
+#include "proto/listen.h"
 #include "proto/live.h"
 
 /* The largest payload of each type; 0: no such type. */
@@ -34,6 +35,13 @@ static uint32_t type_max(uint32_t type)
 	case MSG_LIVE_BYTES:
 	case MSG_LIVE_EVENT:
 		return LIVE_MESSAGE_MAX_BYTES + LIVE_HEAD_MAX_BYTES;
+	case MSG_LISTEN_BYTES:
+	case MSG_LISTEN_FRAMES:
+		return LISTEN_MESSAGE_MAX_BYTES;
+	case MSG_LISTEN_ORDER:
+		return 64;
+	case MSG_LISTEN_DONE:
+		return 1024;
 	case MSG_LIVE_LOST:
 	case MSG_LIVE_CLOSE:
 	case MSG_LIVE_TAKEN:

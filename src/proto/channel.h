@@ -25,6 +25,8 @@ enum msg_type {
 	MSG_LIVE_BYTES = 5,
 	MSG_LIVE_LOST = 6,
 	MSG_LIVE_CLOSE = 7,
+	MSG_LISTEN_BYTES = 8, /* these two: proto/listen.h */
+	MSG_LISTEN_ORDER = 9,
 	/* child → parent */
 	MSG_READ = 16,	 /* struct task_read */
 	MSG_PROGRESS = 17, /* struct task_progress */
@@ -34,6 +36,8 @@ enum msg_type {
 	MSG_FAILURE = 21, /* struct err; the last message */
 	MSG_LIVE_EVENT = 22,
 	MSG_LIVE_TAKEN = 23,
+	MSG_LISTEN_FRAMES = 24,
+	MSG_LISTEN_DONE = 25,
 };
 #define MSG_MAX_BYTES (2u << 20)
 

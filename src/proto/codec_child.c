@@ -361,7 +361,7 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 {
 	uint32_t kind = (uint32_t)r->kind;
 	wire_u32(w, &kind);
-	if (!task_kind_known(kind) || kind == TASK_LIVE) {
+	if (!task_kind_known(kind) || task_kind_serves((enum task_kind)kind)) {
 		wire_fault(w, "an unknown kind of task");
 		kind = TASK_PROBE;
 	}

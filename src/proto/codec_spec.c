@@ -216,8 +216,8 @@ static const char *check_spec(const struct task_spec *s)
 {
 	if (!task_kind_known((uint32_t)s->kind))
 		return "an unknown kind of task";
-	if (s->kind == TASK_LIVE)
-		return s->input_count ? "an input of a live process" : NULL;
+	if (task_kind_serves(s->kind))
+		return s->input_count ? "an input of a task that has none" : NULL;
 	if (s->input_count < 1 || s->input_count > TASK_INPUTS_MAX)
 		return "no input, or too many";
 	for (uint32_t i = 0; i < s->input_count; i++)

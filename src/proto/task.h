@@ -47,11 +47,18 @@ enum task_kind {
 	TASK_NARRATE = 8,
 	TASK_LIVE = 9, /* without inputs or a result: proto/live.h says what it does until its channel closes */
 	TASK_VOICE = 10,
+	TASK_LISTEN = 11, /* as TASK_LIVE: proto/listen.h */
 };
 
 static inline bool task_kind_known(uint32_t kind)
 {
-	return kind >= TASK_PROBE && kind <= TASK_VOICE;
+	return kind >= TASK_PROBE && kind <= TASK_LISTEN;
+}
+
+/* It has neither inputs nor a result: it serves until its channel closes. */
+static inline bool task_kind_serves(enum task_kind kind)
+{
+	return kind == TASK_LIVE || kind == TASK_LISTEN;
 }
 
 static inline bool task_kind_narrates(enum task_kind kind)

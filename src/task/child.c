@@ -126,7 +126,8 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 		return task_voice(spec, &io, result, e);
 	case TASK_SPEAK:
 		return task_speak(spec, &io, result, e);
-	case TASK_LIVE: /* not by these callbacks: task_child_run */
+	case TASK_LIVE: /* these two not by these callbacks: task_child_run */
+	case TASK_LISTEN:
 		break;
 	}
 	return err_set(e, ERR_PROTOCOL, "an unknown kind of task");
@@ -164,6 +165,8 @@ int task_child_run(int channel)
 	int r = receive_spec(&c, &spec, &e);
 	if (r == 0 && spec.kind == TASK_LIVE)
 		return task_live(channel);
+	if (r == 0 && spec.kind == TASK_LISTEN)
+		return task_listen(channel);
 	if (r == 0)
 		r = run_spec(&c, &spec, &result, &e);
 	if (r == 0) {

@@ -31,3 +31,5 @@ int task_speak(const struct task_spec *spec, const struct media_io *io, struct t
 int task_ladder(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 /* Serves live sessions until the channel closes (proto/live.h); returns the exit code. */
 int task_live(int channel);
+/* Encodes for listeners until the channel closes (proto/listen.h); returns the exit code. */
+int task_listen(int channel);

@@ -198,7 +198,7 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "UTF-8");
 	memset(s.inputs[0].name, 'a', sizeof(s.inputs[0].name));
 	refuse(&s, "too long");
-	s.kind = (enum task_kind)(TASK_VOICE + 1);
+	s.kind = (enum task_kind)(TASK_LISTEN + 1);
 	refuse(&s, "kind");
 }
 
