@@ -269,6 +269,9 @@ static int on_video(struct ladder *l, struct err *e)
 	if (r == 0 && video_pipe_done(l->video)) {
 		source_stop(l->source, SOURCE_VIDEO);
 		r = video_pipe_finish(l->video, e);
+		/* What is left of the sound is made meanwhile, where nothing can move a boundary any more. */
+		if (r == 0 && l->timeline.end != TIMELINE_FIXED)
+			r = video_pipe_wait(l->video, e);
 	}
 	return r < 0 ? r : report(l, ticks, e);
 }
@@ -412,6 +415,8 @@ static int finish(struct ladder *l, bool *ret_missing, struct err *e)
 			r = finish_sound(l, &l->sounds[i], e);
 	if (r == 0 && l->subtitles)
 		r = subtitle_pipe_finish(l->subtitles, e);
+	if (r == 0 && l->video)
+		r = video_pipe_wait(l->video, e);
 	return r < 0 ? r : report(l, l->media_ticks + PROGRESS_TICKS, e);
 }
 

@@ -11,6 +11,7 @@
 #include "media/rung_encode.h"
 #include "media/thinning.h"
 #include "media/video_graph.h"
+#include "os/thread.h"
 
 struct video_pipe {
 	const struct ladder_spec *spec;
@@ -50,8 +51,13 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 	}
 	if (r == 0 && !memory)
 		r = averror_internal(e, AVERROR(ENOMEM), "set up the video");
-	for (uint32_t i = ladder_copies(spec); r == 0 && i < spec->rung_count; i++)
+	for (uint32_t i = ladder_copies(spec); r == 0 && i < spec->rung_count; i++) {
 		r = rung_encode_new(spec, i, &v->look.out, &renditions[i], &v->rungs[i], e);
+		/* The largest rung is the longest piece of work in the first segment, which somebody waits for: it has a core to
+		 * itself while the rest, decoding too, shares the others. */
+		if (spec->first_segment == 0 && i == ladder_copies(spec))
+			thread_step_behind();
+	}
 	if (r < 0) {
 		video_pipe_free(&v);
 		return r;
@@ -78,15 +84,11 @@ void video_pipe_free(struct video_pipe **pv)
 
 /* ---- Encoding ---- */
 
-/* All of them end at the same time; none is waited for before the others know. */
-static int drain(struct video_pipe *v, struct err *e)
+/* All of them end at the same time. */
+static void end_rungs(struct video_pipe *v)
 {
-	int r = 0;
 	for (uint32_t i = ladder_copies(v->spec); i < v->spec->rung_count; i++)
 		rung_encode_end(v->rungs[i]);
-	for (uint32_t i = ladder_copies(v->spec); r == 0 && i < v->spec->rung_count; i++)
-		r = rung_encode_wait(v->rungs[i], e);
-	return r;
 }
 
 static bool run_begins(const struct video_pipe *v, int64_t pts)
@@ -224,7 +226,16 @@ int video_pipe_finish(struct video_pipe *v, struct err *e)
 		r = black < 0 ? averror_internal(e, black, "make a black frame") : encode(v, v->held, &step, e);
 		step = cadence_finish(&v->cadence);
 	}
-	return r < 0 ? r : drain(v, e);
+	end_rungs(v);
+	return r;
+}
+
+int video_pipe_wait(struct video_pipe *v, struct err *e)
+{
+	int r = 0;
+	for (uint32_t i = ladder_copies(v->spec); r == 0 && i < v->spec->rung_count; i++)
+		r = rung_encode_wait(v->rungs[i], e);
+	return r;
 }
 
 bool video_pipe_done(const struct video_pipe *v)

@@ -30,9 +30,11 @@ int video_pipe_push(struct video_pipe *v, AVFrame *take_frame, int64_t ticks, in
 /* The source has no more frames: what is held back for its successor is shown. Before video_pipe_finish, and before the
  * timeline learns where the source ends. */
 int video_pipe_end(struct video_pipe *v, struct err *e) MR_MUST_USE;
-/* Repeats the last frame (or black) at the start of every segment that has none, drains the encoders, completes the
- * segments. */
+/* Repeats the last frame (or black) at the start of every segment that has none; the encoders get no more frames. */
 int video_pipe_finish(struct video_pipe *v, struct err *e) MR_MUST_USE;
+/* After video_pipe_finish: waits until the encoders are drained and the segments are handed over. Until then they look at the
+ * timeline. */
+int video_pipe_wait(struct video_pipe *v, struct err *e) MR_MUST_USE;
 /* True once a frame behind the range has come. */
 bool video_pipe_done(const struct video_pipe *v);
 /* The latest time encoded; INT64_MIN before the first. */

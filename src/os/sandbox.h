@@ -5,7 +5,8 @@
  * when it fails.
  *
  * What holds afterwards: seccomp allow-list (kills the process by default; open*, connect, socket, exec*, ptrace answer
- * EPERM, clone3 answers ENOSYS, clone only with thread flags), Landlock with no rule (nothing of the file system, where
+ * EPERM, clone3 answers ENOSYS, clone only with thread flags, setpriority only
+ * for oneself and not below 0), Landlock with no rule (nothing of the file system, where
  * the kernel has it), no_new_privs, not dumpable, rlimits (address space or data, CPU, open files, no core, no file
  * size). Builds with a sanitizer or for coverage use a wider one (os/sandbox_build.h); the tests of all others
  * prove the real one.

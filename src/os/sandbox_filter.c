@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,7 +67,7 @@ static const int refused[] = {
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
 	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
 	SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_send_signal), SCMP_SYS(setrlimit),
-	SCMP_SYS(setpriority), SCMP_SYS(getpriority), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler),
+	SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_setscheduler),
 	SCMP_SYS(sched_getscheduler), SCMP_SYS(sched_getparam), SCMP_SYS(sched_setattr), SCMP_SYS(get_mempolicy),
 	SCMP_SYS(set_mempolicy), SCMP_SYS(mbind), SCMP_SYS(mlock), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
 	SCMP_SYS(getegid),
@@ -95,6 +96,26 @@ static int allow_if(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp yes, stru
 {
 	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1, yes);
 	return r < 0 ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), call, 1, no);
+}
+
+/* A thread may step behind others (os/thread.h): read its own niceness, and set it to what isn't before the usual. */
+static int add_priority(scmp_filter_ctx ctx)
+{
+	static const int calls[] = { SCMP_SYS(getpriority), SCMP_SYS(setpriority) };
+	int r = 0;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(calls) && r == 0; i++) {
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1, SCMP_A0(SCMP_CMP_NE, PRIO_PROCESS));
+		if (r == 0)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1, SCMP_A1(SCMP_CMP_NE, 0));
+	}
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[0], 2, SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0));
+	if (r == 0) /* negative ones are large as the filter sees them */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[1], 1, SCMP_A2(SCMP_CMP_GT, 19));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[1], 3, SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS),
+				     SCMP_A1(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_LE, 19));
+	return r;
 }
 
 #if MR_SANITIZED
@@ -130,6 +151,8 @@ static int add_rules(scmp_filter_ctx ctx)
 		r = add_list(ctx, SCMP_ACT_ERRNO(EPERM), refused, MR_ARRAY_SIZE(refused));
 	if (r == 0) /* its flags are behind a pointer that a filter can't follow; ENOSYS makes glibc take clone */
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (r == 0)
+		r = add_priority(ctx);
 	return r == 0 ? add_conditional(ctx) : r;
 }
 

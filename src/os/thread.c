@@ -1,5 +1,9 @@
-/* Condition variables on the monotonic clock. */
+/* Condition variables on the monotonic clock, and a thread's priority. */
 #include "os/thread.h"
+
+#include <sys/resource.h>
+
+#define NICENESS_MAX 19
 
 void cond_init_monotonic(pthread_cond_t *c)
 {
@@ -14,4 +18,11 @@ bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *locked, int64_t mono_ms
 {
 	struct timespec until = { .tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000 };
 	return pthread_cond_timedwait(c, locked, &until) == 0;
+}
+
+void thread_step_behind(void)
+{
+	/* On Linux a niceness is a thread's own (setpriority(2), NOTES). Of a process that was put before others it may fail. */
+	int niceness = getpriority(PRIO_PROCESS, 0) + THREAD_BEHIND_NICENESS;
+	(void)setpriority(PRIO_PROCESS, 0, niceness < NICENESS_MAX ? niceness : NICENESS_MAX);
 }

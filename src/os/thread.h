@@ -1,4 +1,4 @@
-/* What every thread that waits with a deadline needs: condition variables on the monotonic clock. */
+/* What every thread that waits with a deadline needs: condition variables on the monotonic clock; and one's own priority. */
 #pragma once
 
 #include <pthread.h>
@@ -8,3 +8,8 @@
 void cond_init_monotonic(pthread_cond_t *c);
 /* Waits until signalled, or until clock_mono_ms() reaches `mono_ms`; false if that time has come. May wake spuriously. */
 bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *locked, int64_t mono_ms);
+
+/* The calling thread, and those that it starts from now on, make room for the process's other threads: their niceness grows by
+ * THREAD_BEHIND_NICENESS. Best effort, as everything about priorities; also in the sandbox. */
+#define THREAD_BEHIND_NICENESS 5
+void thread_step_behind(void);

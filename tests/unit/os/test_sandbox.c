@@ -22,6 +22,7 @@
 #include "os/landlock.h"
 #include "os/sandbox.h"
 #include "os/sandbox_build.h"
+#include "os/thread.h"
 
 static struct sandbox *sandbox;
 static int channel[2];
@@ -130,6 +131,14 @@ static int try_processes(void)
 	EXPECT(refused(kill(parent_pid, 0)));
 	EXPECT(refused(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)));
 #endif
+	int niceness = getpriority(PRIO_PROCESS, 0);
+	thread_step_behind();
+	if (niceness >= 0)
+		EXPECT(getpriority(PRIO_PROCESS, 0) > niceness || niceness == 19);
+	EXPECT(refused(setpriority(PRIO_PROCESS, 0, -1)));
+	EXPECT(refused(setpriority(PRIO_PROCESS, (id_t)parent_pid, 19)));
+	EXPECT(refused(setpriority(PRIO_USER, 0, 19)));
+	EXPECT(refused(getpriority(PRIO_PROCESS, (id_t)parent_pid)));
 	struct rlimit more = { RLIM_INFINITY, RLIM_INFINITY };
 	EXPECT(setrlimit(RLIMIT_NOFILE, &more) < 0 && errno == EPERM);
 	return 1;
