@@ -40,12 +40,13 @@ struct limiter {
 /* A windowed sinc, each phase with a sum of one. */
 static void make_filter(struct limiter *l)
 {
+	const double half = TAPS / 2.0;
 	for (int p = 0; p < PHASES; p++) {
 		double sum = 0, taps[TAPS];
 		for (int t = 0; t < TAPS; t++) {
-			double x = t - (TAPS / 2 - 1) - (double)p / PHASES;
+			double x = t - (half - 1) - (double)p / PHASES;
 			double sinc = fabs(x) < 1e-9 ? 1 : sin(M_PI * x) / (M_PI * x);
-			taps[t] = sinc * (0.5 + 0.5 * cos(M_PI * x / (TAPS / 2 + 0.5)));
+			taps[t] = sinc * (0.5 + 0.5 * cos(M_PI * x / (half + 0.5)));
 			sum += taps[t];
 		}
 		for (int t = 0; t < TAPS; t++)

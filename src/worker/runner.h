@@ -20,6 +20,7 @@
 #include "worker/publisher.h"
 #include "worker/source_pipe.h"
 #include "worker/speech.h"
+#include "worker/stand_ins.h"
 #include "worker/task_client.h"
 
 struct runner {
@@ -31,6 +32,7 @@ struct runner {
 	struct publisher *publisher;
 	struct zygote *zygote;
 	struct speech *speech; /* NULL: no narration is made here */
+	struct stand_ins *stand_ins;
 	const atomic_bool *stopping;
 	bool alone; /* worker.h */
 	struct task_limits limits;

@@ -31,20 +31,32 @@ void sentence_reader_close(struct sentence_reader *s)
 	*s = (struct sentence_reader){ 0 };
 }
 
+/* One that isn't there at once may take seconds, and no work of ours: meanwhile somebody else works in our place. */
+static int wait_long(struct sentence_reader *s, uint32_t n, char **ret_key, uint64_t *ret_bytes, struct err *e)
+{
+	struct stand_ins *others = s->c->runner->stand_ins;
+	int r = -ERR_TIMEOUT;
+	stand_ins_wait_begin(others);
+	while (r == -ERR_TIMEOUT) {
+		r = chunk_run_keep_alive(s->c, e);
+		if (r == 0)
+			r = speech_source_wait(s->speech, n, WAIT_MS, ret_key, ret_bytes, e);
+	}
+	stand_ins_wait_end(others);
+	return r;
+}
+
 static int open_sentence(struct sentence_reader *s, uint32_t n, struct err *e)
 {
 	_cleanup_free_ char *key = NULL;
 	uint64_t bytes;
 	struct store_info info;
-	int r;
 	if (s->reader && s->open == n)
 		return 0;
 	close_sentence(s);
-	while ((r = speech_source_wait(s->speech, n, WAIT_MS, &key, &bytes, e)) == -ERR_TIMEOUT) {
-		r = chunk_run_keep_alive(s->c, e);
-		if (r < 0)
-			return r;
-	}
+	int r = speech_source_wait(s->speech, n, WAIT_MS, &key, &bytes, e);
+	if (r == -ERR_TIMEOUT)
+		r = wait_long(s, n, &key, &bytes, e);
 	if (r == 0)
 		r = store_reader_open(s->c->runner->output, key, &s->reader, &info, e);
 	s->open = n;

@@ -17,12 +17,16 @@
 #include "worker/runner.h"
 #include "worker/source.h"
 #include "worker/speech.h"
+#include "worker/stand_ins.h"
 #include "worker/task_client.h"
 
 #define THREADS_MAX 256
 #define LEASE_MS 15000
 #define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
 #define AFTER_ERROR_MS 1000 /* the database is away */
+/* So many narrations may wait for an endpoint at a time, each with a sleeping task of some 30 MB, without keeping others from being
+ * worked at. */
+#define STAND_INS_MAX 16
 
 /* Somebody may be waiting for a job's first segments: what follows leaves the cores to them, and to the server itself. A chunk
  * that starts while a first one runs would still cost it 0.3 s of 4 at 10 (1080p, two cores); one that stays at 19 for good
@@ -38,6 +42,8 @@ struct worker;
 struct worker_thread {
 	struct worker *w;
 	enum work_class class;
+	bool stands_in; /* works while more than `number` others wait */
+	uint32_t number;
 	pthread_t id;
 };
 
@@ -47,10 +53,11 @@ struct worker {
 	struct publisher *publisher;
 	struct speech *speech;
 	struct janitor *janitor;
+	struct stand_ins *stand_ins;
 	struct bus_subscription *work_hints;
 	atomic_bool stopping;
 	atomic_uint first_chunks; /* that run now */
-	struct worker_thread threads[THREADS_MAX + 2];
+	struct worker_thread threads[THREADS_MAX + 2 + STAND_INS_MAX];
 	uint32_t thread_count;
 	/* protected by lock */
 	pthread_mutex_t lock;
@@ -119,6 +126,7 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .publisher = w->publisher,
 				 .zygote = w->zygote,
 				 .speech = w->speech,
+				 .stand_ins = w->stand_ins,
 				 .stopping = &w->stopping,
 				 .alone = w->opts.alone,
 				 .limits = chunk_limits };
@@ -143,6 +151,8 @@ static void *worker_main(void *arg)
 	char id[WORKER_ID_SIZE];
 	worker_identity(id);
 	while (!atomic_load(&w->stopping)) {
+		if (t->stands_in && !stand_ins_await(w->stand_ins, t->number))
+			break;
 		uint64_t seen = hints_now(w);
 		int64_t wait_ms = work_once(w, t->class, id);
 		if (wait_ms)
@@ -154,12 +164,19 @@ static void *worker_main(void *arg)
 static int start_thread(struct worker *w, enum work_class class, struct err *e)
 {
 	struct worker_thread *t = &w->threads[w->thread_count];
-	*t = (struct worker_thread){ .w = w, .class = class };
+	t->w = w;
+	t->class = class;
 	int r = pthread_create(&t->id, NULL, worker_main, t);
 	if (r)
 		return err_errno(e, r, "start worker thread %u", w->thread_count);
 	w->thread_count++;
 	return 0;
+}
+
+static int start_stand_in(struct worker *w, uint32_t number, struct err *e)
+{
+	w->threads[w->thread_count] = (struct worker_thread){ .stands_in = true, .number = number };
+	return start_thread(w, WORK_JOBS, e);
 }
 
 static int start_threads(struct worker *w, struct err *e)
@@ -172,6 +189,10 @@ static int start_threads(struct worker *w, struct err *e)
 		r = start_thread(w, WORK_BACKGROUND, e);
 	if (r == 0 && w->opts.short_lane && n > 0)
 		r = start_thread(w, WORK_SHORT, e);
+	/* The built-in voices are work as any other. */
+	bool may_wait = w->opts.speech && w->opts.speech->kind == SPEECH_OPENAI && n > 0;
+	for (uint32_t i = 0; r == 0 && may_wait && i < STAND_INS_MAX; i++)
+		r = start_stand_in(w, i, e);
 	return r;
 }
 
@@ -179,6 +200,7 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 {
 	struct worker *w = mr_calloc(1, sizeof(*w));
 	w->opts = *opts;
+	w->stand_ins = stand_ins_new();
 	(void)pthread_mutex_init(&w->lock, NULL);
 	cond_init_monotonic(&w->wake);
 	int r = zygote_start(opts->task_path, &w->zygote, e);
@@ -217,6 +239,7 @@ void worker_interrupt(struct worker *w)
 	atomic_store(&w->stopping, true);
 	(void)pthread_cond_broadcast(&w->wake);
 	(void)pthread_mutex_unlock(&w->lock);
+	stand_ins_interrupt(w->stand_ins);
 	if (w->speech)
 		speech_interrupt(w->speech);
 }
@@ -233,6 +256,7 @@ void worker_stop(struct worker *w)
 	worker_interrupt(w);
 	for (uint32_t i = 0; i < w->thread_count; i++)
 		(void)pthread_join(w->threads[i].id, NULL);
+	stand_ins_free(w->stand_ins);
 	speech_stop(w->speech);
 	if (w->work_hints)
 		bus_unsubscribe(w->opts.bus, w->work_hints);
