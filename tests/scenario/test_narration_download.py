@@ -1,6 +1,7 @@
 """A narration's MP3: made once, from its segments, as long as they are; then the stream goes, after a grace."""
 import array
 import concurrent.futures
+import random
 import subprocess
 import time
 
@@ -114,3 +115,22 @@ def test_it_is_made_whatever_is_killed(make_server):
     server.start()
     body = requests.get(client.good(download(client, job), 200)['download_url'], timeout=limit(30)).content
     assert len(body) > 200 * 160000 // 8 - 10000
+
+
+@pytest.mark.soak
+def test_soak_kills_while_it_is_made(make_server):
+    """The same file, whatever is killed, whenever."""
+    server = make_server('--workers', '2')
+    client = Client(server.url)
+    bodies = set()
+    for seed in range(12):
+        chance = random.Random(seed)
+        job = client.complete(narration.start(client, SCRIPT, min_seconds=100)['job_id'])
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(download, Client(server.url), job)
+            time.sleep(chance.uniform(0, 0.8))
+            server.kill_part(chance.choice(['server', 'task', 'zygote']))
+            assert asked.exception() is not None or asked.result().status_code == 200
+        bodies.add(requests.get(client.good(download(client, job), 200)['download_url'], timeout=limit(30)).content)
+        assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
+    assert len(bodies) == 1

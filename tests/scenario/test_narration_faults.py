@@ -1,5 +1,6 @@
 """What goes wrong around a narration: a voice that fails for good and is mended, answers that are no sound, objects that are taken
 away, scripts that can't be spoken. Nothing half-made stays, and what is tried again gives the bytes of a run without trouble."""
+import os
 import shutil
 import threading
 
@@ -9,6 +10,7 @@ import narration
 from client import Client, error_of
 from server import Server, files_below, wait_for
 from speech_server import Endpoint
+from test_upload import small_disk  # noqa: F401, a fixture
 
 
 class Rig:
@@ -130,3 +132,22 @@ SCRIPTS = {
 def test_scripts_that_cannot_be_spoken(rig, name):
     script, status, code = SCRIPTS[name]
     error_of(rig.client.post('/api/jobs', json={'kind': 'narration', 'params': {'script': script}}), status, code)
+
+
+@pytest.mark.soak
+def test_soak_a_full_disk(small_disk, make_server):  # noqa: F811, the fixture
+    """It waits for space, which is no failure, and goes on where it stopped."""
+    server = make_server('--workers', '2', name=small_disk.parent.name)
+    client = Client(server.url)
+    script = 'One. Two. [pause 8s] Three. [pause 8s] Four.'
+    expected = narration.segments(client, client.complete(narration.start(client, script)['job_id']))
+    for room in (40, 160):
+        job = narration.start(client, script)
+        free = os.statvfs(small_disk)
+        filler = small_disk / 'filler'
+        filler.write_bytes(b'\0' * (free.f_bavail * free.f_frsize - (room << 10)))
+        released = f'event=chunk_released job={job["job_id"]}'
+        wait_for(lambda: released in server.log(), 'the full disk is noticed', 30)
+        filler.unlink()
+        done = client.complete(job['job_id'])
+        assert done['generation_attempt'] == 1 and narration.segments(client, done) == expected
