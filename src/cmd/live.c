@@ -1,8 +1,11 @@
 /* Start and end of what is live. The server process's main thread. */
 #include "cmd/live.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "live/sink_builtin.h"
+#include "live/sink_kvs.h"
 
 #define DRAIN_MS 10000
 
@@ -11,12 +14,25 @@ static const char *key_user(const void *signer, const char *access_key_id)
 	return signer_user(signer, access_key_id);
 }
 
+static int start_sink(struct live_parts *p, const char *url, struct err *e)
+{
+	struct sink_kvs_opts kvs = { 0 };
+	if (strcmp(url, "builtin") == 0)
+		return sink_builtin_new(&(struct sink_builtin_opts){ .store = p->streams }, &p->sink, e);
+	int r = sink_kvs_parse(url, &kvs, e);
+	if (r < 0)
+		return err_wrap(e, "--streams");
+	r = sink_kvs_new(&kvs, &p->sink, e);
+	sink_kvs_opts_release(&kvs);
+	return r;
+}
+
 int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, struct err *e)
 {
 	p->streams = stream_store_new(&(struct stream_store_opts){ .repo = o->on->repo, .store = o->on->store, .bus = o->on->bus });
 	int r = live_decoder_new(o->zygote, &(struct live_decoder_opts){ 0 }, &p->decoder, e);
 	if (r == 0)
-		r = sink_builtin_new(&(struct sink_builtin_opts){ .store = p->streams }, &p->sink, e);
+		r = start_sink(p, o->streams_url, e);
 	if (r == 0)
 		r = live_service_new(&(struct live_service_opts){ .repo = o->on->repo,
 								  .decoder = p->decoder,

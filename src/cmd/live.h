@@ -33,6 +33,7 @@ struct live_parts_opts {
 	struct zygote *zygote;
 	struct pool *pool;
 	uint32_t listen_waiting_max;
+	const char *streams_url; /* where sessions' fragments go: "builtin" or "kvs://…" */
 	const char *session_url; /* NULL: none */
 	uint32_t max_connections;
 	struct signer *signer;

@@ -1,0 +1,179 @@
+"""Live sessions whose fragments go to Kinesis Video Streams: here, to another Millrace that speaks its API. What was said comes
+back sample by sample, whatever happens to the connections between."""
+import asyncio
+import json
+import random
+import re
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from fault_proxy import FaultProxy, random_cuts
+from server import files_below, limit
+from speaker import Speaker, correlation, pcm, recording, source
+from test_live import told
+
+ID, SECRET = 'SENDERS', 'a/secret+with=odd'
+KEYS = {'AWS_ACCESS_KEY_ID': ID, 'AWS_SECRET_ACCESS_KEY': SECRET}
+
+
+def fragments_of(service, name):
+    """(producer's time, samples' bytes) of all fragments, by number."""
+    client = boto3.client('kinesis-video-archived-media', endpoint_url=service.url, region_name='eu-west-1', aws_access_key_id=ID,
+                          aws_secret_access_key=SECRET, config=Config(retries={'max_attempts': 0}, read_timeout=limit(30)))
+    found = client.list_fragments(StreamName=name)['Fragments']
+    numbers = [f['FragmentNumber'] for f in found]
+    assert numbers == sorted(numbers)
+    times = [round(f['ProducerTimestamp'].timestamp() * 1000) for f in found]
+    parts = [client.get_media_for_fragment_list(StreamName=name, Fragments=[n])['Payload'].read() for n in numbers]
+    return [(at, number, blocks(part)) for at, number, part in zip(times, numbers, parts)]
+
+
+def blocks(data):
+    """The frames of the only cluster, behind each other."""
+    at = data.index(bytes.fromhex('1f43b675')) + 4
+    end, at = element_end(data, at)
+    out = b''
+    while at < end:
+        kind, stop, begin = data[at], *element_end(data, at + 1)
+        if kind == 0xa3:
+            out += data[begin + 4:stop]
+        at = stop
+    assert at == end
+    return out
+
+
+def element_end(data, at):
+    """Where an element ends whose size begins here, and where its content does."""
+    length = 9 - data[at].bit_length()
+    size = int.from_bytes(data[at:at + length], 'big') & (1 << 7 * length) - 1
+    return at + length + size, at + length
+
+
+class Pair:
+    """A service, and what stands between it and its sender."""
+
+    def __init__(self, make_server, rotate=None):
+        self.proxy = FaultProxy()
+        self.service = make_server('--workers', '0', '--access-key', f'{ID}:{SECRET}:alice', '--live-url', self.proxy.url,
+                                   name='service')
+        self.proxy.target = int(re.search(r'put_media_listening.*port=(\d+)', self.service.log())[1])
+        more = f'&rotate={rotate}' if rotate else ''
+        self.sender = make_server('--workers', '0', '--streams', f'kvs://eu-west-1?endpoint={self.service.url}{more}',
+                                  name='sender', env=KEYS)
+
+    def check(self, name, said, fragments):
+        """Nothing lost, nothing doubled, in order, as the speaker was told."""
+        found = fragments_of(self.service, name)
+        assert [at for at, _, _ in found] == [f['producerTimestamp'] for f in fragments]
+        assert [n for _, n, _ in found] == [f['fragmentNumber'] for f in fragments]
+        for (a, _, sound), (b, _, _) in zip(found, found[1:]):
+            assert b >= a + len(sound) // 32
+        assert b''.join(sound for _, _, sound in found) == said
+
+
+@pytest.fixture
+def pair(make_server):
+    p = Pair(make_server)
+    yield p
+    p.proxy.__exit__()
+
+
+async def talk(server, name, chunks, pause=0.0, during=None):
+    async with Speaker(server.url, name) as s:
+        task = asyncio.ensure_future(during(s)) if during else None
+        for data in chunks:
+            await s.chunk(data)
+            await asyncio.sleep(pause)
+        end = await s.stop()
+        assert end['fragments'] == len(s.fragments) and s.gaps == [] and end['chunkIndex'] == len(chunks) - 1
+        told(s.fragments)
+        if task:
+            await task
+        return s.fragments
+
+
+@pytest.fixture(scope='session')
+def said(tmp_path_factory, request):
+    """Chunks of a recording, and their samples as the decoder gives them: a session of the built-in store heard."""
+    folder = tmp_path_factory.mktemp('said')
+    known = {}
+
+    def make(make_server, seconds):
+        if seconds not in known:
+            chunks = recording(folder, seconds)
+            server = make_server('--workers', '0', name='reference')
+            asyncio.run(talk(server, 'reference', chunks))
+            parts = files_below(server.store / 'streams')
+            known[seconds] = chunks, b''.join(blocks(p.read_bytes()) for p in parts)
+            server.stop()
+        return known[seconds]
+    return make
+
+
+def test_what_is_said_arrives_sample_by_sample(make_server, pair, said, tmp_path):
+    chunks, samples = said(make_server, 7)
+    fragments = asyncio.run(talk(pair.sender, 'plain', chunks))
+    assert len(fragments) >= 3
+    pair.check('session-plain', samples, fragments)
+    assert correlation(pcm(source(tmp_path, 7)), memoryview(samples).cast('h'), every=29) >= 0.95
+    # Again into the same stream, which is there already now.
+    again = asyncio.run(talk(pair.sender, 'plain', chunks))
+    pair.check('session-plain', samples + samples, fragments + again)
+    assert pair.proxy.counts['connections'] == 2
+    streams = boto3.client('kinesisvideo', endpoint_url=pair.service.url, region_name='x', aws_access_key_id=ID,
+                           aws_secret_access_key=SECRET)
+    info = streams.describe_stream(StreamName='session-plain')['StreamInfo']
+    assert (info['DataRetentionInHours'], info['MediaType']) == (1, 'audio/x-matroska')
+
+
+ERRORS = [json.dumps({'EventType': 'ERROR', 'FragmentTimecode': 1, 'ErrorId': i, 'ErrorCode': c}) for i, c in (
+    (4000, 'STREAM_READ_ERROR'), (5000, 'INTERNAL_ERROR'), (5001, 'ARCHIVAL_ERROR'), (4003, 'MAX_CONNECTION_DURATION_REACHED'),
+    (4006, 'INVALID_MKV_DATA'))]
+
+
+def test_broken_connections_lose_and_double_nothing(make_server, pair, said):
+    """Cut anywhere, refused, told of errors, away for a while."""
+    chunks, samples = said(make_server, 12)
+    pair.proxy.faults = [('answer', 503), ('down', 900), ('say', 500, ERRORS[0]), ('up', 120000), ('answer', 500),
+                         ('say', 500, ERRORS[3]), *random_cuts(3, seed=1), ('say', 500, ERRORS[1])]
+
+    async def outage(s):
+        while len(s.fragments) < 2:
+            await asyncio.sleep(0.01)
+        pair.proxy.down = True
+        await asyncio.sleep(1)
+        pair.proxy.down = False
+    fragments = asyncio.run(talk(pair.sender, 'broken', chunks, during=outage))
+    pair.check('session-broken', samples, fragments)
+    assert all(pair.proxy.counts[kind] for kind in ('answer', 'down', 'say', 'up', 'refused')), pair.proxy.counts
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize('seed', range(3))
+def test_twenty_cuts_and_ten_seconds_away_soak(make_server, pair, said, seed):
+    """In real time: a connection lasts until a random byte, and the service is away for ten seconds."""
+    chunks, samples = said(make_server, 60)
+    faults = [*random_cuts(20, seed), *(('say', 400, e) for e in ERRORS), *(('answer', s) for s in (500, 502, 503, 504, 429))]
+    random.Random(seed).shuffle(faults)
+    pair.proxy.faults = faults
+
+    async def outage(s):
+        while len(s.fragments) < 15:
+            await asyncio.sleep(0.01)
+        pair.proxy.down = True
+        await asyncio.sleep(10)
+        pair.proxy.down = False
+    fragments = asyncio.run(talk(pair.sender, 'soaked', chunks, pause=0.2, during=outage))
+    pair.check('session-soaked', samples, fragments)
+    assert pair.proxy.counts['up'] + pair.proxy.counts['down'] >= 15, pair.proxy.counts
+
+
+def test_connections_are_replaced_before_they_are_old(make_server, said):
+    pair = Pair(make_server, rotate=1)
+    chunks, samples = said(make_server, 7)
+    fragments = asyncio.run(talk(pair.sender, 'old', chunks, pause=0.12))
+    pair.check('session-old', samples, fragments)
+    assert pair.proxy.counts['connections'] >= 2 and 'kvs_again' not in pair.sender.log()
+    pair.proxy.__exit__()
