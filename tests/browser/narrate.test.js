@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { baseUrl, launch, sample, watch } from './drive.js';
 
+const JOB_TIMEOUT_MS = 240_000;
+
 let browser;
 before(async () => {
 	browser = await launch();
@@ -13,6 +15,7 @@ after(() => browser?.close());
 
 test('a narration is heard at once', async () => {
 	const page = await browser.newPage();
+	page.setDefaultTimeout(120_000);
 	const troubles = watch(page);
 	await page.goto(baseUrl);
 	await page.waitForSelector('#narrate-voice option', { state: 'attached' });
@@ -21,10 +24,10 @@ test('a narration is heard at once', async () => {
 	await page.selectOption('#narrate-voice', 'slt');
 	await page.setInputFiles('#narrate-music', sample);
 	await page.click('#narrate-start');
-	await page.waitForSelector('#player[data-state="playing"]', { timeout: 60_000 });
+	await page.waitForSelector('#player[data-state="playing"]', { timeout: JOB_TIMEOUT_MS });
 	const heardWhile = await page.getAttribute('#job', 'data-status');
 	assert.equal(heardWhile, 'streaming', 'it plays before the job is complete');
-	await page.waitForSelector('#job[data-status="completed"]', { timeout: 60_000 });
+	await page.waitForSelector('#job[data-status="completed"]', { timeout: JOB_TIMEOUT_MS });
 	const at = await page.$eval('#video', (video) => video.currentTime);
 	assert.ok(at > 0);
 	// To the end: the last seconds are played.

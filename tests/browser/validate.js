@@ -1,9 +1,9 @@
 // Shows a stream to parsers that others wrote: hls-parser (strict), m3u8-parser, and mux.js for what the segments hold.
 //
-//     node validate.js [--ended] URL_OR_FOLDER_OR_PLAYLIST
+//     node validate.js [--ended] URL_OR_FOLDER_OR_PLAYLIST...
 //
-// Walks a multivariant playlist (a folder's is master.m3u8) and everything it names; a media playlist works, too. Prints
-// one JSON summary; exits 1 if there is any complaint. --ended: a playlist without EXT-X-ENDLIST is one.
+// Walks a multivariant playlist (a folder's is master.m3u8) and everything it names; a media playlist works, too. Prints a JSON
+// summary of each in a line of its own; exits 1 if there is any complaint. --ended: a playlist without EXT-X-ENDLIST is one.
 // It is a second opinion beside the project's own checker, not a replacement: it knows nothing of growth between versions.
 import { readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -305,15 +305,20 @@ async function rootUrl(argument) {
 
 const args = process.argv.slice(2);
 const places = args.filter((arg) => !arg.startsWith('--'));
-if (places.length !== 1 || args.some((arg) => arg.startsWith('--') && arg !== '--ended')) {
-	console.error('usage: node validate.js [--ended] URL_OR_FOLDER_OR_PLAYLIST');
+if (places.length === 0 || args.some((arg) => arg.startsWith('--') && arg !== '--ended')) {
+	console.error('usage: node validate.js [--ended] URL_OR_FOLDER_OR_PLAYLIST...');
 	process.exit(2);
 }
-let summary = { root: places[0] };
-try {
-	summary = await checkAll(await rootUrl(places[0]), { ended: args.includes('--ended') });
-} catch (error) {
-	complain(places[0], error.message);
+let complained = false;
+for (const place of places) {
+	complaints.length = 0;
+	let summary = { root: place };
+	try {
+		summary = await checkAll(await rootUrl(place), { ended: args.includes('--ended') });
+	} catch (error) {
+		complain(place, error.message);
+	}
+	console.log(JSON.stringify({ ...summary, complaints }));
+	complained ||= complaints.length > 0;
 }
-console.log(JSON.stringify({ ...summary, complaints }, null, 2));
-process.exit(complaints.length > 0 ? 1 : 0);
+process.exit(complained ? 1 : 0);
