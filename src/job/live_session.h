@@ -27,6 +27,7 @@ struct live_session_row {
 	size_t state_len;		       /* 0: none */
 	int64_t next_chunk;		       /* the chunkIndex that is due; -1: a new recording */
 	int64_t end_ms;			       /* wall clock at which its last fragment ends; 0: it has none */
+	int64_t recording;		       /* not of the row but of the last fragment: see struct fragment */
 };
 
 /* The session's row, made for this user if there is none. ERR_DENIED code NOT_YOUR_SESSION: it is another's. */

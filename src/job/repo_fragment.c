@@ -5,7 +5,7 @@
 #include "job/repo_internal.h"
 #include "job/stream.h"
 
-#define COLUMNS "stream_id, number, producer_ms, server_ms, timecode_ms, length_ms, size_bytes"
+#define COLUMNS "stream_id, number, producer_ms, server_ms, timecode_ms, length_ms, size_bytes, recording, last_chunk"
 
 static void read_row(struct db_rows *rows, struct fragment *ret)
 {
@@ -14,7 +14,9 @@ static void read_row(struct db_rows *rows, struct fragment *ret)
 				   .server_ms = db_int(rows, 3),
 				   .timecode_ms = db_int(rows, 4),
 				   .length_ms = db_int(rows, 5),
-				   .bytes = (uint64_t)db_int(rows, 6) };
+				   .bytes = (uint64_t)db_int(rows, 6),
+				   .recording = db_int(rows, 7),
+				   .last_chunk = db_int(rows, 8) };
 	repo_copy_text(rows, 0, ret->stream_id, sizeof(ret->stream_id));
 }
 
@@ -53,10 +55,10 @@ static int commit_tx(struct db_conn *c, void *ctx, struct err *e)
 	}
 	if (r == 0)
 		return not_ours(c, f, e);
-	return db_exec(c, "INSERT INTO fragment (" COLUMNS ", expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	return db_exec(c, "INSERT INTO fragment (" COLUMNS ", expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 		       DB_PARAMS(DB_TEXT(f->stream_id), DB_INT(f->number), DB_INT(f->producer_ms), DB_INT(f->server_ms),
 				 DB_INT(f->timecode_ms), DB_INT(f->length_ms), DB_INT(f->bytes),
-				 DB_INT(f->server_ms + kept_ms)),
+				 DB_INT(f->recording), DB_INT(f->last_chunk), DB_INT(f->server_ms + kept_ms)),
 		       NULL, e);
 }
 

@@ -62,6 +62,8 @@ struct fragment {
 	int64_t timecode_ms; /* of its cluster */
 	int64_t length_ms;
 	uint64_t bytes; /* of its object */
+	/* A live session's: which recording it is of (0: none), and the chunk up to which all is stored (-1: none). */
+	int64_t recording, last_chunk;
 };
 /* 47 digits, as AWS has them: rising as text, and never the same for another stream. */
 #define FRAGMENT_NUMBER_SIZE 48

@@ -104,6 +104,27 @@ static void drop_before_locked(struct live_session *s, uint64_t position)
 	memmove(s->losts, s->losts + gone, s->lost_count * sizeof(s->losts[0]));
 }
 
+uint64_t session_next_end_locked(const struct live_session *s, uint64_t from)
+{
+	for (uint32_t i = 0; i < s->end_count; i++)
+		if (s->ends[i] > from)
+			return s->ends[i];
+	return session_end_locked(s);
+}
+
+/* Where there are too many, some are told of together. */
+static void note_end_locked(struct live_session *s)
+{
+	uint32_t gone = 0;
+	while (gone < s->end_count && s->ends[gone] <= s->taken)
+		gone++;
+	s->end_count -= gone;
+	memmove(s->ends, s->ends + gone, s->end_count * sizeof(s->ends[0]));
+	if (s->end_count == ENDS_MAX)
+		s->end_count--;
+	s->ends[s->end_count++] = session_end_locked(s);
+}
+
 void session_trim_locked(struct live_session *s)
 {
 	uint64_t keep = s->taken;
@@ -144,6 +165,7 @@ static int enlist(struct live_decoder *d, struct live_session *s, enum live_kind
 	buf_init(&s->log, kind == LIVE_SPLIT ? 3 * (size_t)SPLIT_QUEUED_MAX_BYTES : 3 * (size_t)LIVE_QUEUED_MAX_BYTES);
 	for (int i = 0; i < 2; i++) {
 		s->marks[i].state_len = len;
+		s->marks[i].earlier = len > 0;
 		if (len)
 			memcpy(s->marks[i].state, state, len);
 	}
@@ -197,6 +219,8 @@ static int add_bytes(struct live_session *s, const void *data, size_t len, uint6
 	const uint64_t waits = session_end_locked(s) - s->taken;
 	const bool room = waits == 0 || waits + len <= max; /* whatever its size, it is taken when nothing waits */
 	const bool ok = room && buf_append(&s->log, data, len);
+	if (ok && len && s->kind == LIVE_SOUND)
+		note_end_locked(s);
 	if (ok && len && !s->abandoned)
 		ready_locked(h, s);
 	if (!ok)

@@ -82,8 +82,9 @@ struct live_sound_handlers {
 };
 
 /* `state` is what live_sound_state gave in an earlier life of the session, on this or another front, or of length 0. With
- * it the timeline goes on, and a client that continues without a fresh header is understood from its next cluster on.
- * Whoever doesn't know that its first bytes follow on those of the earlier life calls live_sound_lost before them. */
+ * it a client that continues without a fresh header is understood from its next cluster on. The timeline goes on as with a
+ * recording that begins there: the first samples have `restart`, none is left out and none made up. Whoever doesn't know that
+ * its first bytes follow on those of the earlier life calls live_sound_lost before them. */
 int live_sound_open(struct live_decoder *d, const struct live_sound_handlers *h, const void *state, size_t state_len,
 		    struct live_sound **ret, struct err *e) MR_MUST_USE;
 /* Copies. -ERR_BUSY if too much waits (the caller chooses: drop it and call live_sound_lost, or cut the client off). */

@@ -53,12 +53,12 @@ static bool say_next_locked(struct live_host *h, struct live_session *s)
 {
 	_cleanup_buf_ struct buf b;
 	buf_init(&b, LIVE_MESSAGE_MAX_BYTES + LIVE_HEAD_MAX_BYTES);
-	const uint64_t end = session_end_locked(s), from = s->sent;
+	const uint64_t from = s->sent, end = session_next_end_locked(s, from);
 	enum msg_type type = MSG_LIVE_BYTES;
 	uint32_t len = 0;
 	int r = 0;
 	if (!s->opened) {
-		const struct live_open o = { .session = s->id, .kind = s->kind };
+		const struct live_open o = { .session = s->id, .kind = s->kind, .resumed = s->marks[1].earlier };
 		type = MSG_LIVE_OPEN;
 		r = live_open_encode(&o, s->marks[1].state, s->marks[1].state_len, &b, NULL);
 		s->opened = true;
@@ -67,7 +67,8 @@ static bool say_next_locked(struct live_host *h, struct live_session *s)
 		r = live_session_encode(s->id, NULL, 0, &b, NULL);
 		s->losts_sent++;
 	} else if (from < end) {
-		const uint64_t until = s->losts_sent < s->lost_count ? s->losts[s->losts_sent] : end;
+		const bool lost_first = s->losts_sent < s->lost_count && s->losts[s->losts_sent] < end;
+		const uint64_t until = lost_first ? s->losts[s->losts_sent] : end;
 		len = until - from < LIVE_MESSAGE_MAX_BYTES ? (uint32_t)(until - from) : LIVE_MESSAGE_MAX_BYTES;
 		r = live_session_encode(s->id, s->log.data + s->log_dropped + (from - s->log_start), len, &b, NULL);
 		s->sent += len;
@@ -250,6 +251,7 @@ static int take_mark(struct live_host *h, struct live_session *s, const struct l
 		s->marks[1] = s->marks[0];
 		s->marks[0].at = at;
 		s->marks[0].state_len = len;
+		s->marks[0].earlier = false;
 		memcpy(s->marks[0].state, state, len);
 		session_trim_locked(s);
 	}

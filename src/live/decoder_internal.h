@@ -13,10 +13,12 @@
 #include "worker/task_hold.h"
 
 #define LOSTS_MAX 16
+#define ENDS_MAX 64
 #define BUCKETS 1024
 
 struct live_mark {
-	uint64_t at; /* position */
+	uint64_t at;  /* position */
+	bool earlier; /* the state that the session was opened with */
 	size_t state_len;
 	uint8_t state[LIVE_STATE_MAX_BYTES];
 };
@@ -41,6 +43,9 @@ struct live_session {
 	uint64_t base;	      /* position of the process' byte 0 */
 	uint64_t losts[LOSTS_MAX]; /* positions where bytes are missing, rising; those that are said keep their place */
 	uint32_t lost_count, losts_sent;
+	/* Where calls of live_sound_bytes end, beyond `taken`: each is a message of its own, so that `taken` can tell of it alone. */
+	uint64_t ends[ENDS_MAX];
+	uint32_t end_count;
 	struct live_mark marks[2]; /* the last, and the one before */
 	bool opened, closing, close_sent, abandoned, full;
 	unsigned strikes; /* processes that died of it */
@@ -98,6 +103,8 @@ struct live_decoder {
 uint64_t session_end_locked(const struct live_session *s);
 /* Drops what is needed no more. */
 void session_trim_locked(struct live_session *s);
+/* The first end beyond `from`; the session's, if there is none. */
+uint64_t session_next_end_locked(const struct live_session *s, uint64_t from);
 void session_free(struct live_session *s);
 struct live_session *host_find_locked(struct live_host *h, uint32_t id);
 /* Into the line of those that have something to say. */
@@ -105,4 +112,4 @@ void host_enqueue_locked(struct live_host *h, struct live_session *s);
 void host_remove_locked(struct live_host *h, struct live_session *s);
 
 /* decoder_host.c */
-void *host_thread(void *host);
+void *host_thread(void *arg);

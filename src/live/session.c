@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "live/session_internal.h"
+#include "net/digest.h"
 
 #define LEAVE_MS 30000
 #define SAVE_EVERY_MS 10000
@@ -74,12 +75,21 @@ static void note_loss(struct ingest_session *s, int64_t from, int64_t count)
 		    from, count);
 }
 
+/* Two recordings' first chunks are never the same: there is a random number in each, and a microphone's noise. */
+static int64_t recording_of(const void *first_chunk, size_t len)
+{
+	uint8_t digest[SHA256_BYTES];
+	uint64_t n = 0;
+	sha256(first_chunk, len, digest);
+	for (size_t i = 0; i < sizeof(n); i++)
+		n = n << 8 | digest[i];
+	return (int64_t)(n >> 1 | 1);
+}
+
 static void feed(struct ingest_session *s, const struct sound_chunk *c)
 {
-	if (c->index == 0) {
-		sha256(c->data, c->len, s->first_digest);
-		s->first_known = true;
-	}
+	if (c->index == 0)
+		s->recording = recording_of(c->data, c->len);
 	if (c->lost)
 		note_loss(s, c->index - c->lost, c->lost);
 	if (s->state > SESSION_FINISHING)
@@ -91,6 +101,7 @@ static void feed(struct ingest_session *s, const struct sound_chunk *c)
 	s->fed = true;
 	s->given_bytes += c->len;
 	s->decoding[s->decoding_count].index = c->index;
+	s->decoding[s->decoding_count].recording = s->recording;
 	s->decoding[s->decoding_count++].end = s->given_bytes;
 }
 
@@ -110,9 +121,7 @@ void ingest_pump(struct ingest_session *s)
 /* A new recording after a reconnect counts from 0 again; the same chunk 0 sent again is a double. */
 static void begin_again(struct ingest_session *s, const void *data, size_t len)
 {
-	uint8_t digest[SHA256_BYTES];
-	sha256(data, len, digest);
-	if (s->first_known && memcmp(digest, s->first_digest, sizeof(digest)) == 0)
+	if (recording_of(data, len) == s->recording)
 		return;
 	log_info("recording_restarted", LOG_S("session", s->row.id), LOG_I("chunk", s->window.next));
 	struct sound_chunk c;
@@ -154,6 +163,7 @@ int ingest_session_new(const struct ingest_session_opts *opts, const struct live
 	s->storing_tail = &s->storing;
 	s->left_ms = s->saved_ms = clock_mono_ms();
 	s->done_chunk = s->stored_chunk = row->next_chunk > 0 ? row->next_chunk - 1 : -1;
+	s->recording = s->done_recording = row->recording;
 	/* Without a state nothing can go on: it is a new recording, whatever its first number is. */
 	chunk_window_init(&s->window, row->state_len ? row->next_chunk : 0);
 	(void)pthread_mutex_init(&s->sound_lock, NULL);

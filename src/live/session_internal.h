@@ -6,7 +6,6 @@
 #include "live/chunk_window.h"
 #include "live/fragmenter.h"
 #include "live/session.h"
-#include "net/digest.h"
 
 #define DECODING_MAX_BYTES (128u << 10) /* given to the decoder and not yet taken */
 #define DECODING_MAX 64			/* chunks, likewise */
@@ -18,7 +17,6 @@ enum session_state { SESSION_LIVE, SESSION_FINISHING, SESSION_STORING, SESSION_S
 struct storing {
 	struct storing *next;
 	struct sink_fragment f;
-	int64_t done_chunk; /* the last chunk that is wholly within this fragment and those before it */
 	bool appended;
 };
 
@@ -32,6 +30,7 @@ struct ingest_session {
 	int64_t left_ms; /* monotonic; when the last peer left */
 	int64_t saved_ms;
 	bool kept;   /* the decoder's state has been saved once */
+	bool keeping; /* it is being saved for the first time; no fragment is stored before */
 	bool saving; /* the pool has `row_copy` */
 	bool ended;  /* by the speaker */
 	struct live_session_row row_copy;
@@ -39,20 +38,23 @@ struct ingest_session {
 
 	struct chunk_window window;
 	bool fed; /* anything */
-	bool first_known;
-	uint8_t first_digest[SHA256_BYTES]; /* of chunk 0 */
+	int64_t recording; /* which one it is: of chunk 0's digest; 0: not known */
 
 	pthread_mutex_t sound_lock;
-	struct live_sound *sound; /* protected by sound_lock; NULL once it has ended */
+	/* protected by sound_lock */
+	struct live_sound *sound; /* NULL once it has ended: then */
+	uint8_t last_state[LIVE_SESSION_STATE_MAX];
+	size_t last_state_len;
 
 	/* Chunks in the decoder, in order; bytes counted from the session's start. */
 	struct {
-		int64_t index;
+		int64_t index, recording;
 		uint64_t end;
 	} decoding[DECODING_MAX];
 	uint32_t decoding_count;
 	uint64_t given_bytes, taken_bytes;
 	int64_t done_chunk, stored_chunk;
+	int64_t done_recording; /* done_chunk's */
 
 	struct fragmenter *fragmenter;
 	struct sink_stream *sink;
@@ -81,6 +83,8 @@ void ingest_note_state(struct ingest_session *s);
 
 /* session_stream.c */
 void ingest_open_stream(struct ingest_session *s);
+/* Sees to it that the session can go on without a fresh header, whatever becomes of this process, before anything is stored. */
+void ingest_keep(struct ingest_session *s);
 /* Complete fragments go to the sink. */
 void ingest_collect(struct ingest_session *s);
 /* Once the sound has ended and the sink has everything. */

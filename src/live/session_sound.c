@@ -39,6 +39,12 @@ static void pcm_now(void *arg)
 	ingest_collect(s);
 }
 
+static void note_done(struct ingest_session *s, uint32_t n)
+{
+	s->done_chunk = s->decoding[n].index;
+	s->done_recording = s->decoding[n].recording;
+}
+
 static void taken_now(void *arg)
 {
 	struct sound_posted *p = arg;
@@ -47,20 +53,14 @@ static void taken_now(void *arg)
 	s->taken_bytes += p->taken;
 	free(p);
 	while (n < s->decoding_count && s->decoding[n].end <= s->taken_bytes)
-		s->done_chunk = s->decoding[n++].index;
+		note_done(s, n++);
 	if (n) {
 		s->decoding_count -= n;
 		memmove(&s->decoding[0], &s->decoding[n], s->decoding_count * sizeof(s->decoding[0]));
 		fragmenter_chunk_end(s->fragmenter);
 		ingest_collect(s);
 	}
-	/* From now on it can go on without a fresh header, whatever becomes of this process. */
-	if (!s->kept && s->state == SESSION_LIVE) {
-		ingest_note_state(s);
-		s->kept = s->row.state_len > 0;
-		if (s->kept)
-			ingest_save(s);
-	}
+	ingest_keep(s);
 	ingest_pump(s);
 }
 
@@ -76,7 +76,7 @@ static void end_now(void *arg)
 	}
 	free(p);
 	if (s->decoding_count)
-		s->done_chunk = s->decoding[s->decoding_count - 1].index;
+		note_done(s, s->decoding_count - 1);
 	s->decoding_count = 0;
 	fragmenter_flush(s->fragmenter);
 	s->state = SESSION_STORING;
@@ -117,6 +117,7 @@ static void on_end(void *ctx, const struct err *why)
 {
 	struct ingest_session *s = ctx;
 	(void)pthread_mutex_lock(&s->sound_lock);
+	s->last_state_len = live_sound_state(s->sound, s->last_state);
 	s->sound = NULL;
 	(void)pthread_mutex_unlock(&s->sound_lock);
 	struct end_posted *p = mr_calloc(1, sizeof(*p));
@@ -166,5 +167,7 @@ void ingest_note_state(struct ingest_session *s)
 	(void)pthread_mutex_lock(&s->sound_lock);
 	if (s->sound)
 		s->row.state_len = live_sound_state(s->sound, s->row.state);
+	else if ((s->row.state_len = s->last_state_len))
+		memcpy(s->row.state, s->last_state, s->last_state_len);
 	(void)pthread_mutex_unlock(&s->sound_lock);
 }

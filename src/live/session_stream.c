@@ -18,6 +18,7 @@ struct save {
 };
 
 static void on_saved(void *arg);
+static void hand_over(struct ingest_session *s);
 
 static void save_job(void *arg)
 {
@@ -35,8 +36,10 @@ void ingest_save(struct ingest_session *s)
 	if (s->saving)
 		return;
 	ingest_note_state(s);
-	s->row.next_chunk = s->ended ? -1 : s->stored_chunk + 1;
-	if (s->ended)
+	/* Until everything is stored it isn't over, whatever the speaker said. */
+	bool over = s->ended && s->state == SESSION_SAVING;
+	s->row.next_chunk = over ? -1 : s->stored_chunk + 1;
+	if (over)
 		s->row.state_len = 0;
 	s->row_copy = s->row;
 	struct save *save = mr_calloc(1, sizeof(*save));
@@ -62,8 +65,12 @@ static void on_saved(void *arg)
 	bool final = save->final;
 	free(save);
 	s->saving = false;
-	if (s->state != SESSION_SAVING)
+	s->keeping = false;
+	if (s->state != SESSION_SAVING) {
+		hand_over(s);
+		ingest_close_stream(s);
 		return;
+	}
 	if (!final) {
 		ingest_save(s); /* that was one begun earlier */
 		return;
@@ -74,8 +81,22 @@ static void on_saved(void *arg)
 
 /* ---- fragments → sink ---- */
 
+void ingest_keep(struct ingest_session *s)
+{
+	if (s->kept || s->saving || s->state == SESSION_SAVING)
+		return;
+	ingest_note_state(s);
+	s->kept = s->keeping = s->row.state_len > 0;
+	if (s->kept)
+		ingest_save(s);
+}
+
 static void hand_over(struct ingest_session *s)
 {
+	if (s->storing)
+		ingest_keep(s);
+	if (s->keeping || (!s->kept && s->saving))
+		return;
 	for (struct storing *st = s->storing; st; st = st->next) {
 		if (st->appended)
 			continue;
@@ -104,8 +125,9 @@ void ingest_collect(struct ingest_session *s)
 						.timecode_ms = out.timecode_ms,
 						.length_ms = out.length_ms,
 						.take_samples = out.samples,
-						.count = out.count };
-		st->done_chunk = s->done_chunk;
+						.count = out.count,
+						.recording = s->done_recording,
+						.last_chunk = s->done_chunk };
 		*s->storing_tail = st;
 		s->storing_tail = &st->next;
 		s->storing_count++;
@@ -153,13 +175,13 @@ static void stored_now(void *arg)
 			s->storing_tail = &s->storing;
 		s->storing_count--;
 		s->stored_count++;
-		s->stored_chunk = st->done_chunk;
+		s->stored_chunk = st->f.last_chunk;
 		s->row.end_ms = st->f.timecode_ms + st->f.length_ms;
 		(void)atomic_fetch_add(&s->o.counters->fragments, 1);
 		ingest_tell(s,
 		     "{\"type\":\"fragment\",\"sessionId\":\"%s\",\"fragmentNumber\":\"%s\",\"producerTimestamp\":%" PRId64
 		     ",\"durationMs\":%" PRIu32 ",\"chunkIndex\":%" PRId64 "}",
-		     s->row.id, p->number, st->f.timecode_ms, st->f.length_ms, st->done_chunk);
+		     s->row.id, p->number, st->f.timecode_ms, st->f.length_ms, st->f.last_chunk);
 		free(st);
 	}
 	free(p);

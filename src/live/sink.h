@@ -32,6 +32,9 @@ struct sink_fragment {
 	uint32_t length_ms;
 	int16_t *take_samples; /* FRAGMENT_RATE, mono; taken by sink_append if it returns true */
 	uint32_t count;
+	/* What the session finds again with its last fragment, if the sink can keep it: which recording, and the chunk up to
+	 * which all is stored with this one. */
+	int64_t recording, last_chunk;
 };
 
 struct sink_stream_opts {

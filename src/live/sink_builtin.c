@@ -85,7 +85,9 @@ static int store(struct builtin_stream *st, const struct sink_fragment *f, char 
 	const struct stream_fragment_new n = { .header = b->header.data,
 					       .header_len = b->header.len,
 					       .producer_ms = f->timecode_ms,
-					       .timecode_ms = f->timecode_ms };
+					       .timecode_ms = f->timecode_ms,
+					       .recording = f->recording,
+					       .last_chunk = f->last_chunk };
 	struct stream_fragment *one = NULL;
 	r = stream_fragment_begin(st->writer, &n, &one, e);
 	if (r < 0)

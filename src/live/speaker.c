@@ -142,7 +142,8 @@ static void close_peer(void *ctx, enum websocket_code code, const char *reason)
 
 /* ---- claim: whose is the session ---- */
 
-/* What a server that was killed stored last may be later than what the row says. */
+/* What a server that was killed stored last may be later than what the row says: then it is the fragment that tells how far the
+ * recording is stored. */
 static int note_last_fragment(struct live_speaker *sp, struct err *e)
 {
 	struct stream stream = { 0 };
@@ -151,8 +152,13 @@ static int note_last_fragment(struct live_speaker *sp, struct err *e)
 	int r = repo_stream_get(sp->service->opts.repo, sp->user, name, &stream, e);
 	if (r == 0)
 		r = repo_fragment_last(sp->service->opts.repo, stream.id, &last, e);
-	if (r == 0 && last.producer_ms + last.length_ms > sp->row.end_ms)
+	if (r == 0 && last.producer_ms + last.length_ms > sp->row.end_ms) {
 		sp->row.end_ms = last.producer_ms + last.length_ms;
+		if (last.recording)
+			sp->row.next_chunk = last.last_chunk + 1;
+	}
+	if (r == 0 && sp->row.next_chunk >= 0)
+		sp->row.recording = last.recording;
 	stream_release(&stream);
 	return r == -ERR_NOT_FOUND ? 0 : r;
 }
@@ -565,10 +571,10 @@ void live_thread_drain(void *thread)
 
 void live_thread_release(struct live_thread *t)
 {
-	while (t->speakers) {
-		struct live_speaker *sp = t->speakers;
-		link_out(sp);
+	for (struct live_speaker *sp = t->speakers, *next; sp; sp = next) {
+		next = sp->next;
 		websocket_free(sp->ws);
 		speaker_free(sp);
 	}
+	t->speakers = NULL;
 }

@@ -224,7 +224,9 @@ int stream_fragment_begin(struct stream_writer *w, const struct stream_fragment_
 	f->row = (struct fragment) { .number = w->epoch * FRAGMENTS_PER_WRITER + w->count++,
 				     .producer_ms = n->producer_ms,
 				     .server_ms = clock_wall_ms(),
-				     .timecode_ms = n->timecode_ms };
+				     .timecode_ms = n->timecode_ms,
+				     .recording = n->recording,
+				     .last_chunk = n->recording ? n->last_chunk : -1 };
 	memcpy(f->row.stream_id, w->stream.id, sizeof(f->row.stream_id));
 	fragment_number_format(&w->stream, f->row.number, f->number);
 	f->key = key_fragment(w->stream.user_id, w->stream.id, f->row.number);

@@ -58,6 +58,8 @@ struct stream_fragment_new {
 	size_t header_len;
 	int64_t producer_ms; /* wall clock of its first frame */
 	int64_t timecode_ms; /* as the producer's cluster has it */
+	int64_t recording;   /* a live session's, else 0; then: */
+	int64_t last_chunk;
 };
 
 /* A fragment that is written piece by piece; one at a time per writer. */

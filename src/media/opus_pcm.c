@@ -77,6 +77,12 @@ void opus_pcm_go_to(struct opus_pcm *o, uint32_t preskip_48k, const struct opus_
 	o->at = *place;
 }
 
+void opus_pcm_resume(struct opus_pcm *o)
+{
+	restart(o);
+	o->at.next = o->at.from; /* the pre-skip was that of the first packet */
+}
+
 /* `count` samples of the codec go out, but for what is pre-skip. */
 static int give(struct opus_pcm *o, const int16_t *samples, uint32_t count, uint32_t concealed, struct err *e)
 {
@@ -128,6 +134,7 @@ static int find_place(struct opus_pcm *o, const struct opus_packet *p, uint32_t 
 		return 1;
 	}
 	struct opus_place *at = &o->at;
+	at->lost |= p->after_loss; /* for longer than this one, if it is dropped */
 	int64_t since = 0;
 	bool anew = at->started && (__builtin_sub_overflow(p->time_ns, at->base_ns, &since) || since / 1000000000 > INT32_MAX ||
 				    p->time_ns < at->last_ns - LATE_MAX_NS);
@@ -151,10 +158,9 @@ static int find_place(struct opus_pcm *o, const struct opus_packet *p, uint32_t 
 		at->base_sample -= ahead;
 		ahead = 0;
 	}
-	const bool lost = o->at.lost || p->after_loss;
-	const int64_t missing = ahead > WAVER_MAX ? ahead : lost ? ahead - at->last_ahead : 0;
+	const int64_t missing = ahead > WAVER_MAX ? ahead : at->lost ? ahead - at->last_ahead : 0;
 	const int64_t rounded = (missing + STEP / 2) / STEP * STEP;
-	o->at.lost = false;
+	at->lost = false;
 	if (missing <= samples / 2 || rounded == 0) {
 		at->last_ahead = ahead;
 		return 1;

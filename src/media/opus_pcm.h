@@ -65,3 +65,5 @@ int opus_pcm_packet(struct opus_pcm *o, const struct opus_packet *p, struct err 
 void opus_pcm_place(const struct opus_pcm *o, struct opus_place *ret);
 /* With the pre-skip of the recording that the place is in. */
 void opus_pcm_go_to(struct opus_pcm *o, uint32_t preskip_48k, const struct opus_place *place);
+/* The next packet is a later one, and what was between isn't missed: its sound follows on the place's, all of it. */
+void opus_pcm_resume(struct opus_pcm *o);

@@ -110,7 +110,8 @@ static int on_pcm(void *ctx, int64_t first, const int16_t *samples, uint32_t cou
 	return s->sink.pcm(s->sink.ctx, first, samples, count, concealed, restart, e);
 }
 
-int webm_sound_new(const struct webm_sound_sink *sink, const void *state, size_t len, struct webm_sound **ret, struct err *e)
+int webm_sound_new(const struct webm_sound_sink *sink, const void *state, size_t len, bool resumed, struct webm_sound **ret,
+		   struct err *e)
 {
 	struct webm_track track = { 0 };
 	struct opus_place place = { 0 };
@@ -130,6 +131,8 @@ int webm_sound_new(const struct webm_sound_sink *sink, const void *state, size_t
 	webm_push_init(&s->push, &from_webm, len ? &track : NULL);
 	if (len)
 		opus_pcm_go_to(s->pcm, track.preskip, &place);
+	if (len && resumed)
+		opus_pcm_resume(s->pcm);
 	*ret = s;
 	return 0;
 }

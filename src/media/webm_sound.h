@@ -32,8 +32,9 @@ struct webm_sound_losses {
 };
 
 struct webm_sound;
-/* `state` is a mark's, or of length 0. -ERR_INVALID if it is neither. */
-int webm_sound_new(const struct webm_sound_sink *sink, const void *state, size_t len, struct webm_sound **ret,
+/* `state` is a mark's, or of length 0. -ERR_INVALID if it is neither. The bytes are those from the mark on; or, `resumed`, later
+ * ones of the same recording: then the timeline goes on with the next sample, as a recording that begins there. */
+int webm_sound_new(const struct webm_sound_sink *sink, const void *state, size_t len, bool resumed, struct webm_sound **ret,
 		   struct err *e) MR_MUST_USE;
 void webm_sound_free(struct webm_sound *s);
 /* Errors as webm_push's, and the sink's own. */

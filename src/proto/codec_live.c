@@ -39,6 +39,7 @@ static void walk_open(struct wire *w, struct live_open *o)
 	if (kind != LIVE_SOUND && kind != LIVE_SPLIT)
 		wire_fault(w, "an unknown kind of session");
 	o->kind = kind == LIVE_SPLIT ? LIVE_SPLIT : LIVE_SOUND;
+	wire_bool(w, &o->resumed);
 }
 
 int live_open_encode(const struct live_open *o, const void *state, size_t len, struct buf *out, struct err *e)

@@ -50,6 +50,7 @@ enum live_error_id {
 struct live_open {
 	uint32_t session; /* a number that this process hasn't seen */
 	enum live_kind kind;
+	bool resumed; /* the state is of an earlier life: what comes follows on its sound, whatever its times say */
 };
 
 struct live_track {

@@ -200,7 +200,7 @@ static int open_session(struct live *l, struct err *e)
 	if (o.kind == LIVE_SPLIT)
 		s->split = mkv_split_new(&split);
 	else
-		r = webm_sound_new(&sound, state, len, &s->sound, &why);
+		r = webm_sound_new(&sound, state, len, o.resumed, &s->sound, &why);
 	return r < 0 ? end_session(l, s, &why, e) : 0;
 }
 

@@ -48,7 +48,7 @@ static int feed(struct told *t, const struct told *from, const uint8_t *data, si
 	struct webm_sound *s;
 	struct err e;
 	t->len = len;
-	if (webm_sound_new(&sink, from ? from->state : NULL, from ? from->state_len : 0, &s, &e) < 0)
+	if (webm_sound_new(&sink, from ? from->state : NULL, from ? from->state_len : 0, false, &s, &e) < 0)
 		abort(); /* it was our own state */
 	int r = 0;
 	for (size_t at = 0; r == 0 && at < len; at += piece)

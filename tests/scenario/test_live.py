@@ -1,6 +1,5 @@
 """Live sessions over WebSocket: who may speak, limits, and a recording that becomes fragments of the built-in stream."""
 import asyncio
-import subprocess
 
 import pytest
 import requests
@@ -9,7 +8,8 @@ import websockets
 import speaker
 import tokens
 from client import Client, error_of
-from server import files_below, wait_for
+from live_sound import spoken
+from server import wait_for
 from speaker import Speaker, correlation, pcm, recording, source
 from tokens import hs256
 
@@ -19,16 +19,6 @@ OPTIONS = ('--workers', '0')
 @pytest.fixture(scope='session')
 def chunks(tmp_path_factory):
     return recording(tmp_path_factory.mktemp('recording'), 5)
-
-
-def spoken(server):
-    """The samples of the server's only stream, in the order of fragments, and how many fragments there are."""
-    parts = [p for p in files_below(server.store / 'streams') if p.is_file()]
-    sound = b''
-    for part in parts:
-        sound += subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', part, '-f', 's16le', '-'], check=True,
-                                capture_output=True).stdout
-    return memoryview(sound).cast('h'), len(parts)
 
 
 def told(fragments):

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 	struct webm_sound *s;
 	struct err e;
 	const size_t piece = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
-	if (piece == 0 || webm_sound_new(&sink, NULL, 0, &s, &e) < 0)
+	if (piece == 0 || webm_sound_new(&sink, NULL, 0, false, &s, &e) < 0)
 		return 2;
 	int r = 0;
 	for (int i = 2; r == 0 && i < argc; i++)
