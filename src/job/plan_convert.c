@@ -311,6 +311,11 @@ struct job_plan convert_job_plan(const struct convert_plan *p)
 
 /* ---- one chunk ---- */
 
+bool convert_length_known(const struct convert_constants *c)
+{
+	return c->spec.sample_count > grid_of(&c->spec);
+}
+
 struct convert_spec convert_chunk_spec(const struct convert_constants *c, const struct chunk *chunk)
 {
 	struct convert_spec s = c->spec;

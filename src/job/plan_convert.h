@@ -72,6 +72,8 @@ struct convert_constants {
 };
 char *convert_constants_format(const struct convert_constants *c); /* the caller frees */
 int convert_constants_parse(const char *json, struct convert_constants *ret, struct err *e) MR_MUST_USE;
+/* False: the source doesn't tell how long it is (or it is a single frame), and what the plan says is no measure of the work. */
+bool convert_length_known(const struct convert_constants *c);
 /* What a task is told for one chunk (of CHUNK_CONVERT), but for the gain. */
 struct convert_spec convert_chunk_spec(const struct convert_constants *c, const struct chunk *chunk);
 /* The gain that brings what was measured to the target without a true peak above its limit, in hundredths of a decibel. */

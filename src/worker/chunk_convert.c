@@ -60,6 +60,7 @@ static int work(struct chunk_run *c, struct task_result *result, struct err *e)
 	struct task_spec spec = { .kind = TASK_CONVERT, .convert = convert_chunk_spec(&constants, &c->claim->chunk) };
 	if (constants.normalize)
 		r = read_gain(c, &spec.convert.gain_mb, e);
+	c->by_bytes = !convert_length_known(&constants);
 	c->range_ticks = spec.convert.sample_count / spec.convert.rate * VIDEO_TIMESCALE;
 	if (r == 0 && c->claim->job.kind == JOB_DOWNLOAD)
 		r = run_download(c, &spec, result, e);

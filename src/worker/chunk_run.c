@@ -129,7 +129,11 @@ static int on_progress(void *ctx, const struct task_progress *p, struct err *e)
 	struct chunk_run *c = ((struct conversation *)ctx)->c;
 	int64_t weight = c->claim->chunk.weight_ticks, done = p->done_ticks;
 	(void)e;
-	if (c->range_ticks > 0)
+	if (c->by_bytes) /* of a pipe there are no bytes to count to: nothing is known until its end */
+		done = c->source.size_bytes == TASK_INPUT_FORWARD || !c->source.size_bytes
+			       ? 0
+			       : (int64_t)((double)p->bytes_read / (double)c->source.size_bytes * (double)weight);
+	else if (c->range_ticks > 0)
 		done = (int64_t)((double)done / (double)c->range_ticks * (double)weight);
 	if (done > c->done_ticks)
 		c->done_ticks = done < weight ? done : weight;

@@ -28,6 +28,7 @@ struct chunk_run {
 	struct object_chain *chain; /* the handler's: read in the place of the job's source; NULL: none */
 	bool no_source;		    /* the task reads nothing of the job's source, which needn't be there any more */
 	int64_t range_ticks;	   /* how much media the task's progress counts to; 0: the chunk's weight */
+	bool by_bytes;		   /* nobody knows how much: the source's bytes that were read tell the progress instead */
 	struct task_usage usage;   /* of the task that ran, if any */
 	/* The rest is chunk_run.c's. */
 	struct source source;

@@ -203,6 +203,16 @@ static void chunks(void **state)
 	struct convert_plan p = planned(probe, "{\"format\":\"mp3\"}");
 	assert_int_equal(p.chunk_count, 2);
 	assert_true(p.spec.sequential);
+	struct convert_constants c = { .spec = p.spec };
+	assert_true(convert_length_known(&c));
+	convert_plan_release(&p);
+	probe = song(600, 44100, "aac");
+	probe->seekable = false;
+	probe->duration_ns = probe->streams[0].duration_ns = 0;
+	p = planned(probe, "{\"format\":\"mp3\"}");
+	assert_int_equal(p.chunk_count, 2);
+	c.spec = p.spec;
+	assert_false(convert_length_known(&c));
 	convert_plan_release(&p);
 }
 
