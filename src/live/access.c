@@ -5,9 +5,9 @@
 #include "base/encode.h"
 #include "http/json.h"
 #include "live/service_internal.h"
-#include "net/fetch.h"
+#include "net/post.h"
 
-#define LOOK_UP_S 5
+#define LOOK_UP_S 3
 #define LOOK_UP_BYTES (64u << 10)
 
 int live_access_check(const struct live_speaker_opts *who, const char *session, struct err *e)
@@ -39,14 +39,21 @@ static bool put_url(struct buf *out, const char *url, const char *session, const
 int live_access_look_up(const char *url, const char *session, const char *user, struct err *e)
 {
 	_cleanup_buf_ struct buf address, body;
-	struct err why;
+	struct net_answer got = { 0 };
 	json_t *answer = NULL;
 	buf_init(&address, 8192);
 	buf_init(&body, LOOK_UP_BYTES);
 	if (!put_url(&address, url, session, user))
 		return err_set(e, ERR_INTERNAL, "the look-up's address is too long");
-	if (net_fetch(address.data, LOOK_UP_S, &body, &why) < 0)
-		return err_set_code(e, ERR_DENIED, "SESSION_REFUSED", "the session's look-up failed: %s", why.message);
+	struct net_client *c = net_client_new();
+	int r = net_post(c, &(struct net_post){ .url = address.data, .method = "GET", .timeout_s = LOOK_UP_S }, &body, &got, e);
+	net_client_free(c);
+	/* It isn't known whose fault that is: the speaker may come again, and isn't let in. */
+	if (r < 0 || got.status >= 500 || got.status == 429)
+		return err_set_code(e, ERR_UNAVAILABLE, "LOOK_UP_FAILED", "the session's look-up failed: %s",
+				    r < 0 ? err_kind_name((enum err_kind)-r) : "it answered with an error");
+	if (got.status >= 300)
+		return err_set_code(e, ERR_DENIED, "SESSION_REFUSED", "the session's look-up refused it");
 	/* Any answer is a yes, unless it says otherwise. */
 	bool no = body.len && json_parse(body.data, body.len, &answer, NULL) == 0 &&
 		  json_is_false(json_object_get(answer, "active"));

@@ -150,6 +150,56 @@ def test_broken_connections_lose_and_double_nothing(make_server, pair, said):
     assert all(pair.proxy.counts[kind] for kind in ('answer', 'down', 'say', 'up', 'refused')), pair.proxy.counts
 
 
+def test_after_kill_9_of_the_sender_the_session_goes_on(make_server, pair, said):
+    """What the speaker was told of is there, once; it says the rest again to the server that comes after."""
+    chunks, _ = said(make_server, 12)
+
+    async def first():
+        async with Speaker(pair.sender.url, 'phoenix') as s:
+            for data in chunks[:20]:
+                await s.chunk(data)
+            await s.hear('fragment')
+            await s.hear('fragment')
+            pair.sender.kill()
+            return s.fragments
+
+    async def second(done):
+        async with Speaker(pair.sender.url, 'phoenix', query='?session_id=phoenix') as s:
+            await s.hear('session')
+            for i in range(done + 1, len(chunks)):
+                await s.chunk(chunks[i], i)
+            end = await s.stop()
+            assert end['chunkIndex'] == len(chunks) - 1
+            return s.fragments
+    told_first = asyncio.run(first())
+    pair.sender.start()
+    told_then = asyncio.run(second(told_first[-1]['chunkIndex']))
+    found = [number for _, number, _ in fragments_of(pair.service, 'session-phoenix')]
+    ours = [f['fragmentNumber'] for f in told_first + told_then]
+    assert [n for n in found if n in ours] == ours
+    assert len(found) - len(ours) <= 2   # persisted when the sender died, before it could tell
+
+
+def test_a_stream_that_is_deleted_ends_its_session(make_server, pair, said):
+    chunks, _ = said(make_server, 7)
+    streams = boto3.client('kinesisvideo', endpoint_url=pair.service.url, region_name='x', aws_access_key_id=ID,
+                           aws_secret_access_key=SECRET)
+
+    async def run():
+        async with Speaker(pair.sender.url, 'gone') as s:
+            for data in chunks[:8]:
+                await s.chunk(data)
+            await s.hear('fragment')
+            arn = streams.describe_stream(StreamName='session-gone')['StreamInfo']['StreamARN']
+            await asyncio.get_running_loop().run_in_executor(None, lambda: streams.delete_stream(StreamARN=arn))
+            for data in chunks[8:]:
+                await s.chunk(data)
+            code, _ = await s.closed()
+            assert code == 1011 and s.others[-1]['type'] == 'error' and s.others[-1]['fatal']
+    asyncio.run(run())
+    assert 'kvs_refused' in pair.sender.log()
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize('seed', range(3))
 def test_twenty_cuts_and_ten_seconds_away_soak(make_server, pair, said, seed):
