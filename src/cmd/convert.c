@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <math.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ static json_t *number_of(const char *text)
 {
 	char *end;
 	double v = strtod(text, &end);
-	if (end == text)
+	if (end == text || !isfinite(v))
 		return json_string(text); /* refused where it is read, by its name */
 	if (*end == 'k' && !end[1])
 		v *= 1000;

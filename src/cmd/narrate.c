@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +87,9 @@ static int read_params(struct run *o, const struct buf *script, struct err *e)
 		const char *v = options_get(&o->options, numbers[i].option);
 		char *end = NULL;
 		double n = v ? strtod(v, &end) : 0;
+		bool number = end != v && end && !*end && isfinite(n);
 		if (v)
-			json_object_set_new(params, numbers[i].parameter, end == v || *end ? json_string(v) : json_real(n));
+			json_object_set_new(params, numbers[i].parameter, number ? json_real(n) : json_string(v));
 	}
 	_cleanup_free_ char *json = json_dumps(params, JSON_COMPACT);
 	json_decref(params);

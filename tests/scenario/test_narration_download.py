@@ -1,9 +1,13 @@
 """A narration's MP3: made once, from its segments, as long as they are; then the stream goes, after a grace."""
 import array
 import concurrent.futures
+import contextlib
+import datetime
 import random
+import sqlite3
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 import requests
@@ -64,7 +68,14 @@ def test_two_requests_at_once_make_one_file_as_long_as_the_stream(client, server
     assert requests.get(job['download']['url'], timeout=limit(30)).headers['Content-Disposition'].endswith('"narration.mp3"')
     assert client.get(f'/api/jobs/{made["job_id"]}/file').content == path.read_bytes()
     assert len(client.jobs()) == 1, 'the job that makes it is nobody\'s business'
-    # The stream stays for its length, a minute at least.
+    # An hour for the address, seven days for the file; the stream stays for its length, a minute at least, and goes then.
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(answers[0]['download_url']).query)
+    assert int(query['X-Amz-Expires'][0]) == 3600
+    now = time.time()
+    assert abs(datetime.datetime.fromisoformat(job['expires_at'].replace('Z', '+00:00')).timestamp() - now - 7 * 86400) < 600
+    with contextlib.closing(sqlite3.connect(server.data / 'millrace.db')) as db:
+        [(due,)] = db.execute('SELECT doomed_ms FROM doomed_object WHERE object_key LIKE ?', (f'%{made["job_id"]}/',))
+    assert now + 60 - limit(30) < due / 1000 < now + 61
     assert job['streaming']['playlist_url'] and narration.playlist(client, job)[0].ended
 
 

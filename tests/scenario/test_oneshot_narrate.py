@@ -1,5 +1,7 @@
 """millrace narrate: a script over music without a server, into a folder or an MP3, with the server's bytes."""
+import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -7,7 +9,8 @@ import hls
 import narration
 import sound
 from client import Client
-from server import MILLRACE, clean_environment, limit
+from server import MILLRACE, clean_environment, limit, wait_for
+from speech_server import Endpoint
 
 
 def narrate(folder, *words, text=None):
@@ -48,7 +51,8 @@ def test_an_mp3_from_standard_input(folder):
 @pytest.mark.parametrize('words, says', [
     (('script.txt',), 'SCRIPT and OUT'), (('nothing.txt', 'out'), 'nothing.txt'),
     (('script.txt', 'out', '--voice', 'nobody'), 'slt'),
-    (('script.txt', 'out', '--fade', 'x'), 'fade_seconds'), (('script.txt', '.'), 'already')])
+    (('script.txt', 'out', '--fade', 'x'), 'fade_seconds'), (('script.txt', 'out', '--min-seconds', 'nan'), 'min_seconds'),
+    (('-', 'out'), 'nothing to say'), (('music.mp3', 'out'), 'at most'), (('script.txt', '.'), 'already')])
 def test_wrong_usage(folder, words, says):
     done = narrate(folder, *words)
     assert done.returncode == 2 and says in done.stderr, done
@@ -57,4 +61,21 @@ def test_wrong_usage(folder, words, says):
 def test_music_that_is_none(folder):
     done = narrate(folder, 'script.txt', 'out', '--music', 'script.txt')
     assert done.returncode == 1 and 'plain text' in done.stderr, done
+    assert sorted(p.name for p in folder.iterdir()) == ['music.mp3', 'script.txt']
+
+
+def test_a_voice_that_refuses_and_one_that_is_interrupted_leave_nothing(folder):
+    endpoint = Endpoint(key='sk-right')
+    threading.Thread(target=endpoint.serve_forever, daemon=True).start()
+    speech = '--speech', f'openai+{endpoint.url}'
+    done = narrate(folder, 'script.txt', 'out', *speech, '--speech-api-key', 'sk-wrong')
+    assert done.returncode == 1 and 'SPEECH_REFUSED: sentence 1: the endpoint answers 401' in done.stderr, done
+    assert 'sk-wrong' not in done.stderr
+    endpoint.key, endpoint.slow = None, 30
+    command = [MILLRACE, 'narrate', 'script.txt', 'out.mp3', '--music', 'music.mp3', *speech]
+    with subprocess.Popen(command, cwd=folder, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: endpoint.under_way, 'it is being spoken')
+        process.send_signal(signal.SIGINT)
+        assert process.wait(limit(30)) == 130, process.stderr.read()
+    endpoint.shutdown()
     assert sorted(p.name for p in folder.iterdir()) == ['music.mp3', 'script.txt']
