@@ -14,6 +14,7 @@ import time
 import convert
 import footprint
 import ladders
+import live
 import media
 import narrate
 import report
@@ -80,7 +81,7 @@ def start(bench):
 
 
 ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert, 'narrate': narrate.narration,
-       'start': start,
+       'start': start, 'live': live.live,
        'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory}
 
 

@@ -18,7 +18,7 @@ test="$run libcmocka-dev clang binutils python3-pytest python3-pytest-xdist pyth
 	python3-websockets python3-yaml python3-jsonschema python3-cryptography chromium flite mp3val flac opus-tools vorbis-tools"
 check='libcmocka-dev clang clang-tidy cppcheck python3-pytest binutils'
 coverage='gcovr'
-bench='ffmpeg curl flite nginx-light wrk'
+bench='ffmpeg curl flite nginx-light wrk python3-requests python3-websockets'
 fuzz='libcmocka-dev clang libclang-rt-14-dev'
 
 say() { printf '%s\n' "deps: $*" >&2; }

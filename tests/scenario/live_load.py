@@ -10,7 +10,7 @@ import struct
 import subprocess
 import threading
 
-from server import BUILD, limit, memory, process_state
+from server import BUILD, memory, process_state
 
 CHUNK_MS = 300
 TICKS = os.sysconf('SC_CLK_TCK')
@@ -59,14 +59,13 @@ def frames(folder, chunks, binary=False):
     return path
 
 
-def load(server, path, sessions, chunk_ms=CHUNK_MS, name='load', nice=0):
+def load(server, path, sessions, chunk_ms=CHUNK_MS, program=BUILD / 'tests/load/live_load'):
     """Runs it to its end. The figures of live_load.c, and what server and tasks took: CPU seconds, bytes a session."""
     def footprint(pids):
         return sum(memory(p, 'RssAnon') for p in pids)
     before = tree(server.pid)
     idle, cpu, peak = footprint(before), cpu_seconds(before), 0
-    generator = subprocess.Popen(['nice', '-n', str(nice), BUILD / 'tests/load/live_load', str(server.port), str(sessions),
-                                  str(chunk_ms), path, name], stdout=subprocess.PIPE, text=True)
+    generator = subprocess.Popen([program, str(server.port), str(sessions), str(chunk_ms), path], stdout=subprocess.PIPE, text=True)
     ended = threading.Event()
     told = []
 
