@@ -55,6 +55,7 @@ def live(bench):
     bench.table.pair('live', 'CPU for a minute of one session, s', '', ours, theirs)
     bench.table.figure(f'live, {sessions} sessions, {seconds} s',
                        f'{f["fragments"]} fragments, none lost; from a chunk to its durable fragment {f["oldest_p50_s"]:.2f} s, '
-                       f'99th percentile {f["oldest_p99_s"]:.2f} s, of which the server\'s share is {f["newest_p50_s"] * 1000:.0f} and '
-                       f'{f["newest_p99_s"] * 1000:.0f} ms; {f["bytes_per_session"] // 1000} KB of memory a session; '
+                       f'99th percentile {f["oldest_p99_s"]:.2f} s, of which the server\'s share is '
+                       f'{f["newest_p50_s"] * 1000:.0f} and {f["newest_p99_s"] * 1000:.0f} ms; '
+                       f'{f["bytes_per_session"] // 1000} KB of memory a session; '
                        f'{f["server_cpu_s"]:.1f} s of CPU, and {f["cpu_s"]:.1f} s for those who speak', '≤ 2.5 s, ≤ 300 KB')

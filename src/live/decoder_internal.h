@@ -43,7 +43,7 @@ struct live_session {
 	uint64_t base;	      /* position of the process' byte 0 */
 	uint64_t losts[LOSTS_MAX]; /* positions where bytes are missing, rising; those that are said keep their place */
 	uint32_t lost_count, losts_sent;
-	/* Where calls of live_sound_bytes end, beyond `taken`: each is a message of its own, so that `taken` can tell of it alone. */
+	/* Where calls of live_sound_bytes end, beyond `taken`: each is a message of its own, so that it is told of alone. */
 	uint64_t ends[ENDS_MAX];
 	uint32_t end_count;
 	struct live_mark marks[2]; /* the last, and the one before */
