@@ -159,8 +159,9 @@ static void check_chunks(const struct convert_plan *p, uint32_t grid)
 		assert_int_equal(s.first_sample % grid, 0);
 		assert_int_equal(k->last, i + 2 == p->chunk_count);
 		assert_int_equal(k->last, s.last);
-		const bool wav = s.format == CONVERT_WAV, flac = s.format == CONVERT_FLAC;
-		const int64_t least = i == 0 ? 10 : wav ? 60 : flac ? 30 : 10, most = wav ? 601 : flac ? 181 : 61;
+		const bool wav = s.format == CONVERT_WAV, flac = s.format == CONVERT_FLAC, m4a = s.format == CONVERT_M4A;
+		const int64_t least = i == 0 ? 10 : wav ? 60 : flac ? 30 : m4a ? 20 : 10;
+		const int64_t most = wav ? 601 : flac ? 181 : m4a ? 121 : 61;
 		const int64_t part = p->spec.sample_count / 64;
 		if (p->chunk_count > 4 && !k->last)
 			assert_true(s.sample_count >= least * s.rate &&
@@ -182,6 +183,7 @@ static void chunks(void **state)
 		{ "{\"format\":\"mp3\"}", 600, 44100, 1152, 25 },
 		{ "{\"format\":\"mp3\",\"sample_rate\":22050}", 600, 44100, 576, 25 },
 		{ "{\"format\":\"m4a\"}", 3, 48000, 1024, 2 },
+		{ "{\"format\":\"m4a\"}", 600, 48000, 1024, 17 },
 		{ "{\"format\":\"flac\"}", 7200, 48000, 4096, 0 },
 		{ "{\"format\":\"wav\"}", 600, 96000, 1024, 8 },
 		{ "{\"format\":\"mp3\"}", 3 * 3600, 44100, 1152, 0 },
