@@ -7,8 +7,8 @@
  *   convert_plan(&probe, &p, &plan, e);
  *   repo_job_create(repo, &(struct job_new){ …, .plan = convert_job_plan(&plan) }, …);
  *
- * Chunks lie on the codec's frame grid: ten seconds first, so that progress moves, then an eighth of what remains, 10 to 60 s (of
- * AAC a sixth, 20 to 120 s; of FLAC a quarter, 30 to 180 s; of WAV a third, 60 to 600 s); of files longer than an hour up to a 64th.
+ * Chunks lie on the codec's frame grid: ten seconds first, so that progress moves, then an eighth of what remains, 10 to 60 s
+ * (of AAC a sixth, 20 to 120 s; of FLAC a quarter, 30 to 180 s; of WAV a third, 60 to 600 s); of long files up to a 64th.
  * Vorbis, Opus and sources that can't be sought exactly are one chunk. Where loudness is to be normalized, a chunk that measures
  * comes before; the join comes last. The chunks' weights are shares of the file's length, so that a job's speed is the media's.
  */
