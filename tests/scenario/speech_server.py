@@ -184,7 +184,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif 'huge' in words:
             self.huge()
         elif has('slow'):
-            time.sleep(3)
+            time.sleep(8)
             return False
         else:
             return False
