@@ -231,7 +231,12 @@ static int open_decoder(struct listen_encode *l, const AVStream *st, struct err 
 	l->decoded = avcodec_parameters_alloc();
 	if (!l->decoded || avcodec_parameters_copy(l->decoded, st->codecpar) < 0)
 		return averror_internal(e, AVERROR(ENOMEM), "open a decoder");
-	return media_decoder_open(st, 1, &l->decoder, e);
+	int r = media_decoder_open(st, 1, &l->decoder, e);
+	/* Nothing is left out at the start: each fragment's file would have that of the codec's delay (Opus) once more. So
+	 * sound is later by this delay throughout, some 7 ms. */
+	if (r == 0)
+		l->decoder->flags2 |= AV_CODEC_FLAG2_SKIP_MANUAL;
+	return r;
 }
 
 static int decode_packet(struct listen_encode *l, struct err *e)

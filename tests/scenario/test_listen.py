@@ -1,16 +1,21 @@
 """Listeners: live HLS of a session while it is spoken, over a restart, after its end; who may listen."""
 import asyncio
+import dataclasses
 import subprocess
 import threading
-import time
+from urllib.parse import urljoin
 
+import boto3
 import pytest
 import requests
 
+import tokens
 from client import error_of
-from listening import Ear, Playlist, alike, timestamp
+from listening import Ear, Playlist, alike, decode, frames, timestamp
+from put_media import Producer, cluster, header
 from server import limit, wait_for
-from speaker import RATE, Speaker, correlation, pcm, recording, source
+from speaker import RATE, Speaker, pcm, recording, source
+from tokens import hs256
 
 OPTIONS = ('--workers', '0')
 
@@ -63,3 +68,126 @@ def test_a_session_is_heard_while_it_is_spoken(make_server, chunks, tmp_path):
                           capture_output=True, check=True, timeout=limit(60))
     assert not done.stderr, done.stderr.decode()
     assert abs(len(done.stdout) / 2 - len(heard)) <= 0.06 * RATE
+
+
+# ---- streams of producers: quickly put, whatever their clock says ----
+
+ID, SECRET = 'ALICES', 'a/secret+with=odd'
+KEY = ('--workers', '0', '--access-key', f'{ID}:{SECRET}:alice')
+START_MS = 1732622783456
+SECOND = 32000
+
+
+def make_stream(server, name):
+    boto3.client('kinesisvideo', endpoint_url=server.url, region_name='us-east-1', aws_access_key_id=ID,
+                 aws_secret_access_key=SECRET).create_stream(StreamName=name, DataRetentionInHours=1)
+
+
+def put(server, name, clusters, head=None, **more):
+    p = Producer(server, name, ID, SECRET, **more)
+    p.send(head or header())
+    for c in clusters:
+        p.send(c)
+    p.end()
+    p.rest()
+    assert 'ERROR' not in {a['EventType'] for a in p.acks}, p.acks
+
+
+def sound(folder, seconds):
+    return bytes(pcm(source(folder, seconds)))
+
+
+def clusters(data, first, last, at_ms=START_MS):
+    return [cluster(at_ms + 2000 * i, data[2 * SECOND * i:2 * SECOND * (i + 1)]) for i in range(first, last)]
+
+
+def as_alice(server):
+    return playlist_url(server, 'radio', '?user_id=alice')
+
+
+class AliceEar(Ear):
+    """Relative lines lose the playlist's query."""
+    def fetch(self, segment):
+        return super().fetch(dataclasses.replace(segment, uri=segment.uri + '?user_id=alice'))
+
+
+def test_a_restart_and_a_gap(make_server, tmp_path):
+    server = make_server(*KEY)
+    data = 5 * sound(tmp_path, 12)
+    make_stream(server, 'radio')
+    put(server, 'radio', clusters(data, 0, 12))
+    ear = AliceEar(as_alice(server))
+    before = ear.look()
+    assert len(before.segments) == 8 and before.number('SEQUENCE') == 3 and not before.ended
+    put(server, 'radio', clusters(data, 12, 20))
+    ear.look()
+    server.kill()
+    server.start()
+    same = ear.look()                                  # which compares each segment with what was listed before
+    assert same.number('SEQUENCE') == 11
+    again = AliceEar(as_alice(server))
+    again.look()
+    for n, made_anew in again.bytes.items():           # by another encoder: at the same place, as long, the same sound
+        assert timestamp(made_anew) == timestamp(ear.bytes[n]) and abs(len(made_anew) - len(ear.bytes[n])) < 2000
+    put(server, 'radio', clusters(data, 20, 23) + clusters(data, 23, 29, START_MS + 60000))
+    ear.look()
+    listen_to_the_end(ear)
+    assert {s.discontinuity for s in ear.seen.values()} == {0, 1}
+    assert next(s.date for n, s in sorted(ear.seen.items()) if s.discontinuity) == pytest.approx(START_MS / 1000 + 106, abs=0.03)
+    whole = memoryview(data).cast('h')
+    first = [n for n, s in sorted(ear.seen.items()) if not s.discontinuity]
+    skipped = round((ear.seen[first[0]].date - START_MS / 1000) * RATE)
+    heard = decode(b''.join(frames(ear.bytes[n]) for n in first))
+    assert alike(whole[skipped:23 * 2 * RATE], heard)[0] >= 0.9    # places are known to a millisecond only
+    vod = AliceEar(as_alice(server) + '&type=vod')
+    vod.look()
+    assert len({s.discontinuity for s in vod.seen.values()}) == 2
+    assert requests.get(as_alice(server) + '&type=event').text.count('#EXT-X-PLAYLIST-TYPE:EVENT') == 1
+
+
+@pytest.mark.parametrize('codec', ['aac', 'libopus'])
+def test_any_codec_is_heard(make_server, tmp_path, codec):
+    """A producer's own encoding: decoded in one go over fragments, with no seam."""
+    server = make_server(*KEY)
+    make_stream(server, 'radio')
+    done = subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', source(tmp_path, 7), '-c:a', codec, '-b:a', '96k', '-f',
+                           'matroska', '-live', '1', '-cluster_time_limit', '2000', '-'], capture_output=True, check=True)
+    put(server, 'radio', [], head=done.stdout, kind='RELATIVE')
+    ear = AliceEar(as_alice(server) + '&type=event')
+    listen_to_the_end(ear)
+    likeness, late = alike(pcm(source(tmp_path, 7)), ear.samples())
+    assert likeness >= 0.97, (likeness, late)
+    assert abs(ear.seconds - 7) < 0.6
+
+
+def test_who_may_listen(make_server, tmp_path):
+    server = make_server(*KEY, '--jwt-secret', tokens.SECRET)
+    data = sound(tmp_path, 9)
+    for name in ('session-s1', 'other'):
+        make_stream(server, name)
+        put(server, name, clusters(data, 0, 4))
+    url = playlist_url(server, 'session-s1')
+
+    def status(address, token=None, method='GET'):
+        return requests.request(method, address, headers={'Authorization': f'Bearer {token}'} if token else {}).status_code
+
+    alice, bob = hs256('alice'), hs256('bob')
+    listener = hs256('carol', role='listener', session_id='s1')
+    assert status(url) == 401 and status(url, bob) == 404 and status(url, alice) == status(url, listener) == 200
+    assert status(playlist_url(server, 'other'), listener) == 404
+    segment = urljoin(url, Playlist(requests.get(url, headers={'Authorization': f'Bearer {alice}'}).text).segments[0].uri)
+    assert status(segment) == 401 and status(segment, bob) == 404 and status(segment, listener) == 200
+    link = f'{server.url}/api/streams/session-s1/link'
+    assert status(link, method='POST') == 401 and status(link, bob, 'POST') == 404 and status(link, listener, 'POST') == 403
+    made = requests.post(link, json={'expires_in': 600}, headers={'Authorization': f'Bearer {alice}'})
+    assert made.status_code == 201, made.text
+    ear = Ear(made.json()['url'])                      # its segments are signed, too
+    assert len(ear.look().segments) >= 4
+    assert requests.get(made.json()['events_url'], stream=True).status_code == 200
+    assert status(made.json()['url'].replace('session-s1', 'other')) == 403
+    assert status(made.json()['url'].replace('Expires=600', 'Expires=6000')) == 403
+    assert status(urljoin(url, ear.last.segments[0].uri).split('?')[0]) == 401
+    assert status(made.json()['url'].replace('live.m3u8', 'events')) == 403
+    short = requests.post(link, json={'expires_in': 1}, headers={'Authorization': f'Bearer {alice}'}).json()['url']
+    wait_for(lambda: status(short) == 403, 'the link has expired')
+    error_of(requests.get(playlist_url(server, 'session-s1', '?type=film'), headers={'Authorization': f'Bearer {alice}'}), 400)

@@ -30,6 +30,12 @@ export interface Job {
 	result?: { bytes: number } | null;
 }
 
+export interface Stream {
+	name: string;
+	live: boolean;
+	created_at: string;
+}
+
 export interface ProbeStream {
 	kind?: string;
 	width?: number | null;
@@ -162,6 +168,8 @@ export const api = {
 		if (!response.ok) throw errorFrom(response.status, text);
 		return JSON.parse(text) as FileRecord;
 	},
+	listStreams: () => request<{ streams: Stream[] }>('GET', '/api/streams?limit=1000'),
+	streamLink: (name: string) => request<{ page_url: string }>('POST', `/api/streams/${encodeURIComponent(name)}/link`, {}),
 	filePath: (id: string) => `${jobPath(id)}/file`,
 	retryJob: (id: string) => request<Job | undefined>('POST', `${jobPath(id)}/retry`),
 	deleteJob: (id: string) => request<Job | undefined>('DELETE', jobPath(id)),

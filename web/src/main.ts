@@ -1,7 +1,9 @@
-// The page's frame: sign-in if asked for, then views by address: "#/" (upload), "#/jobs/ID" (one job), "#/live" (speak).
+// The page's frame: sign-in if asked for, then views by address: "#/" (upload), "#/jobs/ID" (one job), "#/live" (speak and listen),
+// "#/listen?url=…" (listen by a signed link, signed in or not).
 import { ApiError } from './api';
 import { htmlById, setText, show } from './dom';
 import { JobView } from './job-view';
+import { Listen } from './listen';
 import { Live } from './live';
 import { Narrate } from './narrate';
 import { Recent } from './recent';
@@ -23,6 +25,7 @@ new Upload((job) => {
 	else void recent.refresh();
 });
 const live = new Live();
+const listen = new Listen();
 const narrate = new Narrate((job) => go(`#/jobs/${job.job_id}`));
 const signIn = new SignIn(route, leave);
 
@@ -35,6 +38,7 @@ function leave(): void {
 	jobView.close();
 	recent.stop();
 	live.visible = false;
+	listen.close();
 	for (const id of ['intake', 'narrate', 'missing', 'recent', 'new-upload', 'to-live']) show(htmlById(id), false);
 }
 
@@ -43,6 +47,8 @@ function route(): void {
 	show(htmlById('missing'), false);
 	const speaking = location.hash === '#/live';
 	live.visible = speaking;
+	if (speaking) listen.open('');
+	else listen.close();
 	show(htmlById('intake'), !jobId && !speaking);
 	show(htmlById('narrate'), !jobId && !speaking);
 	if (!jobId && !speaking) void narrate.open();
@@ -59,8 +65,18 @@ function route(): void {
 	}
 }
 
+/** The signed address of a link to listen by, or ''. */
+function linked(): string {
+	return new URLSearchParams(/^#\/listen\?(.*)$/.exec(location.hash)?.[1] ?? '').get('url') ?? '';
+}
+
 async function start(): Promise<void> {
 	const problem = htmlById('page-error');
+	if (linked()) {
+		listen.open(linked());
+		window.addEventListener('hashchange', () => location.reload());
+		return;
+	}
 	try {
 		const ready = await signIn.check();
 		show(problem, false);
