@@ -48,6 +48,12 @@ int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, stru
 							  .zygote = o->zygote,
 							  .waiting_max = o->listen_waiting_max },
 				 &p->listener, e);
+	if (r == 0 && o->webhook_url)
+		r = hook_start(&(struct hook_opts){ .url = o->webhook_url,
+						    .secret = o->webhook_secret,
+						    .repo = o->on->repo,
+						    .bus = o->on->bus },
+			       &p->hook, e);
 	if (r == 0 && o->put_listen)
 		r = put_server_start(&(struct put_server_opts){ .listen = o->put_listen,
 								.repo = o->on->repo,
@@ -71,6 +77,7 @@ void live_parts_stop(struct live_parts *p)
 {
 	if (p->sink)
 		sink_interrupt(p->sink);
+	hook_stop(p->hook);
 	put_server_stop(p->put);
 	listener_free(p->listener);
 	live_decoder_free(p->decoder);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "cmd/backends.h"
 #include "live/decoder.h"
+#include "live/hook.h"
 #include "live/listener.h"
 #include "live/put_server.h"
 #include "live/service.h"
@@ -25,6 +26,7 @@ struct live_parts {
 	struct sink *sink;
 	struct live_service *service;
 	struct listener *listener;
+	struct hook *hook;	/* NULL: no webhook */
 	struct put_server *put; /* NULL: nobody has an access key */
 };
 
@@ -35,6 +37,8 @@ struct live_parts_opts {
 	uint32_t listen_waiting_max;
 	const char *streams_url; /* where sessions' fragments go: "builtin" or "kvs://…" */
 	const char *session_url; /* NULL: none */
+	const char *webhook_url; /* told of fragments; NULL: none */
+	const char *webhook_secret;
 	uint32_t max_connections;
 	struct signer *signer;
 	const char *put_listen; /* NULL: no PutMedia */

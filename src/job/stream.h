@@ -160,3 +160,15 @@ int repo_fragments_forget(struct repo *r, const struct expired_fragment *list, u
 /* Streams being deleted; after its objects are gone repo_stream_purge removes the rows. */
 int repo_streams_doomed(struct repo *r, uint32_t limit, repo_stream_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 int repo_stream_purge(struct repo *r, const struct stream *s, struct err *e) MR_MUST_USE;
+
+/* ---- repository: what the webhook (live/hook.h) hasn't been told ---- */
+
+struct untold {
+	char name[STREAM_NAME_MAX + 1], user_id[USER_ID_MAX + 1];
+	int64_t created_ms; /* the stream's */
+	struct fragment f;
+};
+/* The oldest of each stream, `max` of them at most, the longest waiting first. */
+int repo_untold_list(struct repo *r, struct untold *ret, uint32_t max, uint32_t *ret_count, struct err *e) MR_MUST_USE;
+/* These, each of another stream, and all before them have been told. */
+int repo_told_save(struct repo *r, const struct untold *told, uint32_t count, struct err *e) MR_MUST_USE;
