@@ -24,6 +24,7 @@ def test_sessions_side_by_side_lose_nothing(make_server, tmp_path, binary):
 
 
 @pytest.mark.soak
+@pytest.mark.alone
 def test_many_sessions_at_once(make_server, tmp_path):
     server = make_server('--workers', '0')
     figures = load(server, frames(tmp_path, recording(tmp_path, SECONDS)), SESSIONS)
