@@ -111,12 +111,14 @@ void put_conn_adopt(struct put_loop *l, int take_fd);
 void put_conn_check(struct put_conn *c, int64_t now_ms);
 /* Closes the socket now and gives the loop's reference back. */
 void put_conn_cut(struct put_conn *c);
-struct put_conn *put_conn_ref(struct put_conn *c);
-void put_conn_unref(struct put_conn *c);
 /* Any thread: one acknowledgement (a line of JSON), or NULL: that was all, end the answer. */
 void put_conn_say(struct put_conn *c, const char *line);
 /* Any thread: there is room again. */
 void put_conn_resume(struct put_conn *c);
+
+/* put_ref.c */
+struct put_conn *put_conn_ref(struct put_conn *c);
+void put_conn_unref(struct put_conn *c);
 
 /* put_stream.c */
 /* Pool job: finds the stream and opens writer and session, or sets `refusal`. */
