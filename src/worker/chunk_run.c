@@ -215,6 +215,7 @@ int chunk_run_task(struct chunk_run *c, struct task_spec *spec, const struct chu
 	c->source.keep_alive = keep_reading;
 	c->source.ctx = c;
 	if (r == 0) {
+		source_read_ahead(&c->source);
 		spec->inputs[0].size_bytes = c->chain ? c->chain->size_bytes : c->source.size_bytes;
 		r = converse(&t, spec, ret, e);
 	}

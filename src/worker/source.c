@@ -58,13 +58,27 @@ static int read_file(struct source *s, uint64_t offset, void *buf, size_t len, s
 	return 0;
 }
 
+static int read_object(void *ctx, uint64_t offset, void *buf, size_t len, size_t *ret_len, struct err *e)
+{
+	return store_reader_read(((struct source *)ctx)->reader, offset, buf, len, ret_len, e);
+}
+
+void source_read_ahead(struct source *s)
+{
+	if (s->reader)
+		s->ahead = read_ahead_new(read_object, s, s->size_bytes);
+}
+
 int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
 {
 	size_t got;
 	if (s->pipe)
 		return source_pipe_read(s->pipe, s->probing, offset, buf, len, ret_len, s->keep_alive, s->ctx, e);
-	int r = s->reader ? store_reader_read(s->reader, offset, buf, len, &got, e)
-			  : read_file(s, offset, buf, len, &got, e);
+	int r;
+	if (s->ahead)
+		r = read_ahead_read(s->ahead, offset, buf, len, &got, e);
+	else
+		r = s->reader ? read_object(s, offset, buf, len, &got, e) : read_file(s, offset, buf, len, &got, e);
 	if (r < 0)
 		return err_wrap(e, "read the source");
 	*ret_len = (uint32_t)got;
@@ -73,6 +87,7 @@ int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint
 
 void source_close(struct source *s)
 {
+	read_ahead_free(&s->ahead);
 	if (s->reader)
 		store_reader_close(mr_steal(s->reader));
 	fd_close(&s->fd);
