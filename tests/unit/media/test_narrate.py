@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import wave
 
 import pytest
 
@@ -71,6 +72,18 @@ def measured(path):
     said = run('ffmpeg', '-nostdin', '-hide_banner', '-i', path, '-af', 'ebur128=peak=true', '-f', 'null', '-').stderr.decode()
     summary = said[said.rindex('Summary:'):]
     return float(re.search(r'I:\s+(-?[\d.]+) LUFS', summary)[1]), float(re.search(r'Peak:\s+(-?[\d.]+) dBFS', summary)[1])
+
+
+def test_the_voices_own_files_are_read_as_libavformat_reads_them(media, tmp_path):
+    plain, other = tmp_path / 'plain.wav', tmp_path / 'other.wav'
+    with wave.open(str(media / 'one.wav')) as sound, wave.open(str(plain), 'wb') as w:
+        w.setparams(sound.getparams())
+        w.writeframes(sound.readframes(sound.getnframes()))
+    made = plain.read_bytes()
+    assert made[36:40] == b'data', 'a header of 44 bytes'
+    other.write_bytes(made[:36] + b'junk' + bytes([4, 0, 0, 0]) + b'----' + made[36:])
+    assert narrate(tmp_path / 'a', '-', plain, gap=0) == narrate(tmp_path / 'b', '-', other, gap=0)
+    assert whole(tmp_path / 'a').read_bytes() == whole(tmp_path / 'b').read_bytes()
 
 
 def test_segments_lie_on_the_grid_and_continue_with_the_same_bytes(media, tmp_path):
