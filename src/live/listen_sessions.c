@@ -343,10 +343,10 @@ int listener_segment(struct listener *l, const struct stream *stream, const stru
 	l->waiting++;
 	for (int i = 0; r == -ERR_LOST && i < TRIES; i++) {
 		r = session_for_locked(l, stream, ref, &s, e);
-		if (r == 0)
+		if (r == 0 && s)
 			r = wait_locked(l, s, ref, until, e);
 	}
-	if (r == 0)
+	if (r == 0 && s)
 		r = copy_locked(s, ref, out, e);
 	l->waiting--;
 	(void)pthread_mutex_unlock(&l->lock);

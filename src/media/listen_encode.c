@@ -145,7 +145,7 @@ static int add_samples(struct listen_encode *l, float *const *planes, int64_t co
 
 static int drop_and_add(struct listen_encode *l, int count, struct err *e)
 {
-	float *planes[2];
+	float *planes[2] = { NULL, NULL };
 	const int64_t drop = l->drop < count ? l->drop : count;
 	l->drop -= drop;
 	for (int c = 0; c < l->channels; c++)

@@ -12,7 +12,7 @@ import requests
 import tokens
 from client import error_of
 from listening import Ear, Playlist, alike, decode, frames, timestamp
-from put_media import Producer, cluster, header
+from put_media import Producer, cluster, end_of_fragment, header
 from server import limit, wait_for
 from speaker import RATE, Speaker, pcm, recording, source
 from tokens import hs256
@@ -115,11 +115,20 @@ def test_a_restart_and_a_gap(make_server, tmp_path):
     server = make_server(*KEY)
     data = 5 * sound(tmp_path, 12)
     make_stream(server, 'radio')
-    put(server, 'radio', clusters(data, 0, 12))
+    p = Producer(server, 'radio', ID, SECRET)          # which stays: the stream is live
+    p.send(header())
+
+    def go_on(first, last):
+        for c in clusters(data, first, last):
+            p.send(c)
+        p.send(end_of_fragment())
+        wait_for(lambda: p.ack() and sum(a['EventType'] == 'PERSISTED' for a in p.acks) == last, 'all is stored')
+
+    go_on(0, 12)
     ear = AliceEar(as_alice(server))
     before = ear.look()
     assert len(before.segments) == 8 and before.number('SEQUENCE') == 3 and not before.ended
-    put(server, 'radio', clusters(data, 12, 20))
+    go_on(12, 20)
     ear.look()
     server.kill()
     server.start()
