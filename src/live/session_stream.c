@@ -183,6 +183,8 @@ static void stored_now(void *arg)
 		     ",\"durationMs\":%" PRIu32 ",\"chunkIndex\":%" PRId64 "}",
 		     s->row.id, p->number, st->f.timecode_ms, st->f.length_ms, st->f.last_chunk);
 		free(st);
+		if (!s->o.sink->keeps_place && s->state == SESSION_LIVE)
+			ingest_save(s);
 	}
 	free(p);
 	hand_over(s);

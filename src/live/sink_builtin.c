@@ -248,7 +248,8 @@ static void builtin_free(struct sink *s)
 int sink_builtin_new(const struct sink_builtin_opts *opts, struct sink **ret, struct err *e)
 {
 	struct builtin *b = mr_calloc(1, sizeof(*b));
-	b->sink = (struct sink){ .open = builtin_open,
+	b->sink = (struct sink){ .keeps_place = true,
+				 .open = builtin_open,
 				 .append = builtin_append,
 				 .close = builtin_close,
 				 .interrupt = builtin_interrupt,
