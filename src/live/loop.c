@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "os/fd.h"
+#include "os/thread.h"
 
 #define EVENTS_AT_ONCE 64
 
@@ -115,18 +115,6 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct loop *l, const char *name)
-{
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&l->thread, NULL, loop_main, l);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r == 0)
-		(void)pthread_setname_np(l->thread, name);
-	return r;
-}
-
 static void loop_free(struct loop *l)
 {
 	fd_close(&l->epoll_fd);
@@ -148,7 +136,7 @@ int loop_start(const char *name, const struct loop_opts *opts, struct loop **ret
 	if (l->epoll_fd < 0 || l->wake_fd < 0 || epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &ev) < 0)
 		failed = errno;
 	else
-		failed = start_thread(l, name);
+		failed = thread_start(&l->thread, name, loop_main, l);
 	if (failed) {
 		loop_free(l);
 		return err_errno(e, failed, "start the thread %s", name);

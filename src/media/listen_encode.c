@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "media/averror.h"
 #include "media/input.h"
+#include "media/memory_input.h"
 #include "media/video_encode.h"
 
 #define BITRATE_BPS 64000			  /* a channel */
@@ -300,24 +301,6 @@ static int keep_time(struct listen_encode *l, const struct listen_order *o, stru
 
 /* ---- orders ---- */
 
-struct bytes {
-	const uint8_t *data;
-	size_t len;
-};
-
-static int read_bytes(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
-{
-	const struct bytes *b = ctx;
-	(void)input;
-	(void)e;
-	size_t n = offset < b->len ? b->len - (size_t)offset : 0;
-	n = n < len ? n : len;
-	if (n)
-		memcpy(buf, b->data + offset, n);
-	*ret_len = (uint32_t)n;
-	return 0;
-}
-
 static int run(struct listen_encode *l, const struct listen_order *o, AVFormatContext *f, struct err *e)
 {
 	const int stream = av_find_best_stream(f, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
@@ -335,23 +318,19 @@ static int run(struct listen_encode *l, const struct listen_order *o, AVFormatCo
 
 int listen_encode_fragment(struct listen_encode *l, const struct listen_order *o, const void *data, size_t len, struct err *e)
 {
-	const struct bytes b = { data, len };
-	const struct media_io io = { .ctx = (void *)(uintptr_t)&b, .read = read_bytes };
-	struct task_spec *spec = mr_calloc(1, sizeof(*spec));
+	struct memory_input m;
 	struct media_input *in = NULL;
 	struct err ignored;
 	if (o->restart)
 		reset(l);
-	spec->input_count = 1;
-	memcpy(spec->inputs[0].name, "fragment", sizeof("fragment"));
-	spec->inputs[0].size_bytes = len;
-	int r = media_input_open(spec, 0, &io, &in, &ignored);
+	memory_input_init(&m, "fragment", data, len);
+	int r = media_input_open(m.spec, 0, &m.io, &in, &ignored);
 	if (r == 0)
 		r = run(l, o, media_input_format(in), e);
 	else
 		r = l->encoder ? keep_time(l, o, e) : begin(l, o, 1, e); /* damaged: silence */
 	media_input_close(&in);
-	free(spec);
+	memory_input_release(&m);
 	const int64_t missing = r == 0 ? o->position + o->length - place(l) : 0;
 	return missing > LISTEN_SHORT ? add_samples(l, NULL, missing, e) : r;
 }

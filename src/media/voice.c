@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "media/averror.h"
 #include "media/loudness.h"
+#include "media/memory_input.h"
 #include "media/sound_scan.h"
 
 #define SECONDS_MAX 900
@@ -20,23 +21,11 @@
 #define PLAIN_BLOCK 2048
 #define DUAL_MONO_MLU 3010 /* a sound in both channels is so much louder than in one */
 
-/* The sentence's bytes as a task's input 0. */
+/* A sentence's sound as it comes. */
 struct bytes {
 	uint8_t *data;
 	size_t len, capacity;
 };
-
-static int read_bytes(void *ctx, uint32_t input, uint64_t offset, void *buf, uint32_t len, uint32_t *ret_len, struct err *e)
-{
-	const struct bytes *b = ctx;
-	(void)input;
-	(void)e;
-	size_t n = offset < b->len ? b->len - (size_t)offset : 0;
-	n = n < len ? n : len;
-	memcpy(buf, b->data + (n ? offset : 0), n);
-	*ret_len = (uint32_t)n;
-	return 0;
-}
 
 static int fetch(const struct media_io *io, uint32_t sentence, struct bytes *b, struct err *e)
 {
@@ -153,16 +142,13 @@ static int decode_plain(const uint8_t *samples, size_t count, int rate, struct d
 
 static int decode_any(struct bytes *b, struct decoding *d, struct err *e)
 {
-	const struct media_io io = { .ctx = b, .read = read_bytes };
-	struct task_spec *task = mr_calloc(1, sizeof(*task));
-	task->input_count = 1;
-	memcpy(task->inputs[0].name, "speech", sizeof("speech"));
-	task->inputs[0].size_bytes = b->len;
+	struct memory_input m;
+	memory_input_init(&m, "speech", b->data, b->len);
 	const struct sound_scan scan = { .ctx = d, .open = open_resampler, .add = add };
-	int r = sound_scan_run(task, &io, 0, &scan, e);
+	int r = sound_scan_run(m.spec, &m.io, 0, &scan, e);
 	if (r == 0)
 		r = resample(d, NULL, 0, e);
-	free(task);
+	memory_input_release(&m);
 	return r;
 }
 

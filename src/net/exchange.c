@@ -7,7 +7,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,6 +17,7 @@
 #include "base/mem.h"
 #include "net/curl_once.h"
 #include "os/fd.h"
+#include "os/thread.h"
 
 #define EVENTS_AT_ONCE 64
 #define CONNECT_MS 10000L
@@ -399,18 +399,6 @@ static void loop_free(struct exchange_loop *l)
 	free(l);
 }
 
-static int start_thread(struct exchange_loop *l, const char *name)
-{
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&l->thread, NULL, loop_main, l);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r == 0)
-		(void)pthread_setname_np(l->thread, name);
-	return r;
-}
-
 int exchange_loop_start(const char *name, const struct exchange_loop_opts *opts, struct exchange_loop **ret,
 			struct err *e)
 {
@@ -434,7 +422,7 @@ int exchange_loop_start(const char *name, const struct exchange_loop_opts *opts,
 	(void)curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
 	(void)curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	(void)curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l);
-	int r = start_thread(l, name);
+	int r = thread_start(&l->thread, name, loop_main, l);
 	if (r != 0) {
 		loop_free(l);
 		return err_errno(e, r, "start a loop for HTTP");

@@ -2,12 +2,12 @@
 #include "os/pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "os/queue.h"
+#include "os/thread.h"
 
 struct work {
 	pool_fn fn;
@@ -33,20 +33,11 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/* Signals belong to the process's own signal thread, so workers are born with all of them blocked. */
 static int start_thread(struct pool *p, size_t index)
 {
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&p->threads[index], NULL, worker_main, p);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r == 0) {
-		char name[16];
-		(void)snprintf(name, sizeof(name), "%s-%u", p->name, (unsigned)(index % 1000));
-		(void)pthread_setname_np(p->threads[index], name);
-	}
-	return r;
+	char name[16];
+	(void)snprintf(name, sizeof(name), "%s-%u", p->name, (unsigned)(index % 1000));
+	return thread_start(&p->threads[index], name, worker_main, p);
 }
 
 int pool_new(const char *name, size_t threads, size_t backlog, struct pool **ret, struct err *e)

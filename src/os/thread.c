@@ -1,9 +1,22 @@
-/* Condition variables on the monotonic clock, and a thread's priority. */
+/* Starting threads, condition variables on the monotonic clock, a thread's priority. */
 #include "os/thread.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 
 #define NICENESS_MAX 19
+
+int thread_start(pthread_t *ret, const char *name, void *(*run)(void *arg), void *arg)
+{
+	sigset_t all, before;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = pthread_create(ret, NULL, run, arg);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r == 0)
+		(void)pthread_setname_np(*ret, name);
+	return r;
+}
 
 void cond_init_monotonic(pthread_cond_t *c)
 {

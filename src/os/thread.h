@@ -1,9 +1,13 @@
-/* What every thread that waits with a deadline needs: condition variables on the monotonic clock; and one's own priority. */
+/* What threads need: a start without signals, condition variables on the monotonic clock, one's own priority. */
 #pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Starts a thread with all signals blocked: they belong to the process's own signal thread. `name` is for people, of 15 characters at
+ * the most. 0 or an errno. */
+int thread_start(pthread_t *ret, const char *name, void *(*run)(void *arg), void *arg);
 
 void cond_init_monotonic(pthread_cond_t *c);
 /* Waits until signalled, or until clock_mono_ms() reaches `mono_ms`; false if that time has come. May wake spuriously. */
