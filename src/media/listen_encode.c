@@ -1,6 +1,7 @@
 /* See listen_encode.h. */
 #include "media/listen_encode.h"
 
+#include <assert.h>
 #include <libavutil/channel_layout.h>
 #include <libswresample/swresample.h>
 #include <string.h>
@@ -127,6 +128,7 @@ static int add_samples(struct listen_encode *l, float *const *planes, int64_t co
 		if (l->fill == 0 && av_frame_make_writable(l->out) < 0)
 			return averror_internal(e, AVERROR(ENOMEM), "encode sound");
 		for (int c = 0; c < l->channels; c++) {
+			assert(!planes || planes[c]);
 			float *to = (float *)(void *)l->out->extended_data[c] + l->fill;
 			for (int i = 0; i < n; i++)
 				to[i] = planes ? sane(planes[c][done + i]) : 0;

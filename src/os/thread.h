@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Starts a thread with all signals blocked: they belong to the process's own signal thread. `name` is for people, of 15 characters at
- * the most. 0 or an errno. */
+/* Starts a thread with all signals blocked: they belong to the process's own signal thread. `name` is for people, of at most 15
+ * characters. 0 or an errno. */
 int thread_start(pthread_t *ret, const char *name, void *(*run)(void *arg), void *arg);
 
 void cond_init_monotonic(pthread_cond_t *c);
