@@ -58,6 +58,7 @@ struct ingest_session {
 
 	struct fragmenter *fragmenter;
 	struct sink_stream *sink;
+	bool sink_failed; /* it takes nothing any more */
 	struct storing *storing, **storing_tail;
 	uint32_t storing_count;
 	uint64_t sequence;

@@ -116,6 +116,19 @@ void ingest_close_stream(struct ingest_session *s)
 	sink_close(mr_steal(s->sink));
 }
 
+static void drop_storing(struct ingest_session *s)
+{
+	while (s->storing) {
+		struct storing *st = s->storing;
+		s->storing = st->next;
+		if (!st->appended)
+			free(st->f.take_samples);
+		free(st);
+	}
+	s->storing_tail = &s->storing;
+	s->storing_count = 0;
+}
+
 void ingest_collect(struct ingest_session *s)
 {
 	struct fragment_out out;
@@ -132,20 +145,10 @@ void ingest_collect(struct ingest_session *s)
 		s->storing_tail = &st->next;
 		s->storing_count++;
 	}
+	/* What the decoder still gave can't be stored, and mustn't keep the session from ending. */
+	if (s->sink_failed)
+		drop_storing(s);
 	hand_over(s);
-}
-
-static void drop_storing(struct ingest_session *s)
-{
-	while (s->storing) {
-		struct storing *st = s->storing;
-		s->storing = st->next;
-		if (!st->appended)
-			free(st->f.take_samples);
-		free(st);
-	}
-	s->storing_tail = &s->storing;
-	s->storing_count = 0;
 }
 
 /* What comes from other threads, posted to the loop. */
@@ -200,6 +203,7 @@ static void failed_now(void *arg)
 	(void)atomic_fetch_add(&s->o.counters->failed_sessions, 1);
 	if (s->failure.kind == ERR_OK)
 		s->failure = p->why;
+	s->sink_failed = true;
 	drop_storing(s);
 	ingest_session_stop(s, false);
 	free(p);
