@@ -163,6 +163,9 @@ enum kvs_verdict kvs_verdict_of_answer(int status, const char *type)
 		return KVS_NEW_KEYS;
 	if (status == 404)
 		return KVS_NOT_ACTIVE;
+	/* Not the service's, or cut off behind its first line. */
+	if (!len && status >= 300 && status < 500 && status != 408 && status != 429)
+		return KVS_AGAIN_FEW;
 	/* Redirects aren't followed: nothing is sent to where somebody else points. */
 	return status >= 300 && status < 500 && status != 408 && status != 429 ? KVS_END : KVS_AGAIN;
 }

@@ -81,7 +81,8 @@ def pair(make_server):
 
 
 async def talk(server, name, chunks, pause=0.0, during=None):
-    async with Speaker(server.url, name) as s:
+    # It listens only when all is said: that may take longer than the library waits for an answer to its ping.
+    async with Speaker(server.url, name, ping_interval=None, max_queue=None) as s:
         task = asyncio.ensure_future(during(s)) if during else None
         for data in chunks:
             await s.chunk(data)
@@ -204,20 +205,22 @@ def test_a_stream_that_is_deleted_ends_its_session(make_server, pair, said):
 @pytest.mark.parametrize('seed', range(3))
 def test_twenty_cuts_and_ten_seconds_away_soak(make_server, pair, said, seed):
     """In real time: a connection lasts until a random byte, and the service is away for ten seconds."""
-    chunks, samples = said(make_server, 60)
-    faults = [*random_cuts(20, seed), *(('say', 400, e) for e in ERRORS), *(('answer', s) for s in (500, 502, 503, 504, 429))]
+    chunks, samples = said(make_server, 90)
+    faults = [*random_cuts(20, seed, up=120000, down=1500),
+              *(('say', 400, e) for e in ERRORS), *(('answer', s) for s in (500, 502, 503, 504, 429))]
     random.Random(seed).shuffle(faults)
     pair.proxy.faults = faults
 
-    async def outage(s):
-        while len(s.fragments) < 15:
+    async def outage(_):
+        while pair.proxy.counts['connections'] < 12:
             await asyncio.sleep(0.01)
         pair.proxy.down = True
         await asyncio.sleep(10)
         pair.proxy.down = False
     fragments = asyncio.run(talk(pair.sender, 'soaked', chunks, pause=0.2, during=outage))
     pair.check('session-soaked', samples, fragments)
-    assert pair.proxy.counts['up'] + pair.proxy.counts['down'] >= 15, pair.proxy.counts
+    # Some end by another fault before their byte comes.
+    assert pair.proxy.faults == [] and pair.proxy.counts['up'] + pair.proxy.counts['down'] >= 15, pair.proxy.counts
 
 
 def test_connections_are_replaced_before_they_are_old(make_server, said):

@@ -109,7 +109,7 @@ static void test_verdicts(void **state)
 		{ 400, "ClientLimitExceededException", KVS_AGAIN },
 		{ 400, "ConnectionLimitExceededException:http://internal", KVS_AGAIN },
 		{ 400, "InvalidArgumentException", KVS_END },
-		{ 400, NULL, KVS_END },
+		{ 400, NULL, KVS_AGAIN_FEW },
 		{ 404, "ResourceNotFoundException", KVS_NOT_ACTIVE },
 		{ 404, NULL, KVS_NOT_ACTIVE },
 		{ 403, "ExpiredTokenException", KVS_NEW_KEYS },
@@ -117,7 +117,7 @@ static void test_verdicts(void **state)
 		{ 401, "NotAuthorizedException", KVS_NEW_KEYS },
 		{ 400, "UnrecognizedClientException", KVS_NEW_KEYS },
 		{ 429, NULL, KVS_AGAIN },
-		{ 302, NULL, KVS_END },
+		{ 302, NULL, KVS_AGAIN_FEW },
 		{ 500, "InternalFailure", KVS_AGAIN },
 		{ 503, NULL, KVS_AGAIN },
 	};
