@@ -140,15 +140,16 @@ def test_broken_connections_lose_and_double_nothing(make_server, pair, said):
     pair.proxy.faults = [('answer', 503), ('down', 900), ('say', 500, ERRORS[0]), ('up', 120000), ('answer', 500),
                          ('say', 500, ERRORS[3]), *random_cuts(3, seed=1), ('say', 500, ERRORS[1])]
 
-    async def outage(s):
-        while len(s.fragments) < 2:
+    async def outage(_):
+        while pair.proxy.counts['connections'] < 4:
             await asyncio.sleep(0.01)
         pair.proxy.down = True
-        await asyncio.sleep(1)
+        while pair.proxy.counts['refused'] < 2:
+            await asyncio.sleep(0.01)
         pair.proxy.down = False
     fragments = asyncio.run(talk(pair.sender, 'broken', chunks, during=outage))
     pair.check('session-broken', samples, fragments)
-    assert all(pair.proxy.counts[kind] for kind in ('answer', 'down', 'say', 'up', 'refused')), pair.proxy.counts
+    assert pair.proxy.counts['answer'] and pair.proxy.counts['refused'] >= 2 and pair.proxy.counts['connections'] >= 5
 
 
 def test_after_kill_9_of_the_sender_the_session_goes_on(make_server, pair, said):
