@@ -39,6 +39,7 @@ int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, stru
 								  .sink = p->sink,
 								  .pool = o->pool,
 								  .max_connections = o->max_connections,
+								  .leave_ms = o->leave_ms,
 								  .session_url = o->session_url },
 				     &p->service, e);
 	if (r == 0)
@@ -59,6 +60,8 @@ int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, stru
 								.repo = o->on->repo,
 								.streams = p->streams,
 								.decoder = p->decoder,
+								.idle_ms = o->put_idle_ms,
+								.age_ms = o->put_age_ms,
 								.key_lookup = signer_lookup_service,
 								.key_user = key_user,
 								.key_ctx = o->signer },

@@ -40,6 +40,8 @@ struct live_parts_opts {
 	const char *webhook_url; /* told of fragments; NULL: none */
 	const char *webhook_secret;
 	uint32_t max_connections;
+	uint32_t leave_ms;		 /* live/session.h */
+	uint32_t put_idle_ms, put_age_ms; /* live/put_server.h */
 	struct signer *signer;
 	const char *put_listen; /* NULL: no PutMedia */
 };

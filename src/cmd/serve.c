@@ -63,7 +63,10 @@ static const struct option_def defs[] = {
 	{ "fragment-webhook", "URL", NULL, "told of each new fragment, signed; {stream} and {user} are put in" },
 	{ "fragment-webhook-secret", "TEXT", NULL, "what that is signed with (at least 16 bytes)", .secret = true },
 	{ "live-max-connections", "N", "2000", "speakers connected at once" },
+	{ "live-leave", "SECONDS", "30", "a session whose speaker is away for so long is over" },
 	{ "live-listen", "HOST:PORT", NULL, "address of PutMedia (default: --listen's host and a free port)" },
+	{ "put-idle", "SECONDS", "30", "PutMedia without a byte for so long is cut" },
+	{ "put-age", "SECONDS", "2700", "PutMedia is told to connect anew after so long" },
 	{ "live-url", "URL", NULL, "what PutMedia's clients see, where a proxy hides it" },
 	{ "log-level", "LEVEL", "info", "debug, info, warn or error" },
 	{ "log-json", NULL, NULL, "log lines as JSON instead of logfmt" },
@@ -176,10 +179,16 @@ static int start_live(struct server *s, struct err *e)
 	const char *listen = options_get(o, "listen"), *port = strrchr(listen, ':');
 	_cleanup_free_ char *beside = mr_asprintf("%.*s:0", port ? (int)(port - listen) : 0, listen);
 	const char *put = options_get(o, "live-listen") ? options_get(o, "live-listen") : beside;
-	uint64_t max_live = 0, io_threads = 0;
+	uint64_t max_live = 0, io_threads = 0, leave_s = 0, idle_s = 0, age_s = 0;
 	int r = options_number(o, "live-max-connections", 1, 100000, &max_live, e);
 	if (r == 0)
 		r = options_number(o, "io-threads", 1, 256, &io_threads, e);
+	if (r == 0)
+		r = options_number(o, "live-leave", 1, 86400, &leave_s, e);
+	if (r == 0)
+		r = options_number(o, "put-idle", 1, 86400, &idle_s, e);
+	if (r == 0)
+		r = options_number(o, "put-age", 1, 86400, &age_s, e);
 	if (r == 0)
 		r = live_parts_start(&s->live,
 				     &(struct live_parts_opts){ .on = &s->on,
@@ -191,6 +200,9 @@ static int start_live(struct server *s, struct err *e)
 								.webhook_url = options_get(o, "fragment-webhook"),
 								.webhook_secret = options_get(o, "fragment-webhook-secret"),
 								.max_connections = (uint32_t)max_live,
+								.leave_ms = (uint32_t)leave_s * 1000,
+								.put_idle_ms = (uint32_t)idle_s * 1000,
+								.put_age_ms = (uint32_t)age_s * 1000,
 								.signer = s->signer,
 								.put_listen = options_all(o, "access-key")->count ? put : NULL },
 				     e);

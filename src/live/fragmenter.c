@@ -97,10 +97,9 @@ static void anchor(struct fragmenter *f, int64_t at_ms, int64_t sample)
 	f->anchor_sample = f->next_sample = sample;
 }
 
-/* Ends what is there, filled up if it is too short: `hole` samples of silence, enough for that, follow on it in truth. */
-static void cut_before_hole(struct fragmenter *f)
+void fragmenter_flush(struct fragmenter *f, bool fill)
 {
-	if (f->count && f->count < SHORTEST)
+	if (fill && f->count && f->count < SHORTEST)
 		append(f, NULL, SHORTEST - f->count);
 	if (f->count)
 		cut(f, f->count);
@@ -126,12 +125,12 @@ void fragmenter_add(struct fragmenter *f, const struct fragment_pcm *p, int64_t 
 		anchor(f, begins_ms, p->first_sample);
 	int64_t hole = p->first_sample - f->next_sample;
 	if (lags(f, p, begins_ms, now_wall_ms)) {
-		cut_before_hole(f);
+		fragmenter_flush(f, true);
 		anchor(f, begins_ms, p->first_sample);
 		f->lagging_ms = 0;
 	} else if (hole > HOLE_FILLED && f->count + hole >= SHORTEST) {
 		int64_t resumes_ms = time_of(f, p->first_sample);
-		cut_before_hole(f);
+		fragmenter_flush(f, true); /* the silence that fills it up is there in truth */
 		anchor(f, resumes_ms, p->first_sample);
 	} else if (hole > 0) {
 		append(f, NULL, (uint32_t)hole);
@@ -142,12 +141,6 @@ void fragmenter_add(struct fragmenter *f, const struct fragment_pcm *p, int64_t 
 void fragmenter_chunk_end(struct fragmenter *f)
 {
 	if (f->count >= ENOUGH)
-		cut(f, f->count);
-}
-
-void fragmenter_flush(struct fragmenter *f)
-{
-	if (f->count)
 		cut(f, f->count);
 }
 

@@ -3,11 +3,12 @@
  *   fragmenter_add(f, &(struct fragment_pcm){ .first_sample = p->first_sample, .samples = p->samples, .count = p->count }, now_ms);
  *   fragmenter_chunk_end(f);                     // all of a chunk that the client sent is in
  *   while (fragmenter_take(f, &out)) { ...; free(out.samples); }
- *   fragmenter_flush(f);                         // the end of the session: the rest is the last fragment
+ *   fragmenter_flush(f, false);                  // the end of the session: the rest is the last fragment
  *
  * Lengths: a fragment ends with the chunk that brings it to FRAGMENT_MS or nearly so; at FRAGMENT_MS sharp where chunks are longer.
  * So which chunks are within fragments that were stored can be told exactly, and a client can send again from the next one on. None
- * is shorter than FRAGMENT_MIN_MS but the last of a session.
+ * is shorter than FRAGMENT_MIN_MS but the last of a session: to hold back a second all the time, only to merge it with that one,
+ * would cost every listener that second. Where short ones are refused, silence fills the last one up.
  *
  * Times: the first sample's is the wall clock when it came, less its own length; from there samples count, so that time stamps
  * don't jitter. A hole of the timeline is silence if it is short; a longer one ends the fragment (one that would be too short is
@@ -51,7 +52,8 @@ void fragmenter_free(struct fragmenter *f);
 
 void fragmenter_add(struct fragmenter *f, const struct fragment_pcm *p, int64_t now_wall_ms);
 void fragmenter_chunk_end(struct fragmenter *f);
-void fragmenter_flush(struct fragmenter *f);
+/* `fill`: to FRAGMENT_MIN_MS at least. */
+void fragmenter_flush(struct fragmenter *f, bool fill);
 /* The oldest that is complete. */
 bool fragmenter_take(struct fragmenter *f, struct fragment_out *ret);
 /* Samples that no complete fragment has yet. */

@@ -20,9 +20,7 @@
 #define READ_BYTES (64u << 10)
 #define OUT_MAX_BYTES (64u << 10) /* acknowledgements that a client doesn't read */
 #define HEAD_MS 10000
-#define IDLE_MS 30000
 #define LAST_MS 3000 /* for the rest of a body that isn't wanted, so that what we said isn't lost by a reset */
-#define AGE_MS (45 * 60 * INT64_C(1000))
 #define BYTES_PER_S 12500000
 #define BYTES_AT_ONCE (2 * BYTES_PER_S)
 
@@ -383,9 +381,9 @@ void put_conn_check(struct put_conn *c, int64_t now_ms)
 		c->last_ms = now_ms; /* it is us who don't read */
 	int64_t quiet_ms = now_ms - c->last_ms;
 	if ((c->state == PUT_HEAD && now_ms - c->opened_ms > HEAD_MS) || (c->state == PUT_LAST_BYTES && quiet_ms > LAST_MS) ||
-	    (c->state == PUT_BODY && quiet_ms > IDLE_MS && !c->body_done))
+	    (c->state == PUT_BODY && quiet_ms > c->server->o.idle_ms && !c->body_done))
 		put_conn_cut(c);
-	else if (c->state == PUT_BODY && now_ms - c->opened_ms > AGE_MS)
+	else if (c->state == PUT_BODY && now_ms - c->opened_ms > c->server->o.age_ms)
 		put_stream_cut(c, PUT_E_CONNECTION_AGE);
 	else if (c->state == PUT_BODY && !c->held.len && !reading && c->allowance > 0 && !c->body_done)
 		give_held(c);

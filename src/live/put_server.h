@@ -35,6 +35,7 @@ struct put_server_opts {
 	const char *(*key_user)(const void *ctx, const char *access_key_id);
 	void *key_ctx;
 	uint32_t max_connections; /* 0: 1000 */
+	uint32_t idle_ms, age_ms; /* the service's: 30 s without a byte, 45 minutes in all */
 };
 /* Copies nothing of the strings in opts. ERR_CONFLICT: the address is in use. */
 int put_server_start(const struct put_server_opts *opts, struct put_server **ret, struct err *e) MR_MUST_USE;

@@ -78,7 +78,7 @@ static void end_now(void *arg)
 	if (s->decoding_count)
 		note_done(s, s->decoding_count - 1);
 	s->decoding_count = 0;
-	fragmenter_flush(s->fragmenter);
+	fragmenter_flush(s->fragmenter, s->o.sink->refuses_short);
 	s->state = SESSION_STORING;
 	ingest_collect(s);
 	ingest_close_stream(s);

@@ -50,6 +50,7 @@ struct sink_stream {
 	struct sink *sink;
 };
 struct sink {
+	bool refuses_short; /* fragments under FRAGMENT_MIN_MS */
 	bool keeps_place; /* a fragment's recording and last chunk, in one step with it; else they are the session's to save */
 	struct sink_stream *(*open)(struct sink *s, const struct sink_stream_opts *o);
 	bool (*append)(struct sink_stream *st, const struct sink_fragment *f);

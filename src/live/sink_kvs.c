@@ -178,6 +178,7 @@ int sink_kvs_new(const struct sink_kvs_opts *opts, struct sink **ret, struct err
 {
 	struct kvs *k = mr_calloc(1, sizeof(*k));
 	k->sink = (struct sink){
+		.refuses_short = true,
 		.open = kvs_open, .append = kvs_append, .close = kvs_close, .interrupt = kvs_interrupt, .free = kvs_free
 	};
 	k->opts = *opts;

@@ -110,6 +110,21 @@ def test_a_client_that_reconnects_goes_on(make_server, chunks, tmp_path):
     assert correlation(said, heard) >= 0.95
 
 
+def test_a_session_whose_speaker_stays_away_is_over(make_server, chunks):
+    server = make_server(*OPTIONS, '--live-leave', '1')
+
+    async def run():
+        async with Speaker(server.url, 'away') as s:
+            await s.say(chunks)
+            while len(s.acks) < len(chunks):
+                await s.hear()
+            await s.ws.close(1001)
+
+    asyncio.run(run())
+    wait_for(lambda: 'event=session_closed' in server.log(), 'the session is over')
+    assert abs(len(spoken(server)[0]) - 5 * speaker.RATE) <= 0.06 * speaker.RATE
+
+
 def test_a_second_connection_takes_the_session_over(server, chunks):
     async def run():
         async with Speaker(server.url, 'two', query='?session_id=two') as a:

@@ -1,17 +1,23 @@
-"""The page's own recorder: Chromium's MediaRecorder with a sound file as microphone, heard again out of the stream."""
+"""The page's own recorder: Chromium's MediaRecorder with a sound file as microphone, heard again out of the stream, through
+GetMedia of boto3 and of AWS's command line."""
+import base64
 import json
 import subprocess
 
-from server import ROOT, files_below, limit, wait_for
-from speaker import FFMPEG, RATE, pcm, source
+import pytest
 
-OPTIONS = ('--workers', '0')
+from live_sound import ACCESS, same_sound, through_get_media
+from server import ROOT, files_below, limit, wait_for
+from speaker import FFMPEG, RATE, correlation, pcm, source
+
+OPTIONS = ('--workers', '0', *ACCESS)
+SPEECH = ROOT.parent / 'shared' / 'captures' / 'speech-flite-30s' / 'all.webm'
 SCRIPT = ROOT / 'tests' / 'browser' / 'live.js'
 
 
-def speak(server, session, wav, seconds, meanwhile=lambda: None):
+def speak(server, session, wav, seconds, meanwhile=lambda: None, chunks='json'):
     """What the page says in the end."""
-    command = ['node', SCRIPT, server.url, session, wav, str(seconds)]
+    command = ['node', SCRIPT, server.url, session, wav, str(seconds), chunks]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
         try:
             meanwhile()
@@ -33,8 +39,8 @@ def heard(server):
     return memoryview(sound).cast('h')
 
 
-def likeness(said, window):
-    """The best correlation with any place of what was said: nobody knows where the recording began."""
+def found(said, window):
+    """Where in what was said a window is most alike, and how much: nobody knows where the recording began."""
     said, window = said.tolist(), window.tolist()
 
     def at(place, every):
@@ -43,19 +49,45 @@ def likeness(said, window):
         return xy / ((xx * yy) ** 0.5 or 1)
     last = len(said) - len(window)
     coarse = max(range(0, last, 3), key=lambda place: at(place, 131))
-    return max(at(place, 7) for place in range(max(0, coarse - 6), min(last, coarse + 6)))
+    like, place = max((at(place, 7), place) for place in range(max(0, coarse - 6), min(last, coarse + 6)))
+    return place, like
+
+
+def speak_and_read(server, folder, wav, seconds, chunks):
+    """What the recorder made, what its sound file says and what GetMedia gives are the same."""
+    page = speak(server, 'page', wav, seconds, chunks=chunks)
+    assert page['troubles'] == [] and page['reconnects'] == 0
+    assert page['stream'] == 'session-page' and page['waiting'] == 0
+    assert page['fragments'] == len(fragments(server)) >= seconds // 2
+    # The first one says its number, in either mode.
+    text, binary = page['sent']['text'], page['sent']['binary']
+    assert (text == 1 and binary >= 3 * seconds) if chunks == 'binary' else (binary == 0 and text >= 3 * seconds)
+    recording = folder / 'recording.webm'
+    recording.write_bytes(base64.b64decode(page['recording']))
+    made = pcm(recording)
+    assert len(made) / RATE >= seconds - 0.3
+    same_sound(made, through_get_media(server, 'session-page', folder))
+    said = pcm(wav)
+    place, like = found(said, made[RATE:4 * RATE])
+    assert like >= 0.95
+    for at in range(4 * RATE, min(len(made), len(said) - place) - 3 * RATE, 6 * RATE):
+        begin = place + at - RATE
+        assert correlation(said[begin:begin + 3 * RATE], made[at:at + 3 * RATE]) >= 0.95
+    return page
 
 
 def test_a_browser_speaks(make_server, tmp_path):
-    server = make_server(*OPTIONS)
-    seconds, wav = 6, source(tmp_path, 12)
-    page = speak(server, 'page', wav, seconds)
-    assert page['troubles'] == [] and page['reconnects'] == 0
-    assert page['stream'] == 'session-page' and page['waiting'] == 0
-    assert page['fragments'] == len(fragments(server)) >= 3 and page['level'] > 20
-    sound = heard(server)
-    assert seconds - 0.3 <= len(sound) / RATE <= seconds + 3
-    assert likeness(pcm(wav), sound[RATE:4 * RATE]) >= 0.95
+    page = speak_and_read(make_server(*OPTIONS), tmp_path, source(tmp_path, 12), 6, 'binary')
+    assert page['level'] > 20
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not SPEECH.exists(), reason='no shared captures')
+@pytest.mark.parametrize('chunks', ['json', 'binary'])
+def test_a_browser_speaks_for_thirty_seconds_soak(make_server, tmp_path, chunks):
+    wav = tmp_path / 'speech.wav'
+    subprocess.run([*FFMPEG, '-stream_loop', '1', '-i', SPEECH, '-ar', '48000', '-ac', '1', wav], check=True)
+    speak_and_read(make_server(*OPTIONS), tmp_path, wav, 30, chunks)
 
 
 def test_the_page_goes_on_after_the_server_was_killed(make_server, tmp_path):
@@ -72,4 +104,4 @@ def test_the_page_goes_on_after_the_server_was_killed(make_server, tmp_path):
     sound = heard(server)
     # What had been taken and not stored was sent again; the decoder finds its way back within a chunk or two.
     assert seconds - 1 <= len(sound) / RATE <= seconds + 4
-    assert likeness(pcm(wav), sound[-3 * RATE:-RATE // 2]) >= 0.95
+    assert found(pcm(wav), sound[-3 * RATE:-RATE // 2])[1] >= 0.95

@@ -86,6 +86,22 @@ def test_the_habits_of_awss_own_producer(server, stream):
     assert [round(f['ProducerTimestamp'].timestamp() * 1000) for f in found] == [1732622783019]
 
 
+def test_a_producer_is_cut_when_it_is_silent_and_told_when_it_is_old(make_server):
+    idle, old = make_server(*OPTIONS, '--put-idle', '1', name='idle'), make_server(*OPTIONS, '--put-age', '2', name='old')
+    for server in (idle, old):
+        make_stream(server, 'kept')
+        p = produce(server, 'kept')
+        p.send(header())
+        p.send(cluster(START_MS, noise(1)) + end_of_fragment())
+        p.until('PERSISTED')
+        if server is idle:
+            assert p.is_cut()
+        else:
+            assert p.until('ERROR')['ErrorId'] == 4003
+        p.close()
+        assert len(rows(server, 'kept')) == 1
+
+
 def test_a_reader_hears_a_fragment_as_soon_as_it_is_persisted(server, stream):
     p = produce(server, stream)
     p.send(header())

@@ -1,5 +1,6 @@
 // One recording's chunks to the server (docs/API.md, Live): each is kept until a stored fragment holds it, and sent again after a
-// reconnect, so that a network that breaks loses nothing.
+// reconnect, so that a network that breaks loses nothing. As JSON, or, a third smaller, as binary messages: these follow on the one
+// before, so the recording's first chunk and what is sent again say their numbers as JSON in either mode.
 
 export interface LiveEvents {
 	/** A connection is there (`again`: not the first), or has gone and is tried anew. */
@@ -33,7 +34,7 @@ function base64(bytes: Uint8Array): string {
 
 export class LiveSocket {
 	private socket: WebSocket | null = null;
-	private readonly kept = new Map<number, string>();
+	private readonly kept = new Map<number, Uint8Array<ArrayBuffer>>();
 	private next = 0;
 	private stored = 0;
 	private open = false;
@@ -46,6 +47,7 @@ export class LiveSocket {
 	constructor(
 		private readonly session: string,
 		private readonly events: LiveEvents,
+		private readonly binary = false,
 	) {
 		this.connect();
 	}
@@ -54,11 +56,13 @@ export class LiveSocket {
 		return this.kept.size;
 	}
 
-	add(chunk: Uint8Array): void {
+	add(chunk: Uint8Array<ArrayBuffer>): void {
 		const index = this.next++;
-		this.kept.set(index, base64(chunk));
+		this.kept.set(index, chunk);
 		if (this.kept.size > KEPT_CHUNKS_MAX) this.kept.delete(this.kept.keys().next().value ?? 0);
-		this.send(index);
+		if (!this.open) return;
+		if (this.binary && index) this.socket?.send(chunk);
+		else this.send(index, chunk);
 	}
 
 	/** Nothing more will be added. */
@@ -83,9 +87,8 @@ export class LiveSocket {
 		socket.addEventListener('close', () => this.lost());
 	}
 
-	private send(index: number): void {
-		const audioData = this.kept.get(index);
-		if (!this.open || audioData === undefined) return;
+	private send(index: number, chunk: Uint8Array): void {
+		const audioData = base64(chunk);
 		this.socket?.send(
 			JSON.stringify({ action: 'audioChunk', sessionId: this.session, audioData, chunkIndex: index, timestamp: Date.now(), format: 'webm-opus' }),
 		);
@@ -102,7 +105,7 @@ export class LiveSocket {
 				this.retryMs = FIRST_RETRY_MS;
 				// The first time what is stored is of an earlier recording, whose numbers are not ours.
 				if (this.connections++) this.forget(message.storedChunkIndex ?? -1);
-				for (const index of this.kept.keys()) this.send(index);
+				for (const [index, chunk] of this.kept) this.send(index, chunk);
 				this.events.connected(this.connections > 1);
 				if (this.stopping) this.stop();
 				break;

@@ -71,16 +71,18 @@ export class Live {
 		this.state('connecting');
 		setText(htmlById('live-stream'), `session-${this.session.value}`);
 		this.showLevel(this.microphone);
-		const socket = new LiveSocket(this.session.value, {
-			connected: (again) => {
+		const events = {
+			connected: (again: boolean) => {
 				if (again) setText(htmlById('live-reconnects'), String(++this.reconnects));
 				this.state(this.recorder ? 'live' : 'storing');
 			},
 			reconnecting: () => this.state('reconnecting'),
-			fragment: (stored, waiting) => this.count(stored, waiting),
+			fragment: (stored: number, waiting: number) => this.count(stored, waiting),
 			finished: () => this.end('done'),
-			failed: (message) => this.fail(message),
-		});
+			failed: (message: string) => this.fail(message),
+		};
+		const binary = new URLSearchParams(location.search).get('chunks') === 'binary';
+		const socket = new LiveSocket(this.session.value, events, binary);
 		this.socket = socket;
 		this.recorder.addEventListener('dataavailable', (event) => {
 			// One after the other: a blob's bytes come when they like.

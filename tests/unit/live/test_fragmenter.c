@@ -69,7 +69,7 @@ static void long_chunks_are_cut(void **state)
 	expect_none(f);
 	fragmenter_chunk_end(f);
 	expect_none(f);
-	fragmenter_flush(f);
+	fragmenter_flush(f, false);
 	out = take(f, 2000, 1500);
 	assert_memory_equal(out.samples, sound + 2000 * MS, out.count * sizeof(*sound));
 	free(out.samples);
@@ -83,9 +83,27 @@ static void the_rest_is_the_last(void **state)
 	add(f, 0, 2000, 0, false);
 	add(f, 2000, 60, 0, false);
 	take_and_free(f, 0, 2000);
-	fragmenter_flush(f);
+	fragmenter_flush(f, false);
 	take_and_free(f, 2000, 60);
-	fragmenter_flush(f);
+	fragmenter_flush(f, false);
+	expect_none(f);
+	fragmenter_free(f);
+}
+
+static void a_short_rest_is_filled_up_where_it_must(void **state)
+{
+	(void)state;
+	struct fragmenter *f = fragmenter_new(0);
+	add(f, 0, 2000, 0, false);
+	add(f, 2000, 60, 0, false);
+	take_and_free(f, 0, 2000);
+	fragmenter_flush(f, true);
+	struct fragment_out out = take(f, 2000, FRAGMENT_MIN_MS);
+	assert_int_equal(out.samples[60 * MS - 1], sound[60 * MS - 1]);
+	for (uint32_t i = 60 * MS; i < out.count; i++)
+		assert_int_equal(out.samples[i], 0);
+	free(out.samples);
+	fragmenter_flush(f, true);
 	expect_none(f);
 	fragmenter_free(f);
 }
@@ -168,6 +186,7 @@ int main(void)
 		cmocka_unit_test(fragments_end_with_chunks),
 		cmocka_unit_test(long_chunks_are_cut),
 		cmocka_unit_test(the_rest_is_the_last),
+		cmocka_unit_test(a_short_rest_is_filled_up_where_it_must),
 		cmocka_unit_test(a_short_hole_is_silence),
 		cmocka_unit_test(a_long_hole_ends_a_fragment),
 		cmocka_unit_test(a_new_recording_is_set_to_the_clock),
