@@ -90,13 +90,15 @@ def pair(make_server):
     p.proxy.__exit__()
 
 
-async def talk(server, name, chunks, pause=0.0, during=None):
+async def talk(server, name, chunks, pause=0.0, during=None, halfway=None):
     # It listens only when all is said: that may take longer than the library waits for an answer to its ping.
     async with Speaker(server.url, name, ping_interval=None, max_queue=None) as s:
         task = asyncio.ensure_future(during(s)) if during else None
-        for data in chunks:
+        for i, data in enumerate(chunks):
             await s.chunk(data)
             await asyncio.sleep(pause)
+            if halfway and i == len(chunks) // 2:
+                await halfway()
         end = await s.stop()
         assert end['fragments'] == len(s.fragments) and s.gaps == [] and end['chunkIndex'] == len(chunks) - 1
         told(s.fragments)
@@ -237,7 +239,13 @@ def test_twenty_cuts_and_ten_seconds_away_soak(make_server, pair, said, seed):
 def test_connections_are_replaced_before_they_are_old(make_server, said):
     pair = Pair(make_server, rotate=1)
     chunks, samples = said(make_server, 7)
-    fragments = asyncio.run(talk(pair.sender, 'old', chunks, pause=0.12))
+
+    async def grow_old():
+        while pair.proxy.counts['connections'] == 0:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.2)
+
+    fragments = asyncio.run(talk(pair.sender, 'old', chunks, halfway=grow_old))
     pair.check('session-old', [samples], fragments)
     assert pair.proxy.counts['connections'] >= 2 and 'kvs_again' not in pair.sender.log()
     pair.proxy.__exit__()
