@@ -110,10 +110,10 @@ static int keys_of(const struct aws_place *place, const char *name, bool named, 
 		   struct err *e)
 {
 	if (p->id && p->secret) {
-		*ret = (struct aws_keys){ .access_key_id = mr_steal(p->id),
-					  .secret = mr_steal(p->secret),
-					  .session_token = mr_steal(p->token),
-					  .expires_ms = INT64_MAX };
+		*ret = (struct aws_keys){ .expires_ms = INT64_MAX };
+		ret->access_key_id = mr_steal(p->id);
+		ret->secret = mr_steal(p->secret);
+		ret->session_token = mr_steal(p->token);
 		return 0;
 	}
 	if (p->id || p->secret)
