@@ -37,7 +37,7 @@ static void wake_locked(struct live_host *h)
 
 void host_enqueue_locked(struct live_host *h, struct live_session *s)
 {
-	if (s->ready)
+	if (s->ready || s->removed)
 		return;
 	s->ready = true;
 	s->ready_next = NULL;
@@ -74,6 +74,7 @@ void host_remove_locked(struct live_host *h, struct live_session *s)
 	while (*at != s)
 		at = &(*at)->chain;
 	*at = s->chain;
+	s->removed = true;
 	h->session_count--;
 	if (s->ready)
 		leave_ready_locked(h, s);

@@ -48,6 +48,7 @@ struct live_session {
 	uint32_t end_count;
 	struct live_mark marks[2]; /* the last, and the one before */
 	bool opened, closing, close_sent, abandoned, full;
+	bool removed; /* its end is being told: what is still said of it meanwhile goes nowhere */
 	unsigned strikes; /* processes that died of it */
 };
 
