@@ -1,5 +1,5 @@
-/* libFuzzer target: whatever an MP3 holds behind its first packet, the walk over its frames' headers reads nothing beyond its end, and
- * what it adds to the stream's index lies within the file, in order. The first byte says how far it shall walk. */
+/* libFuzzer target: whatever an MP3 holds behind its first packet, the walk over its frames' headers reads nothing beyond its end,
+ * and what it adds to the stream's index lies within the file, in order. The first byte says how far it shall walk. */
 #include <libavformat/avformat.h>
 #include <stdlib.h>
 
