@@ -11,7 +11,7 @@ int backends_open(struct backends *b, const char *database_url, const struct sto
 	if (r == 0)
 		r = store_open_local(store, &b->store, e);
 	if (r == 0)
-		r = bus_open_local(&b->bus, e);
+		r = bus_open(&(struct bus_opts){ .url = NULL }, &b->bus, e);
 	return r;
 }
 

@@ -28,7 +28,7 @@ static void everybody_hears_their_topic(void **state)
 	struct bus *b = NULL;
 	struct bus_subscription *jobs = NULL, *more_jobs = NULL, *work = NULL;
 	struct heard j = { 0 }, m = { 0 }, w = { 0 };
-	assert_int_equal(bus_open_local(&b, NULL), 0);
+	assert_int_equal(bus_open(&(struct bus_opts){ 0 }, &b, NULL), 0);
 	assert_int_equal(bus_subscribe(b, BUS_JOB, hear, &j, &jobs, NULL), 0);
 	assert_int_equal(bus_subscribe(b, BUS_JOB, hear, &m, &more_jobs, NULL), 0);
 	assert_int_equal(bus_subscribe(b, BUS_WORK, hear, &w, &work, NULL), 0);
@@ -88,7 +88,7 @@ static void unsubscribe_waits_for_a_running_callback(void **state)
 	struct slow s = { 0 };
 	sem_init(&s.inside, 0, 0);
 	sem_init(&s.go_on, 0, 0);
-	assert_int_equal(bus_open_local(&s.bus, NULL), 0);
+	assert_int_equal(bus_open(&(struct bus_opts){ 0 }, &s.bus, NULL), 0);
 	assert_int_equal(bus_subscribe(s.bus, BUS_WORK, linger, &s, &s.sub, NULL), 0);
 	pthread_t publisher, leaver;
 	assert_int_equal(pthread_create(&publisher, NULL, publish, &s), 0);
@@ -139,7 +139,7 @@ static void many_threads(void **state)
 	(void)state;
 	struct crowd c = { 0 };
 	struct bus_subscription *sub = NULL;
-	assert_int_equal(bus_open_local(&c.bus, NULL), 0);
+	assert_int_equal(bus_open(&(struct bus_opts){ 0 }, &c.bus, NULL), 0);
 	assert_int_equal(bus_subscribe(c.bus, BUS_JOB, count, &c.heard, &sub, NULL), 0);
 	pthread_t threads[6];
 	for (size_t i = 0; i < MR_ARRAY_SIZE(threads); i++)

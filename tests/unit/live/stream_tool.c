@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = store_open_local(&(struct store_local_opts) { .root = root }, &store, &e);
 	if (r == 0)
-		r = bus_open_local(&bus, &e);
+		r = bus_open(&(struct bus_opts){ 0 }, &bus, &e);
 	if (r == 0) {
 		struct stream_store *ss =
 			stream_store_new(&(struct stream_store_opts) { .repo = repo, .store = store, .bus = bus });

@@ -33,7 +33,7 @@ int worker_fixture_setup(void **state)
 	(void)pthread_mutex_init(&f->lock, NULL);
 	cond_init_monotonic(&f->told);
 	OK(store_open_local(&(struct store_local_opts){ .root = f->root }, &f->store, &f->e));
-	OK(bus_open_local(&f->bus, &f->e));
+	OK(bus_open(&(struct bus_opts){ 0 }, &f->bus, &f->e));
 	OK(bus_subscribe(f->bus, BUS_JOB, on_job, f, &f->jobs, &f->e));
 	OK(publisher_start(&(struct publisher_opts){ .repo = f->rows->repo, .store = f->store, .bus = f->bus },
 			   &f->publisher, &f->e));
