@@ -31,8 +31,8 @@ static bool parse_job(const char *text, struct bus_event_copy *ret)
 {
 	int at = 0;
 	struct bus_progress *p = &ret->progress;
-	if (sscanf(text, "%39s %18" SCNd64 " %9d %lf %23s %n", ret->id, &p->revision, &p->status, &p->percent, p->stage, &at) != 5 ||
-	    !at)
+	int n = sscanf(text, "%39s %18" SCNd64 " %9d %lf %23s %n", ret->id, &p->revision, &p->status, &p->percent, p->stage, &at);
+	if (n != 5 || !at)
 		return false;
 	(void)snprintf(ret->user, sizeof(ret->user), "%s", text + at);
 	if (strcmp(p->stage, "-") == 0)

@@ -175,7 +175,8 @@ static int look_after(struct bus_redis *r, struct err *e)
 	int64_t now = clock_mono_ms();
 	const char *const ping[] = { "PING" };
 	int rc = 0;
-	if (now - r->heard_in_ms > 2 * PING_MS || (r->ping_mono_ns && clock_mono_ns() - r->ping_mono_ns > PING_MS * INT64_C(1000000)))
+	int64_t asked_ns = r->ping_mono_ns ? clock_mono_ns() - r->ping_mono_ns : 0;
+	if (now - r->heard_in_ms > 2 * PING_MS || asked_ns > PING_MS * INT64_C(1000000))
 		return err_set(e, ERR_TIMEOUT, "it doesn't answer");
 	if (!r->ping_mono_ns && now - r->heard_out_ms >= PING_MS) {
 		r->ping_mono_ns = clock_mono_ns();

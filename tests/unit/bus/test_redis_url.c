@@ -18,7 +18,8 @@ static void urls_that_are_taken(void **state)
 		{ "redis://cache", "cache", "6379", NULL, NULL, NULL, "millrace", NULL, false },
 		{ "redis://cache/", "cache", "6379", NULL, NULL, NULL, "millrace", NULL, false },
 		{ "redis://:s%40crt@10.0.0.1:6380/2", "10.0.0.1", "6380", NULL, "s@crt", "2", "millrace", NULL, false },
-		{ "rediss://default:pw@cache.example:25061/0", "cache.example", "25061", "default", "pw", "0", "millrace", NULL, true },
+		{ "rediss://default:pw@cache.example:25061/0", "cache.example", "25061", "default", "pw", "0", "millrace", NULL,
+		  true },
 		{ "rediss://[::1]:7000?prefix=blue:1&ca=/etc/own%20ca.pem", "::1", "7000", NULL, NULL, NULL, "blue:1",
 		  "/etc/own ca.pem", true },
 	};
