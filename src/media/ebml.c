@@ -254,11 +254,9 @@ static int take_data(struct ebml *p, const uint8_t *data, size_t len, struct err
 {
 	int r = 0;
 	if (p->want) {
-		const size_t missing = p->want - p->collected.len;
-		const size_t n = len < missing ? len : missing;
-		if (p->collected.len == 0 && n == p->want)
-			r = collected(p, data, n, e);
-		else if (!buf_append(&p->collected, data, n))
+		if (p->collected.len == 0 && len == p->want)
+			r = collected(p, data, len, e);
+		else if (!buf_append(&p->collected, data, len))
 			r = broken(e, "an element too large to keep", p->current.offset);
 		else if (p->collected.len == p->want)
 			r = collected(p, (const uint8_t *)p->collected.data, p->want, e);
@@ -279,7 +277,9 @@ int ebml_feed(struct ebml *p, const uint8_t *data, size_t len, struct err *e)
 			r = take_head(p, data[at++], e);
 			continue;
 		}
-		const size_t n = len - at < p->left ? len - at : (size_t)p->left;
+		/* What is wanted comes by itself: if it is damaged, the same bytes are left behind it wherever they were cut. */
+		const uint64_t next = p->want ? p->want - p->collected.len : p->left;
+		const size_t n = len - at < next ? len - at : (size_t)next;
 		r = take_data(p, data + at, n, e);
 		at += n;
 	}

@@ -202,6 +202,9 @@ static int on_begin(void *ctx, const struct ebml_element *el, struct ebml_choice
 	}
 	if (r < 0)
 		return r;
+	/* Told by elements' sizes, not by the bytes there are: these are cut anywhere. */
+	if (s->in_cluster && el->id != MKV_CLUSTER && !s->has_time && s->size_bytes + el->size > BEFORE_TIME_MAX_BYTES)
+		return refuse(s, LIVE_E_MKV, e, "a cluster that doesn't begin with its time");
 	*ret = mkv_fields_choose(el->id, s->in_cluster);
 	if (!s->in_cluster && !ret->enter && el->size > SKIP_MAX_BYTES)
 		return refuse(s, LIVE_E_MKV, e, "an element that is too large");
@@ -263,8 +266,6 @@ static int on_raw(void *ctx, const uint8_t *p, size_t len, struct err *e)
 	s->size_bytes += len;
 	if (s->size_bytes > LIVE_FRAGMENT_MAX_BYTES)
 		return refuse(s, LIVE_E_SIZE, e, "a fragment that is too large");
-	if (!s->has_time && s->size_bytes > BEFORE_TIME_MAX_BYTES)
-		return refuse(s, LIVE_E_MKV, e, "a cluster that doesn't begin with its time");
 	for (size_t at = 0; at < len;) {
 		const size_t n = len - at < PIECE_BYTES - s->piece.len ? len - at : PIECE_BYTES - s->piece.len;
 		if (!buf_append(&s->piece, p + at, n))
