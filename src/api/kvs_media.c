@@ -62,7 +62,7 @@ static int enlist(struct media_answer *m, struct err *e)
 	(void)pthread_mutex_unlock(&m->all->lock);
 	if (count < READERS_MAX)
 		return 0;
-	return err_set(e, ERR_BUSY, "%d connections are reading the stream already", READERS_MAX);
+	return err_set_code(e, ERR_BUSY, "TOO_MANY_READERS", "%d connections are reading the stream already", READERS_MAX);
 }
 
 static void delist(const struct media_answer *m)

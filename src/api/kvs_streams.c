@@ -14,9 +14,22 @@
 #define LIST_MAX 10000
 #define PAGE_MAX 1000
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-#define TYPE_CHARS NAME_CHARS "+/,"
+#define TYPE_CHARS NAME_CHARS "+"
+#define TAG_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _.:/=+-@"
 
 /* ---- tags ---- */
+
+/* At most so many characters, of which those of ASCII are letters, digits, spaces and _ . : / = + - @ */
+static bool is_tag_text(const char *s, size_t max)
+{
+	size_t count = 0;
+	for (const char *p = s; *p; p++) {
+		count += ((unsigned char)*p & 0xC0) != 0x80; /* not a continuation of UTF-8 */
+		if (!((unsigned char)*p & 0x80) && !strchr(TAG_CHARS, *p))
+			return false;
+	}
+	return count <= max;
+}
 
 static int check_tags(const json_t *tags, struct err *e)
 {
@@ -26,11 +39,12 @@ static int check_tags(const json_t *tags, struct err *e)
 		return err_set_code(e, ERR_TOO_LARGE, "TOO_MANY_TAGS", "a stream has %d tags at most", STREAM_TAGS_MAX);
 	json_object_foreach((json_t *)(uintptr_t)tags, key, value)
 	{
-		size_t n = strlen(key);
-		if (n < 1 || n > TAG_KEY_MAX)
-			return err_set(e, ERR_INVALID, "a tag's key has 1 to %d bytes", TAG_KEY_MAX);
-		if (!json_is_string(value) || json_string_length(value) > TAG_VALUE_MAX)
-			return err_set(e, ERR_INVALID, "the tag %s must be a text of at most %d bytes", key, TAG_VALUE_MAX);
+		if (!*key || !is_tag_text(key, TAG_KEY_MAX))
+			return err_set(e, ERR_INVALID, "a tag's key has 1 to %d letters, digits, spaces and _.:/=+-@",
+				       TAG_KEY_MAX);
+		if (!json_is_string(value) || !is_tag_text(json_string_value(value), TAG_VALUE_MAX))
+			return err_set(e, ERR_INVALID, "the tag %.64s must have at most %d letters, digits, spaces and _.:/=+-@",
+				       key, TAG_VALUE_MAX);
 	}
 	return 0;
 }
@@ -60,6 +74,8 @@ int kvs_tag_stream(void *ctx, struct http_request *req, struct err *e)
 	struct stream s = { 0 };
 	json_t *more = NULL;
 	int r = json_get_object(http_request_json(req), "Tags", JSON_REQUIRED, &more, e);
+	if (r == 0 && !json_object_size(more))
+		r = err_set(e, ERR_INVALID, "Tags must have at least one");
 	if (r == 0)
 		r = kvs_find_stream(a, req, &s, e);
 	if (r < 0)
@@ -72,6 +88,14 @@ int kvs_tag_stream(void *ctx, struct http_request *req, struct err *e)
 	return r < 0 ? r : kvs_respond(req, json_object());
 }
 
+static int check_keys(const json_t *keys, struct err *e)
+{
+	for (size_t i = 0; i < json_array_size(keys); i++)
+		if (!json_is_string(json_array_get(keys, i)))
+			return err_set(e, ERR_INVALID, "TagKeyList must have texts alone");
+	return json_array_size(keys) ? 0 : err_set(e, ERR_INVALID, "TagKeyList must have at least one");
+}
+
 int kvs_untag_stream(void *ctx, struct http_request *req, struct err *e)
 {
 	struct api *a = ctx;
@@ -79,12 +103,14 @@ int kvs_untag_stream(void *ctx, struct http_request *req, struct err *e)
 	json_t *keys = NULL;
 	int r = json_get_array(http_request_json(req), "TagKeyList", JSON_REQUIRED, STREAM_TAGS_MAX, &keys, e);
 	if (r == 0)
+		r = check_keys(keys, e);
+	if (r == 0)
 		r = kvs_find_stream(a, req, &s, e);
 	if (r < 0)
 		return r;
 	json_t *tags = tags_of(&s), *key;
 	size_t i;
-	json_array_foreach(keys, i, key) if (json_is_string(key))(void) json_object_del(tags, json_string_value(key));
+	json_array_foreach(keys, i, key)(void) json_object_del(tags, json_string_value(key));
 	r = save_tags(a, &s, tags, e);
 	json_decref(tags);
 	stream_release(&s);
@@ -117,18 +143,33 @@ static int get_word(const json_t *in, const char *field, const char *chars, cons
 	return 0;
 }
 
+/* "video/h264,audio/aac" */
+static bool is_media_type(const char *s)
+{
+	for (;; s++) {
+		size_t kind = strspn(s, TYPE_CHARS), of = s[kind] == '/' ? strspn(s + kind + 1, TYPE_CHARS) : 0;
+		if (!kind || !of)
+			return false;
+		s += kind + 1 + of;
+		if (*s != ',')
+			return !*s;
+	}
+}
+
 static int read_new(const json_t *in, struct stream_new *n, json_t **ret_tags, struct err *e)
 {
 	int64_t hours = 0;
 	json_t *tags = NULL;
 	if (json_get_string(in, "StreamName", JSON_REQUIRED, &n->name, e) < 0 ||
 	    json_get_int(in, "DataRetentionInHours", JSON_OPTIONAL, 0, STREAM_RETENTION_MAX_HOURS, &hours, e) < 0 ||
-	    get_word(in, "MediaType", TYPE_CHARS, &n->media_type, e) < 0 ||
+	    get_word(in, "MediaType", TYPE_CHARS "/,", &n->media_type, e) < 0 ||
 	    get_word(in, "DeviceName", NAME_CHARS, &n->device_name, e) < 0 ||
 	    json_get_object(in, "Tags", JSON_OPTIONAL, &tags, e) < 0)
 		return -(int)e->kind;
 	if (!stream_name_valid(n->name))
 		return err_set(e, ERR_INVALID, "StreamName must have 1 to 256 of A-Z a-z 0-9 . _ -");
+	if (n->media_type && !is_media_type(n->media_type))
+		return err_set(e, ERR_INVALID, "MediaType must be like video/h264,audio/aac");
 	if (json_object_get(in, "KmsKeyId"))
 		return err_set(e, ERR_INVALID, "KmsKeyId: fragments are not encrypted with keys here");
 	n->retention_hours = (uint32_t)hours;

@@ -22,6 +22,7 @@ static const struct {
 	{ "STREAM_EXISTS", { 400, "ResourceInUseException", false } },
 	{ "VERSION_MISMATCH", { 400, "VersionMismatchException", false } },
 	{ "STREAM_WRITTEN", { 400, "ConnectionLimitExceededException", false } },
+	{ "TOO_MANY_READERS", { 400, "ConnectionLimitExceededException", false } },
 	{ "TOO_MANY_TAGS", { 400, "TagsPerResourceExceededLimitException", false } },
 };
 

@@ -21,6 +21,7 @@
 #define OUT_MAX_BYTES (64u << 10) /* acknowledgements that a client doesn't read */
 #define HEAD_MS 10000
 #define LAST_MS 3000 /* for the rest of a body that isn't wanted, so that what we said isn't lost by a reset */
+#define IDLE_TIMES 6 /* so many times at most IDLE is said before a silent connection is closed, less one */
 #define BYTES_PER_S 12500000
 #define BYTES_AT_ONCE (2 * BYTES_PER_S)
 
@@ -120,14 +121,19 @@ struct said {
 	char text[];
 };
 
+static void write_line(struct put_conn *c, const char *text, size_t len)
+{
+	char chunk[512];
+	int n = snprintf(chunk, sizeof(chunk), "%zx\r\n%.*s\r\n", len, (int)len, text);
+	write_out(c, chunk, (size_t)n);
+}
+
 static void say(void *arg)
 {
 	struct said *s = arg;
 	struct put_conn *c = s->conn;
-	char chunk[512];
 	if (c->state == PUT_BODY && !s->last) {
-		int n = snprintf(chunk, sizeof(chunk), "%zx\r\n%.*s\r\n", s->len, (int)s->len, s->text);
-		write_out(c, chunk, (size_t)n);
+		write_line(c, s->text, s->len);
 	} else if (c->state == PUT_BODY) {
 		begin_last_bytes(c);
 		write_out(c, "0\r\n\r\n", 5);
@@ -306,7 +312,8 @@ static void parse(struct put_conn *c, const char *data, size_t len)
 		(void)err_set(&e, ERR_INVALID, "the request is malformed, or its head is too large");
 		refuse(c, &e);
 	} else if (bad) {
-		put_conn_cut(c);
+		c->body_done = true; /* nothing behind it can be understood */
+		put_stream_cut(c, PUT_E_READ);
 	} else if (c->state == PUT_HEAD && c->head_done) {
 		handle_head(c);
 	} else if (c->state == PUT_BODY) {
@@ -324,7 +331,7 @@ static void read_some(struct put_conn *c)
 		put_conn_cut(c);
 		return;
 	}
-	if (c->state == PUT_LAST_BYTES)
+	if (c->state == PUT_LAST_BYTES || HTTP_PARSER_ERRNO(&c->parser) != HPE_OK)
 		return;
 	c->last_ms = clock_mono_ms();
 	c->allowance -= n;
@@ -373,13 +380,23 @@ void put_conn_adopt(struct put_loop *l, int take_fd)
 		put_conn_cut(c);
 }
 
+/* The producer says nothing, and is told that its connection lives. */
+static void tell_idle(struct put_conn *c, int64_t now_ms)
+{
+	static const char line[] = "{\"EventType\":\"IDLE\"}\n";
+	c->idle_told_ms = now_ms;
+	if (c->target.acknowledge)
+		write_line(c, line, sizeof(line) - 1);
+}
+
 void put_conn_check(struct put_conn *c, int64_t now_ms)
 {
+	bool busy = put_stream_check(c);
 	c->allowance = c->allowance + BYTES_PER_S > BYTES_AT_ONCE ? BYTES_AT_ONCE : c->allowance + BYTES_PER_S;
 	bool reading = c->watch.events & EPOLLIN;
-	if (!reading)
-		c->last_ms = now_ms; /* it is us who don't read */
-	int64_t quiet_ms = now_ms - c->last_ms;
+	if (!reading || busy)
+		c->last_ms = now_ms; /* it waits for us */
+	int64_t quiet_ms = now_ms - c->last_ms, every_ms = c->server->o.idle_ms / IDLE_TIMES;
 	if ((c->state == PUT_HEAD && now_ms - c->opened_ms > HEAD_MS) || (c->state == PUT_LAST_BYTES && quiet_ms > LAST_MS) ||
 	    (c->state == PUT_BODY && quiet_ms > c->server->o.idle_ms && !c->body_done))
 		put_conn_cut(c);
@@ -387,4 +404,6 @@ void put_conn_check(struct put_conn *c, int64_t now_ms)
 		put_stream_cut(c, PUT_E_CONNECTION_AGE);
 	else if (c->state == PUT_BODY && !c->held.len && !reading && c->allowance > 0 && !c->body_done)
 		give_held(c);
+	else if (c->state == PUT_BODY && !c->body_done && quiet_ms >= every_ms && now_ms - c->idle_told_ms >= every_ms)
+		tell_idle(c, now_ms);
 }

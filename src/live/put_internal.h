@@ -46,6 +46,7 @@ struct put_stream {
 	struct stream_writer *writer;
 	struct stream_fragment *fragment; /* that is arriving, or NULL */
 	int64_t timecode_ms;              /* its */
+	int64_t turn_ms;                  /* monotonic: when the next one is due at the greatest rate */
 	struct buf header;
 	struct buf tags; /* of the fragment: "name\0value\0…" */
 	bool failed;     /* nothing more is taken */
@@ -68,6 +69,7 @@ struct put_conn {
 	struct buf held; /* of the body, not given to the split session yet */
 	struct buf out;
 	int64_t opened_ms, last_ms; /* monotonic: since when, last byte */
+	int64_t idle_told_ms;       /* IDLE was said last */
 	int64_t allowance;          /* bytes that may still come in this second */
 	struct err refusal;         /* of the admission */
 	uint64_t fragments;
@@ -79,6 +81,8 @@ struct put_conn {
 	size_t item_bytes;
 	bool working;          /* a piece of work is at the items */
 	bool slow;             /* reading has stopped for them */
+	bool early;            /* the next fragment waits for its turn, so `working` stays set */
+	bool cut;              /* nothing waits any more */
 	uint32_t cut_error_id; /* what to say when the session ends because we cut it */
 
 	struct put_stream to;
@@ -123,15 +127,18 @@ void put_conn_unref(struct put_conn *c);
 /* put_stream.c */
 /* Pool job: finds the stream and opens writer and session, or sets `refusal`. */
 void put_stream_admit(struct put_conn *c, struct err *e);
-/* Ends the session; what it had not given yet is dropped. `error_id` 0: say nothing. */
+/* Ends the session; what it had not given yet is dropped. `error_id` 0: say nothing. Any thread. */
 void put_stream_cut(struct put_conn *c, uint32_t error_id);
 /* Gives bytes to the session: 0, -ERR_BUSY (put_conn_resume comes), or -ERR_LOST: it has ended. */
 int put_stream_bytes(struct put_conn *c, const void *data, size_t len);
 /* The body has ended. */
 void put_stream_finish(struct put_conn *c);
+/* From time to time: a fragment that came too early may be taken now. True: something is being stored, or waits for that. */
+bool put_stream_check(struct put_conn *c);
 void put_stream_release(struct put_stream *s);
 /* "INVALID_MKV_DATA"; never NULL. */
 const char *put_error_code(uint32_t error_id);
+#define PUT_E_READ 4000
 #define PUT_E_CONNECTION_AGE 4003
 #define PUT_E_PRODUCER_TIME 4007
 #define PUT_E_STREAM_NOT_ACTIVE 4008

@@ -11,7 +11,8 @@
  * and store; whoever is slower than the producer makes it wait.
  *
  * Guarantees: PERSISTED is said when object and row are durable; of a connection that is cut, fragments that were whole stay,
- * the last one goes; one producer a stream. Does not do: TLS (a proxy's), HTTP keep-alive. */
+ * the last one goes; one producer a stream; who sends faster than the service takes (12.5 MB, five fragments a second) waits.
+ * Does not do: TLS (a proxy's), HTTP keep-alive. */
 #pragma once
 
 #include <stdint.h>

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "live/matroska_write.h"
@@ -11,6 +12,9 @@
 
 #define TAGS_MAX_BYTES (16u << 10)
 #define ACK_BYTES 256
+/* The service takes five fragments a second, however many wait: who sends more is read more slowly. */
+#define FRAGMENT_EVERY_MS 200
+#define FRAGMENTS_AHEAD_MS 1000
 #define PRODUCER_MAX_MS INT64_C(100000000000000) /* year 5138 */
 
 const char *put_error_code(uint32_t error_id)
@@ -19,6 +23,7 @@ const char *put_error_code(uint32_t error_id)
 		uint32_t id;
 		const char *code;
 	} codes[] = {
+		{ PUT_E_READ, "STREAM_READ_ERROR" },
 		{ LIVE_E_SIZE, "MAX_FRAGMENT_SIZE_REACHED" },
 		{ LIVE_E_DURATION, "MAX_FRAGMENT_DURATION_REACHED" },
 		{ PUT_E_CONNECTION_AGE, "MAX_CONNECTION_DURATION_REACHED" },
@@ -188,11 +193,29 @@ static void work_on(struct put_conn *c, const struct put_item *it)
 	}
 }
 
+/* The next item is a fragment that comes too early. */
+static bool is_early_locked(struct put_conn *c)
+{
+	struct put_stream *s = &c->to;
+	const int64_t now_ms = clock_mono_ms();
+	if (!c->items || c->items->kind != PUT_ITEM_BEGIN || c->cut || s->failed)
+		return false;
+	if (now_ms < s->turn_ms - FRAGMENTS_AHEAD_MS)
+		return true;
+	s->turn_ms = (s->turn_ms > now_ms ? s->turn_ms : now_ms) + FRAGMENT_EVERY_MS;
+	return false;
+}
+
 static void work(void *arg)
 {
 	struct put_conn *c = arg;
 	for (;;) {
 		(void)pthread_mutex_lock(&c->lock);
+		c->early = is_early_locked(c);
+		if (c->early) {
+			(void)pthread_mutex_unlock(&c->lock);
+			break;
+		}
 		struct put_item *it = c->items;
 		if (it) {
 			c->items = it->next;
@@ -213,6 +236,24 @@ static void work(void *arg)
 	put_conn_unref(c);
 }
 
+static void go_on_locked(struct put_conn *c)
+{
+	/* The pool has room for one piece of work of every connection. */
+	if (pool_submit(c->server->pool, work, put_conn_ref(c)) < 0)
+		log_error("put_media_stuck", LOG_S("connection", c->id));
+}
+
+bool put_stream_check(struct put_conn *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	bool busy = c->working;
+	if (c->early)
+		go_on_locked(c);
+	c->early = false;
+	(void)pthread_mutex_unlock(&c->lock);
+	return busy;
+}
+
 /* ---- from the decoder's threads ---- */
 
 static struct put_item *item_new(enum put_item_kind kind, const void *data, size_t len)
@@ -231,12 +272,10 @@ static void push(struct put_conn *c, struct put_item *take)
 	*c->tail = take;
 	c->tail = &take->next;
 	c->item_bytes += take->len;
-	bool start = !c->working;
+	if (!c->working)
+		go_on_locked(c);
 	c->working = true;
 	(void)pthread_mutex_unlock(&c->lock);
-	/* The pool has room for one piece of work of every connection. */
-	if (start && pool_submit(c->server->pool, work, put_conn_ref(c)) < 0)
-		log_error("put_media_stuck", LOG_S("connection", c->id));
 }
 
 static void on_header(void *ctx, const struct live_header *h, const void *data, size_t len)
@@ -372,6 +411,10 @@ void put_stream_cut(struct put_conn *c, uint32_t error_id)
 		c->cut_error_id = error_id;
 	if (c->split)
 		live_split_abandon(c->split);
+	c->cut = true;
+	if (c->early)
+		go_on_locked(c);
+	c->early = false;
 	(void)pthread_mutex_unlock(&c->lock);
 }
 

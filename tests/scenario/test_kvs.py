@@ -185,9 +185,13 @@ def test_a_key_reaches_its_users_streams_alone(server, aws, name):
     ({'DataRetentionInHours': -1}, 'InvalidArgumentException'),
     ({'DataRetentionInHours': 10 ** 9}, 'InvalidArgumentException'),
     ({'MediaType': 'a b'}, 'InvalidArgumentException'),
+    ({'MediaType': 'video'}, 'InvalidArgumentException'),
+    ({'MediaType': 'video/h264,'}, 'InvalidArgumentException'),
     ({'DeviceName': ''}, 'InvalidArgumentException'),
     ({'KmsKeyId': 'a'}, 'InvalidArgumentException'),
     ({'Tags': {'k': 'v' * 257}}, 'InvalidArgumentException'),
+    ({'Tags': {'k': 'what?'}}, 'InvalidArgumentException'),
+    ({'Tags': {'': 'v'}}, 'InvalidArgumentException'),
     ({'Tags': {str(i): '' for i in range(51)}}, 'TagsPerResourceExceededLimitException'),
 ])
 def test_bad_arguments_are_named(server, wrong, code):
@@ -260,7 +264,7 @@ def try_read(aws, name, **selector):
     try:
         return aws.read(name, **selector)
     except ClientError as e:
-        if e.response['Error']['Code'] != 'ClientLimitExceededException':
+        if e.response['Error']['Code'] != 'ConnectionLimitExceededException':
             raise
         return None
 
@@ -313,7 +317,7 @@ def test_three_readers_a_stream(server, aws, name):
     live = Producer(server, name)
     live.put(sound(1))
     readers = [aws.read(name, StartSelectorType='EARLIEST') for _ in range(3)]
-    refused(lambda: aws.read(name, StartSelectorType='EARLIEST'), 'ClientLimitExceededException')
+    refused(lambda: aws.read(name, StartSelectorType='EARLIEST'), 'ConnectionLimitExceededException')
     produce(server, name + '-other', sound(1))
     aws.read(name + '-other', StartSelectorType='EARLIEST').close()
     readers.pop().close()

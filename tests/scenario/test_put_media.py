@@ -1,13 +1,16 @@
 """PutMedia: what producers send is acknowledged while they send, kept byte for byte, and refused as AWS refuses it."""
 import pathlib
 import random
+import select
 import subprocess
+import time
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from put_media import Producer, Refused, block, cluster, end_of_fragment, endpoint, header, master, read_fragment, tags, uint
+from put_media import (Producer, Refused, block, cluster, end_of_fragment, endpoint, header, master, read_fragment, tags, track,
+                       uint)
 from server import SANITIZER, limit, wait_for
 
 ID, SECRET, OTHER = 'ALICES', 'a/secret+with=odd', 'BOBS'
@@ -87,15 +90,18 @@ def test_the_habits_of_awss_own_producer(server, stream):
 
 
 def test_a_producer_is_cut_when_it_is_silent_and_told_when_it_is_old(make_server):
-    idle, old = make_server(*OPTIONS, '--put-idle', '1', name='idle'), make_server(*OPTIONS, '--put-age', '2', name='old')
+    idle, old = make_server(*OPTIONS, '--put-idle', '3', name='idle'), make_server(*OPTIONS, '--put-age', '2', name='old')
     for server in (idle, old):
         make_stream(server, 'kept')
         p = produce(server, 'kept')
         p.send(header())
         p.send(cluster(START_MS, noise(1)) + end_of_fragment())
         p.until('PERSISTED')
-        if server is idle:
-            assert p.is_cut()
+        if server is idle:   # told that its connection lives, until that is closed
+            assert set(p.until('IDLE')) == {'EventType'}
+            with pytest.raises((EOFError, ConnectionResetError)):
+                p.rest()
+            assert {a['EventType'] for a in p.acks[3:]} == {'IDLE'}
         else:
             assert p.until('ERROR')['ErrorId'] == 4003
         p.close()
@@ -174,6 +180,12 @@ BAD = {
     'frames': (header(tracks=2) + cluster(START_MS, noise(1), tracks=(1,)) + cluster(START_MS + 1000, noise(1)), 4011, 0),
     'long': (header() + cluster(START_MS, noise(21)) + cluster(START_MS + 21000, noise(1)), 4002, 0),
     'timecode': (header() + cluster(10 ** 15, noise(1)) + cluster(10 ** 15 + 1000, noise(1)), 4006, 0),
+    'size': (header() + bytes.fromhex('1f43b675') + b'\x01' + (51 << 20).to_bytes(7, 'big') + uint('e7', START_MS), 4001, 0),
+    'tags': (header() + cluster(START_MS, noise(1)) + tags(**{f'k{i}': 'v' for i in range(11)}), 4009, 0),
+    'tag-name': (header() + cluster(START_MS, noise(1)) + tags(**{'k' * 129: 'v'}), 4009, 0),
+    'tag-value': (header() + cluster(START_MS, noise(1)) + tags(k='v' * 257), 4009, 0),
+    'track': (header() + cluster(START_MS, noise(1), tracks=(1, 2)), 4010, 0),
+    'second-tracks': (header() + cluster(START_MS, noise(1)) + master('1654ae6b', track(1)), 4006, 0),
     'future': (header() + cluster(1000, noise(1)) + cluster(2000, noise(1)), 4007, 0),
 }
 
@@ -194,6 +206,67 @@ def test_media_that_is_refused(server, name):
     assert acks and acks[-1]['EventType'] == 'ERROR' and acks[-1]['ErrorId'] == error_id, acks
     assert acks[-1]['ErrorCode'].isupper() and len(p.numbers()) == kept
     assert [f['FragmentNumber'] for f in rows(server, stream)] == p.numbers()
+
+
+def last_word(p):
+    """What it is told before its answer ends: an error's ErrorId, and whether something was persisted."""
+    acks = p.rest()
+    assert acks and acks[-1]['EventType'] == 'ERROR', acks
+    return acks[-1]['ErrorId'], len(p.numbers())
+
+
+def test_a_body_that_is_no_http_is_a_read_error(server, stream):
+    p = produce(server, stream)
+    p.send(header() + cluster(START_MS, noise(1)) + end_of_fragment())
+    p.until('PERSISTED')
+    p.socket.sendall(b'this is no chunk\r\n')
+    assert last_word(p) == (4000, 1)
+
+
+def test_a_stream_that_is_deleted_meanwhile_is_not_active(server, stream):
+    p = produce(server, stream)
+    p.send(header() + cluster(START_MS, noise(1)) + end_of_fragment())
+    p.until('PERSISTED')
+    control = aws(server, 'kinesisvideo')
+    control.delete_stream(StreamARN=control.describe_stream(StreamName=stream)['StreamInfo']['StreamARN'])
+    p.send(cluster(START_MS + 1000, noise(1)) + end_of_fragment())
+    assert last_word(p) == (4008, 1)
+
+
+def test_a_parser_that_dies_is_an_internal_error(make_server):
+    server = make_server(*OPTIONS)
+    make_stream(server, 'parsed')
+    p = produce(server, 'parsed')
+    p.send(header() + cluster(START_MS, noise(1)) + end_of_fragment())
+    p.until('PERSISTED')
+    while p.acks[-1]['EventType'] != 'ERROR':   # all of the processes: this is one of theirs
+        assert server.kill_part('task')
+        if select.select([p.socket], [], [], 0.2)[0]:
+            assert p.ack()
+    assert last_word(p) == (5000, 1)
+
+
+def test_five_fragments_a_second(server, stream):
+    """Sent at once; who sends more is read more slowly, and nothing is refused."""
+    sent = [cluster(START_MS + 100 * i, noise(0.1, i)) for i in range(16)]
+    began = time.monotonic()
+    p = produce(server, stream)
+    p.send(header() + b''.join(sent))
+    p.end()
+    p.rest()
+    assert time.monotonic() - began > 2 - 0.2   # six may begin at once
+    assert len(p.numbers()) == 16
+    kept = media(server, stream, p.numbers())
+    assert sorted(sent, key=kept.index) == sent
+
+
+def test_whole_fragments_of_a_cut_connection_dont_wait_for_their_turn(server, stream):
+    p = produce(server, stream)
+    p.send(header() + b''.join(cluster(START_MS + 100 * i, noise(0.1, i)) for i in range(12)))
+    p.until('PERSISTED', 5)
+    p.close()
+    wait_for(lambda: len(rows(server, stream)) >= 11, 'what was whole is kept')   # the last one may not be
+    wait_for(lambda: try_again(server, stream), 'the stream is free again').close()
 
 
 def test_a_cut_connection_loses_what_was_not_whole_alone(server, stream):
