@@ -81,7 +81,7 @@ def start(bench):
 
 
 ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert, 'narrate': narrate.narration,
-       'start': start, 'live': live.live,
+       'start': start, 'live': live.live, 'listening': live.listening,
        'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory}
 
 

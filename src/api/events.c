@@ -323,7 +323,7 @@ int events_new(struct api *a, struct events **ret, struct err *e)
 		free(ev);
 		return r;
 	}
-	int rc = pthread_create(&ev->thread, NULL, hub_main, ev);
+	int rc = thread_start(&ev->thread, "events", hub_main, ev);
 	if (rc) {
 		bus_unsubscribe(a->o.bus, ev->hints);
 		free(ev);

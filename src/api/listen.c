@@ -59,17 +59,25 @@ int listen_playlist(void *ctx, struct http_request *req, struct err *e)
 	return r < 0 ? r : http_respond_bytes(req, 200, HLS_CONTENT_TYPE, text.data, text.len);
 }
 
+static void again(void *req)
+{
+	http_request_again(req);
+}
+
 int listen_segment(void *ctx, struct http_request *req, struct err *e)
 {
 	struct api *a = ctx;
 	struct listener_ref ref;
+	struct listener_wait *wait = http_request_keep(req, sizeof(*wait));
+	wait->again = again;
+	wait->ctx = req;
 	_cleanup_buf_ struct buf bytes;
 	buf_init(&bytes, LISTEN_SEGMENT_MAX_BYTES);
 	if (!listener_ref_parse(http_request_param(req, "segment"), &ref))
 		return err_set(e, ERR_NOT_FOUND, "there is no such segment");
-	int r = listener_segment(a->o.listener, http_request_resource(req), &ref, &bytes, e);
-	if (r < 0)
-		return r;
+	int r = listener_segment(a->o.listener, http_request_resource(req), &ref, wait, &bytes, e);
+	if (r != 0)
+		return r == LISTENER_LATER ? HTTP_LATER : r;
 	http_response_header(req, "Cache-Control", "private, max-age=60");
 	return http_respond_bytes(req, 200, PACKED_AUDIO_TYPE, bytes.data, bytes.len);
 }

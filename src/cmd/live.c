@@ -46,8 +46,7 @@ int live_parts_start(struct live_parts *p, const struct live_parts_opts *o, stru
 		r = listener_new(&(struct listener_opts){ .repo = o->on->repo,
 							  .store = o->on->store,
 							  .bus = o->on->bus,
-							  .zygote = o->zygote,
-							  .waiting_max = o->listen_waiting_max },
+							  .zygote = o->zygote },
 				 &p->listener, e);
 	if (r == 0 && o->webhook_url)
 		r = hook_start(&(struct hook_opts){ .url = o->webhook_url,

@@ -34,7 +34,6 @@ struct live_parts_opts {
 	const struct backends *on;
 	struct zygote *zygote;
 	struct pool *pool;
-	uint32_t listen_waiting_max;
 	const char *streams_url; /* where sessions' fragments go: "builtin" or "kvs://…" */
 	const char *session_url; /* NULL: none */
 	const char *webhook_url; /* told of fragments; NULL: none */

@@ -179,10 +179,8 @@ static int start_live(struct server *s, struct err *e)
 	const char *listen = options_get(o, "listen"), *port = strrchr(listen, ':');
 	_cleanup_free_ char *beside = mr_asprintf("%.*s:0", port ? (int)(port - listen) : 0, listen);
 	const char *put = options_get(o, "live-listen") ? options_get(o, "live-listen") : beside;
-	uint64_t max_live = 0, io_threads = 0, leave_s = 0, idle_s = 0, age_s = 0;
+	uint64_t max_live = 0, leave_s = 0, idle_s = 0, age_s = 0;
 	int r = options_number(o, "live-max-connections", 1, 100000, &max_live, e);
-	if (r == 0)
-		r = options_number(o, "io-threads", 1, 256, &io_threads, e);
 	if (r == 0)
 		r = options_number(o, "live-leave", 1, 86400, &leave_s, e);
 	if (r == 0)
@@ -194,7 +192,6 @@ static int start_live(struct server *s, struct err *e)
 				     &(struct live_parts_opts){ .on = &s->on,
 								.zygote = worker_zygote(s->worker),
 								.pool = s->pool,
-								.listen_waiting_max = (uint32_t)(io_threads + 1) / 2,
 								.streams_url = options_get(o, "streams"),
 								.session_url = options_get(o, "live-session-url"),
 								.webhook_url = options_get(o, "fragment-webhook"),

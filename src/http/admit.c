@@ -240,7 +240,8 @@ bool admit_run_first(struct http_request *req)
 	return run_handler(req) != HTTP_LATER;
 }
 
-static void handle(struct http_request *req)
+/* True: the handler waits for something, and runs again behind that. */
+static bool handle(struct http_request *req)
 {
 	struct err e = { 0 };
 	int r = req->match.route->access == HTTP_ACCESS_SIGNED_HEADER ? signature_check_header(req, &e) : 0;
@@ -248,17 +249,21 @@ static void handle(struct http_request *req)
 		r = parse_json(req, &e);
 	if (r == 0)
 		r = load(req, &e);
+	bool later = false;
 	if (r < 0)
 		(void)refuse(req, &e);
 	else
-		admit_run_handler(req);
+		later = run_handler(req) == HTTP_LATER;
 	admit_unload(req);
+	return later;
 }
 
 void admit_handle_job(void *arg)
 {
 	struct http_request *req = arg;
-	handle(req);
+	while (handle(req))
+		if (work_wait(req))
+			return;
 	work_end(req, PHASE_RESPOND);
 }
 
@@ -277,8 +282,10 @@ void admit_job(void *arg)
 		next = PHASE_ADMITTED;
 	else if (streamed)
 		upload_finish_empty(req);
-	else
-		handle(req);
+	else {
+		admit_handle_job(req);
+		return;
+	}
 	if (next == PHASE_RESPOND)
 		admit_unload(req);
 	work_end(req, next);

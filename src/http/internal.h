@@ -108,6 +108,9 @@ struct reply {
 	struct header *headers, **tail;
 };
 
+/* A handler that waits without a thread: `later` of its request. */
+enum later { LATER_NO, LATER_WAITING, LATER_AGAIN };
+
 struct http_request {
 	struct http_server *server;
 	struct MHD_Connection *mhd;
@@ -152,6 +155,8 @@ struct http_request {
 		void *ctx;
 		bool taken;
 	} websocket;
+	_Atomic int later; /* enum later */
+	void *kept;	   /* http_request_keep */
 	bool corked;     /* the connection is, until the answer has been sent */
 	bool body_begun; /* libmicrohttpd has begun to hand out the body: no early answer any more */
 	int64_t started_ns;
@@ -184,6 +189,8 @@ typedef void (*work_fn)(void *req);
 bool work_start(struct http_request *req, work_fn fn);
 /* Sets the phase and resumes; `req` may be gone when it returns. */
 void work_end(struct http_request *req, enum phase phase);
+/* Behind a handler that returned HTTP_LATER: true, whoever it waits for has the request now; false, it is to run again at once. */
+bool work_wait(struct http_request *req);
 /* Counts work that runs beside the connection; false when stopping. */
 bool work_hold(struct http_server *s);
 void work_release(struct http_server *s);

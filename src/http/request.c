@@ -158,6 +158,13 @@ int64_t http_request_content_length(const struct http_request *req)
 	return req->content_length;
 }
 
+void *http_request_keep(struct http_request *req, size_t size)
+{
+	if (!req->kept)
+		req->kept = http_request_alloc(req, size);
+	return req->kept;
+}
+
 void *http_request_alloc(struct http_request *req, size_t size)
 {
 	return arena_alloc(&req->arena, size);

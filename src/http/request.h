@@ -81,6 +81,14 @@ const char *http_request_body(const struct http_request *req, size_t *ret_len);
 /* -1 if unknown (chunked) or no body. */
 int64_t http_request_content_length(const struct http_request *req);
 
+/* Waiting without a thread: a handler on the pool that can't answer yet returns HTTP_LATER (and has made no answer), and runs
+ * again, from its beginning and with its resource loaded anew, when somebody calls http_request_again: exactly once for each
+ * HTTP_LATER, from any thread, also before the handler has returned; never blocks. The client isn't watched meanwhile, and a
+ * server that stops waits for it. */
+void http_request_again(struct http_request *req);
+/* What a handler keeps from one run to the next: zeroed by the first call, the same memory by later ones. */
+void *http_request_keep(struct http_request *req, size_t size) __attribute__((returns_nonnull));
+
 /* Zeroed memory that lives as long as the request; aborts when out of memory, so not for sizes that input decides
  * beyond the limits above. */
 void *http_request_alloc(struct http_request *req, size_t size) __attribute__((returns_nonnull));

@@ -74,7 +74,8 @@ enum http_body {
 	HTTP_BODY_STREAM_RAW, /* to `sink`, never interpreted */
 };
 
-/* Answers by one call of http_respond_…() and returns its 0, or fails with *e set, which becomes the JSON error. */
+/* Answers by one call of http_respond_…() and returns its 0, or fails with *e set, which becomes the JSON error. Or, on the pool,
+ * returns HTTP_LATER: http_request_again (request.h). */
 #define HTTP_LATER 1
 typedef int (*http_handler_fn)(void *ctx, struct http_request *req, struct err *e);
 /* Finds the resource that the request names and that belongs to `who`: 0 and *ret_resource (may be NULL if there is

@@ -35,6 +35,16 @@ void work_end(struct http_request *req, enum phase phase)
 	work_release(s);
 }
 
+static void submit(struct http_request *req, work_fn fn)
+{
+	struct err e;
+	if (pool_submit(req->server->opts.pool, fn, req) == 0)
+		return;
+	(void)err_set_code(&e, ERR_UNAVAILABLE, "OVERLOADED", "too many requests are waiting; try again");
+	(void)http_respond_error(req, &e);
+	work_end(req, PHASE_RESPOND);
+}
+
 bool work_start(struct http_request *req, work_fn fn)
 {
 	struct err e;
@@ -46,15 +56,28 @@ bool work_start(struct http_request *req, work_fn fn)
 	}
 	req->phase = PHASE_JOB;
 	MHD_suspend_connection(req->mhd);
-	if (pool_submit(req->server->opts.pool, fn, req) < 0) {
-		(void)err_set_code(&e, ERR_UNAVAILABLE, "OVERLOADED", "too many requests are waiting; try again");
-		(void)http_respond_error(req, &e);
-		work_end(req, PHASE_RESPOND);
-	}
+	submit(req, fn);
 	return true;
 }
 
-struct later {
+bool work_wait(struct http_request *req)
+{
+	int was = LATER_NO;
+	if (atomic_compare_exchange_strong(&req->later, &was, LATER_WAITING))
+		return true;
+	atomic_store(&req->later, LATER_NO);
+	return false;
+}
+
+void http_request_again(struct http_request *req)
+{
+	if (atomic_exchange(&req->later, LATER_AGAIN) != LATER_WAITING)
+		return; /* the handler hasn't returned yet: work_wait sees it */
+	atomic_store(&req->later, LATER_NO);
+	submit(req, admit_handle_job);
+}
+
+struct left_over {
 	struct http_server *server;
 	void (*fn)(void *ctx, const char *text);
 	char text[];
@@ -62,7 +85,7 @@ struct later {
 
 static void run_later(void *arg)
 {
-	struct later *l = arg;
+	struct left_over *l = arg;
 	struct http_server *s = l->server;
 	l->fn(s->opts.ctx, l->text);
 	free(l);
@@ -74,7 +97,7 @@ void work_later(struct http_server *s, void (*fn)(void *ctx, const char *text), 
 	size_t n = strlen(text) + 1;
 	if (!work_hold(s))
 		return;
-	struct later *l = mr_calloc(1, sizeof(*l) + n);
+	struct left_over *l = mr_calloc(1, sizeof(*l) + n);
 	l->server = s;
 	l->fn = fn;
 	memcpy(l->text, text, n);

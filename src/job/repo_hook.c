@@ -2,7 +2,7 @@
 #include "job/repo_internal.h"
 #include "job/stream.h"
 
-int repo_untold_list(struct repo *repo, struct untold *ret, uint32_t max, uint32_t *ret_count, struct err *e)
+int repo_untold_list(struct repo *repo, const char *after, struct untold *ret, uint32_t max, uint32_t *ret_count, struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -14,8 +14,8 @@ int repo_untold_list(struct repo *repo, struct untold *ret, uint32_t max, uint32
 			     " s.user_id, s.created_ms FROM stream s JOIN fragment f ON f.stream_id = s.id AND f.number ="
 			     " (SELECT min(g.number) FROM fragment g WHERE g.stream_id = s.id AND g.number >"
 			     " coalesce((SELECT told FROM fragment_hook h WHERE h.stream_id = s.id), -1))"
-			     " WHERE s.status = 1 ORDER BY f.server_ms LIMIT $1",
-			     DB_PARAMS(DB_INT(max)), &rows, e);
+			     " WHERE s.status = 1 AND s.id > $1 ORDER BY s.id LIMIT $2",
+			     DB_PARAMS(DB_TEXT(after), DB_INT(max)), &rows, e);
 	while (r >= 0 && n < max && (r = db_next(rows, e)) > 0) {
 		struct untold *u = &ret[n++];
 		*u = (struct untold){ .created_ms = db_int(rows, 8),
@@ -34,26 +34,18 @@ int repo_untold_list(struct repo *repo, struct untold *ret, uint32_t max, uint32
 	return 0;
 }
 
-struct told_tx {
-	const struct untold *told;
-	uint32_t count;
-};
-
 static int told_tx(struct db_conn *c, void *ctx, struct err *e)
 {
-	const struct told_tx *t = ctx;
-	int r = 0;
+	const struct untold *told = ctx;
 	/* A stream that was deleted meanwhile gets no mark. */
-	for (uint32_t i = 0; r >= 0 && i < t->count; i++)
-		r = db_exec(c,
-			    "INSERT INTO fragment_hook (stream_id, told) SELECT id, $2 FROM stream WHERE id = $1"
-			    " ON CONFLICT (stream_id) DO UPDATE SET told = excluded.told",
-			    DB_PARAMS(DB_TEXT(t->told[i].f.stream_id), DB_INT(t->told[i].f.number)), NULL, e);
-	return r;
+	return db_exec(c,
+		       "INSERT INTO fragment_hook (stream_id, told) SELECT id, $2 FROM stream WHERE id = $1"
+		       " ON CONFLICT (stream_id) DO UPDATE SET told = excluded.told",
+		       DB_PARAMS(DB_TEXT(told->f.stream_id), DB_INT(told->f.number)), NULL, e);
 }
 
-int repo_told_save(struct repo *r, const struct untold *told, uint32_t count, struct err *e)
+int repo_told_save(struct repo *r, const struct untold *told, struct err *e)
 {
-	struct told_tx t = { told, count };
-	return repo_transact(r, "keep what the webhook was told", told_tx, &t, e);
+	struct untold copy = *told;
+	return repo_transact(r, "keep what the webhook was told", told_tx, &copy, e);
 }

@@ -168,7 +168,8 @@ struct untold {
 	int64_t created_ms; /* the stream's */
 	struct fragment f;
 };
-/* The oldest of each stream, `max` of them at most, the longest waiting first. */
-int repo_untold_list(struct repo *r, struct untold *ret, uint32_t max, uint32_t *ret_count, struct err *e) MR_MUST_USE;
-/* These, each of another stream, and all before them have been told. */
-int repo_told_save(struct repo *r, const struct untold *told, uint32_t count, struct err *e) MR_MUST_USE;
+/* The oldest of each stream, of `max` streams at most, in the order of their ids, behind `after` ("": from the first on). */
+int repo_untold_list(struct repo *r, const char *after, struct untold *ret, uint32_t max, uint32_t *ret_count,
+		     struct err *e) MR_MUST_USE;
+/* It and all before it have been told. */
+int repo_told_save(struct repo *r, const struct untold *told, struct err *e) MR_MUST_USE;

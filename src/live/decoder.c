@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "live/decoder_internal.h"
 #include "os/fd.h"
+#include "os/thread.h"
 
 #define SPLIT_QUEUED_MAX_BYTES (4u << 20)
 
@@ -325,7 +326,7 @@ static int host_start(struct live_decoder *d, struct live_host *h, struct err *e
 	h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (h->wake < 0)
 		return err_errno(e, errno, "eventfd of a live decoder");
-	int r = pthread_create(&h->thread, NULL, host_thread, h);
+	int r = thread_start(&h->thread, "live-decoder", host_thread, h);
 	if (r != 0) {
 		fd_close(&h->wake);
 		return err_errno(e, r, "thread of a live decoder");

@@ -1,4 +1,9 @@
-/* Telling a webhook of fragments. A thread of the server process; see hook.h. */
+/* Telling a webhook of fragments: see hook.h. Threads of the server process.
+ *
+ * One thread looks for what isn't told yet, the oldest fragment of each stream, and puts it in line; several send. A stream is
+ * in line or being sent at most once, which keeps its order, and its mark is saved as soon as it was taken: so a crash has those
+ * told again that were under way, and no more. A stream whose endpoint failed or took its time is slow until it is quick again.
+ * Slow ones have half of the senders at most: what they can cost the others is one sender for one time-out each, once. */
 #include "live/hook.h"
 
 #include <inttypes.h>
@@ -19,22 +24,49 @@
 
 #define TIMEOUT_S 10
 #define POLL_MS 5000
+#define ROUND_MS 50 /* between two searches at least: they cost a look at every stream */
 #define REST_MIN_MS 500
 #define REST_MAX_MS 60000
-#define AT_ONCE 200 /* streams */
+#define SLOW_MS 1000
+#define SENDERS 8
+#define SLOW_MAX (SENDERS / 2)
+#define LINE_MAX 64
+#define PAGE 200 /* streams */
 #define ANSWER_MAX_BYTES (64u << 10)
+
+/* A stream that is in line or being sent, or slow. */
+struct hook_stream {
+	struct hook_stream *next;
+	char id[UUID_SIZE];
+	bool busy, slow;
+	int64_t told; /* number of the last fragment that was taken, by which an old page of rows is known */
+	int64_t rest_ms, not_before_ms; /* monotonic; after failures */
+};
+
+struct hook_sender {
+	struct hook *hook;
+	struct net_client *client;
+	pthread_t thread;
+};
 
 struct hook {
 	char *url, *secret;
 	struct repo *repo;
 	struct bus *bus;
 	struct bus_subscription *subscription;
-	struct net_client *client;
 	pthread_t thread;
+	bool started;
+	struct hook_sender senders[SENDERS];
+	uint32_t sender_count;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t changed; /* news, or room in the line */
+	pthread_cond_t work;	/* something is in line */
 	/* protected by lock */
 	bool ending, news;
+	struct hook_stream *streams;
+	uint32_t slow_busy;
+	struct untold line[LINE_MAX];
+	uint32_t line_len;
 };
 
 static bool keep_going(void *ctx)
@@ -90,7 +122,7 @@ static void put_signature(struct buf *out, const char *secret, const char *times
 	(void)buf_printf(out, "sha256=%s", hex);
 }
 
-static int tell(struct hook *h, const struct untold *u, struct err *e)
+static int tell(struct hook *h, struct net_client *client, const struct untold *u, struct err *e)
 {
 	_cleanup_buf_ struct buf url, body, signature, answer;
 	struct net_answer a = { 0 };
@@ -106,7 +138,7 @@ static int tell(struct hook *h, const struct untold *u, struct err *e)
 		return r < 0 ? r : buf_finish(&url, e);
 	put_signature(&signature, h->secret, timestamp, &body);
 	const struct sigv4_pair headers[] = { { "Millrace-Timestamp", timestamp }, { "Millrace-Signature", signature.data } };
-	r = net_post(h->client,
+	r = net_post(client,
 		     &(struct net_post){ .url = url.data,
 					 .content_type = "application/json",
 					 .body = body.data,
@@ -121,61 +153,175 @@ static int tell(struct hook *h, const struct untold *u, struct err *e)
 	return r;
 }
 
-/* ---- the thread ---- */
+/* ---- streams ---- */
 
-/* The oldest untold fragment of each stream. Returns how many were taken; *ret_failed: how many not. */
-static uint32_t tell_some(struct hook *h, uint32_t *ret_failed)
+static struct hook_stream *find_locked(struct hook *h, const char *id)
 {
-	_cleanup_free_ struct untold *some = mr_calloc(AT_ONCE, sizeof(*some));
-	uint32_t count = 0, told = 0;
-	struct err e;
-	*ret_failed = 0;
-	if (repo_untold_list(h->repo, some, AT_ONCE, &count, &e) < 0) {
-		log_warn("webhook_rows_not_read", LOG_E(&e));
-		*ret_failed = 1;
-		return 0;
-	}
-	for (uint32_t i = 0; i < count && keep_going(h); i++) {
-		if (tell(h, &some[i], &e) == 0) {
-			some[told++] = some[i];
-			continue;
-		}
-		if (e.kind != ERR_CANCELED)
-			log_warn("webhook_again", LOG_S("stream", some[i].name), LOG_E(&e));
-		++*ret_failed;
-	}
-	if (told && repo_told_save(h->repo, some, told, &e) < 0) {
-		log_warn("webhook_mark_not_saved", LOG_E(&e)); /* they will be told again */
-		return 0;
-	}
-	return told;
+	struct hook_stream *st = h->streams;
+	while (st && strcmp(st->id, id) != 0)
+		st = st->next;
+	return st;
 }
 
-/* False: it ends. */
-static bool rest(struct hook *h, int64_t ms, bool until_news)
+/* Those that there is nothing to remember of, and those that nothing was found of any more: deleted, or expired. */
+static void forget_locked(struct hook *h, int64_t now)
 {
-	int64_t until_ms = clock_mono_ms() + ms;
+	for (struct hook_stream **at = &h->streams; *at;) {
+		struct hook_stream *st = *at;
+		if (st->busy || (st->slow && now - st->not_before_ms < REST_MAX_MS)) {
+			at = &st->next;
+			continue;
+		}
+		*at = st->next;
+		free(st);
+	}
+}
+
+static void put_in_line_locked(struct hook *h, const struct untold *u)
+{
+	struct hook_stream *st = find_locked(h, u->f.stream_id);
+	if (!st) {
+		st = mr_calloc(1, sizeof(*st));
+		st->told = -1;
+		memcpy(st->id, u->f.stream_id, sizeof(st->id));
+		st->next = h->streams;
+		h->streams = st;
+	}
+	st->busy = true;
+	h->slow_busy += st->slow;
+	h->line[h->line_len++] = *u;
+	(void)pthread_cond_signal(&h->work);
+}
+
+static bool may_send_locked(struct hook *h, const struct untold *u, int64_t now, int64_t *next_ms)
+{
+	const struct hook_stream *st = find_locked(h, u->f.stream_id);
+	if (!st)
+		return true;
+	if (st->busy || u->f.number <= st->told)
+		return false;
+	if (st->not_before_ms > now && st->not_before_ms < *next_ms)
+		*next_ms = st->not_before_ms;
+	return st->not_before_ms <= now && (!st->slow || h->slow_busy < SLOW_MAX);
+}
+
+static void done_locked(struct hook *h, const struct untold *u, bool told, int64_t took_ms)
+{
+	struct hook_stream *st = find_locked(h, u->f.stream_id);
+	h->slow_busy -= st->slow;
+	st->busy = false;
+	st->told = told ? u->f.number : st->told;
+	st->slow = !told || took_ms > SLOW_MS;
+	st->rest_ms = told ? 0 : st->rest_ms ? st->rest_ms * 2 : REST_MIN_MS;
+	if (st->rest_ms > REST_MAX_MS)
+		st->rest_ms = REST_MAX_MS;
+	st->not_before_ms = clock_mono_ms() + st->rest_ms;
+	h->news = true; /* there may be more of it */
+	(void)pthread_cond_signal(&h->changed);
+}
+
+/* ---- threads ---- */
+
+/* True: it was taken, and that is known for good. */
+static bool send(struct hook_sender *sender, const struct untold *u)
+{
+	struct err e;
+	if (tell(sender->hook, sender->client, u, &e) < 0) {
+		if (e.kind != ERR_CANCELED)
+			log_warn("webhook_again", LOG_S("stream", u->name), LOG_E(&e));
+		return false;
+	}
+	if (repo_told_save(sender->hook->repo, u, &e) < 0) {
+		log_warn("webhook_mark_not_saved", LOG_S("stream", u->name), LOG_E(&e)); /* it will be told again */
+		return false;
+	}
+	return true;
+}
+
+static void *sender_main(void *arg)
+{
+	struct hook_sender *sender = arg;
+	struct hook *h = sender->hook;
+	(void)pthread_mutex_lock(&h->lock);
+	for (;;) {
+		while (!h->ending && !h->line_len)
+			(void)pthread_cond_wait(&h->work, &h->lock);
+		if (h->ending)
+			break;
+		const struct untold u = h->line[0];
+		h->line_len--;
+		memmove(&h->line[0], &h->line[1], h->line_len * sizeof(h->line[0]));
+		(void)pthread_mutex_unlock(&h->lock);
+		const int64_t began_ms = clock_mono_ms();
+		const bool told = send(sender, &u);
+		(void)pthread_mutex_lock(&h->lock);
+		done_locked(h, &u, told, clock_mono_ms() - began_ms);
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	return NULL;
+}
+
+/* Until then, or until there are news if these count. False: it ends. */
+static bool rest(struct hook *h, int64_t until_ms, bool until_news)
+{
 	(void)pthread_mutex_lock(&h->lock);
 	while (!h->ending && !(until_news && h->news) && cond_wait_until(&h->changed, &h->lock, until_ms)) {
 	}
-	h->news = false;
 	bool go_on = !h->ending;
 	(void)pthread_mutex_unlock(&h->lock);
+	return go_on;
+}
+
+/* What may be sent of a page goes in line, and waits for room there. False: it ends. */
+static bool put_page(struct hook *h, const struct untold *page, uint32_t count, int64_t *next_ms)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	for (uint32_t i = 0; i < count && !h->ending; i++) {
+		while (!h->ending && h->line_len == LINE_MAX)
+			(void)pthread_cond_wait(&h->changed, &h->lock);
+		if (!h->ending && may_send_locked(h, &page[i], clock_mono_ms(), next_ms))
+			put_in_line_locked(h, &page[i]);
+	}
+	bool go_on = !h->ending;
+	(void)pthread_mutex_unlock(&h->lock);
+	return go_on;
+}
+
+/* Once through all streams. False: it ends. */
+static bool look(struct hook *h, int64_t *next_ms)
+{
+	_cleanup_free_ struct untold *page = mr_calloc(PAGE, sizeof(*page));
+	char after[UUID_SIZE] = "";
+	uint32_t count = PAGE;
+	struct err e;
+	bool go_on = true;
+	while (go_on && count == PAGE) {
+		(void)pthread_mutex_lock(&h->lock);
+		forget_locked(h, clock_mono_ms());
+		(void)pthread_mutex_unlock(&h->lock);
+		if (repo_untold_list(h->repo, after, page, PAGE, &count, &e) < 0) {
+			log_warn("webhook_rows_not_read", LOG_E(&e));
+			*next_ms = clock_mono_ms() + REST_MIN_MS;
+			return true;
+		}
+		if (count)
+			memcpy(after, page[count - 1].f.stream_id, sizeof(after));
+		go_on = put_page(h, page, count, next_ms);
+	}
 	return go_on;
 }
 
 static void *hook_main(void *arg)
 {
 	struct hook *h = arg;
-	int64_t rest_ms = REST_MIN_MS;
 	bool go_on = true;
 	while (go_on) {
-		uint32_t failed = 0, told = tell_some(h, &failed);
-		if (!failed)
-			go_on = told ? keep_going(h) : rest(h, POLL_MS, true);
-		else
-			go_on = rest(h, rest_ms, false);
-		rest_ms = told || !failed ? REST_MIN_MS : rest_ms * 2 < REST_MAX_MS ? rest_ms * 2 : REST_MAX_MS;
+		const int64_t began_ms = clock_mono_ms();
+		int64_t next_ms = began_ms + POLL_MS;
+		(void)pthread_mutex_lock(&h->lock);
+		h->news = false;
+		(void)pthread_mutex_unlock(&h->lock);
+		go_on = look(h, &next_ms) && rest(h, began_ms + ROUND_MS, false) && rest(h, next_ms, true);
 	}
 	return NULL;
 }
@@ -190,17 +336,22 @@ static void on_news(void *ctx, const struct bus_event *ev)
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
-static void hook_free(struct hook *h)
+/* ---- life ---- */
+
+static int start_threads(struct hook *h, struct err *e)
 {
-	if (h->subscription)
-		bus_unsubscribe(h->bus, h->subscription);
-	net_client_free(h->client);
-	(void)pthread_mutex_destroy(&h->lock);
-	(void)pthread_cond_destroy(&h->changed);
-	explicit_bzero(h->secret, strlen(h->secret));
-	free(h->secret);
-	free(h->url);
-	free(h);
+	int failed = thread_start(&h->thread, "hook", hook_main, h);
+	h->started = failed == 0;
+	while (!failed && h->sender_count < SENDERS) {
+		struct hook_sender *sender = &h->senders[h->sender_count];
+		*sender = (struct hook_sender){ .hook = h, .client = net_client_new() };
+		failed = thread_start(&sender->thread, "hook-send", sender_main, sender);
+		if (failed)
+			net_client_free(sender->client);
+		else
+			h->sender_count++;
+	}
+	return failed ? err_errno(e, failed, "start the webhook's threads") : 0;
 }
 
 int hook_start(const struct hook_opts *opts, struct hook **ret, struct err *e)
@@ -214,14 +365,14 @@ int hook_start(const struct hook_opts *opts, struct hook **ret, struct err *e)
 	h->secret = mr_strdup(opts->secret);
 	h->repo = opts->repo;
 	h->bus = opts->bus;
-	h->client = net_client_new();
 	(void)pthread_mutex_init(&h->lock, NULL);
 	cond_init_monotonic(&h->changed);
+	(void)pthread_cond_init(&h->work, NULL);
 	int r = bus_subscribe(h->bus, BUS_STREAM, on_news, h, &h->subscription, e);
-	if (r == 0 && pthread_create(&h->thread, NULL, hook_main, h) != 0)
-		r = err_set(e, ERR_UNAVAILABLE, "start the webhook's thread");
+	if (r == 0)
+		r = start_threads(h, e);
 	if (r < 0) {
-		hook_free(h);
+		hook_stop(h);
 		return r;
 	}
 	*ret = h;
@@ -234,8 +385,27 @@ void hook_stop(struct hook *h)
 		return;
 	(void)pthread_mutex_lock(&h->lock);
 	h->ending = true;
-	(void)pthread_cond_signal(&h->changed);
+	(void)pthread_cond_broadcast(&h->changed);
+	(void)pthread_cond_broadcast(&h->work);
 	(void)pthread_mutex_unlock(&h->lock);
-	(void)pthread_join(h->thread, NULL);
-	hook_free(h);
+	if (h->started)
+		(void)pthread_join(h->thread, NULL);
+	for (uint32_t i = 0; i < h->sender_count; i++) {
+		(void)pthread_join(h->senders[i].thread, NULL);
+		net_client_free(h->senders[i].client);
+	}
+	if (h->subscription)
+		bus_unsubscribe(h->bus, h->subscription);
+	while (h->streams) {
+		struct hook_stream *st = h->streams;
+		h->streams = st->next;
+		free(st);
+	}
+	(void)pthread_mutex_destroy(&h->lock);
+	(void)pthread_cond_destroy(&h->changed);
+	(void)pthread_cond_destroy(&h->work);
+	explicit_bzero(h->secret, strlen(h->secret));
+	free(h->secret);
+	free(h->url);
+	free(h);
 }

@@ -9,10 +9,11 @@
  *   Millrace-Signature: sha256=<hex of HMAC-SHA256(secret, timestamp + "." + body)>
  *   {"stream":"session-17","user_id":"ann","fragment_number":"…","producer_timestamp":"…","duration":2.04,…}
  *
- * At least once, in order for each stream: it follows the rows of fragments behind a mark of its own, which moves when a 2xx comes.
- * So no stream waits for it, nothing is queued in memory, and a restart goes on where it was; a fragment whose answer was lost is
- * told again, with the same number. What fails is tried again, with rests that grow from 0.5 to 60 s while nothing is taken, until
- * the fragment's retention is over. A stream whose fragments are refused doesn't hold up the others. One thread of the server.
+ * At least once, in order for each stream: it follows the rows of fragments behind a mark of its own, which is saved when a 2xx
+ * has come. So no stream waits for it, nothing is queued in memory, and a restart goes on where it was; a fragment whose answer
+ * was lost is told again, with the same number. What fails is tried again, with rests that grow from 0.5 to 60 s for each stream,
+ * until the fragment's retention is over. A stream whose endpoint refuses, or takes long, doesn't hold up the others. A few threads
+ * of the server.
  */
 #pragma once
 

@@ -78,7 +78,7 @@ static void take_frames(struct listen_session *s, const struct listen_frames *f,
 		to->index = i;
 		s->next_frame = i + 1;
 	}
-	(void)pthread_cond_broadcast(&l->changed);
+	listen_wake_locked(l, s);
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -318,6 +318,7 @@ static bool turn_locked(struct listen_host *h)
 {
 	struct listener *l = h->listener;
 	const int64_t now = clock_mono_ms();
+	listen_wake_locked(l, NULL);
 	struct listen_session *idle = unlink_idle_locked(h, now);
 	struct listen_session *s = idle || l->stopping ? NULL : pick_locked(h, now);
 	if (!idle && !s && l->stopping && !h->sessions)

@@ -76,7 +76,7 @@ struct listener {
 	uint32_t host_count;
 	/* protected by lock */
 	bool stopping;
-	uint32_t waiting;
+	struct listener_wait *waits;
 	/* listen_playlist.c's, under a lock of their own */
 	pthread_mutex_t views_lock;
 	struct listen_view_row *views;
@@ -87,6 +87,8 @@ void *listen_host_thread(void *host);
 /* listen_sessions.c */
 /* Has an encoder at work that gives this segment and those behind it, for as long as somebody asks. Does not wait. */
 void listen_follow(struct listener *l, const struct stream *s, const struct listen_segment *from, int64_t to);
+/* Calls who waits, for this session or (NULL) any, and needs to no more. */
+void listen_wake_locked(struct listener *l, const struct listen_session *s);
 /* A session that was begun on a fragment needs to know whether its first frames can be used. */
 struct listen_frame *listen_frame_locked(struct listen_session *s, int64_t index);
 void listen_session_clear_locked(struct listen_session *s);

@@ -11,7 +11,6 @@
 #include "proto/live.h"
 
 #define WAIT_MS 10000
-#define WAITING_MAX 8
 #define TRIES 3
 #define COMING_FRAMES 750	/* 16 s: an encoder that is so far behind at most is waited for */
 #define SEGMENT_FRAMES_MAX 240
@@ -42,8 +41,6 @@ int listener_new(const struct listener_opts *opts, struct listener **ret, struct
 	struct listener *l = mr_calloc(1, sizeof(*l));
 	const long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	l->o = *opts;
-	if (!l->o.waiting_max)
-		l->o.waiting_max = WAITING_MAX;
 	(void)pthread_mutex_init(&l->lock, NULL);
 	(void)pthread_mutex_init(&l->views_lock, NULL);
 	cond_init_monotonic(&l->changed);
@@ -54,7 +51,7 @@ int listener_new(const struct listener_opts *opts, struct listener **ret, struct
 		struct listen_host *h = &l->hosts[i];
 		h->listener = l;
 		h->idle_since_ms = clock_mono_ms();
-		const int failed = pthread_create(&h->thread, NULL, listen_host_thread, h);
+		const int failed = thread_start(&h->thread, "listen", listen_host_thread, h);
 		h->started = failed == 0;
 		r = failed ? err_errno(e, failed, "thread of listeners") : 0;
 	}
@@ -72,6 +69,7 @@ void listener_interrupt(struct listener *l)
 		return;
 	(void)pthread_mutex_lock(&l->lock);
 	l->stopping = true;
+	listen_wake_locked(l, NULL);
 	(void)pthread_cond_broadcast(&l->changed);
 	(void)pthread_mutex_unlock(&l->lock);
 }
@@ -310,45 +308,67 @@ static int copy_locked(struct listen_session *s, const struct listener_ref *ref,
 	return buf_finish(out, e);
 }
 
-/* -ERR_LOST: the session ended for a reason that another one needn't have. */
-static int wait_locked(struct listener *l, struct listen_session *s, const struct listener_ref *ref, int64_t until, struct err *e)
+/* Nothing that it could wait for comes any more, or all has come. */
+static bool may_go_on_locked(const struct listener *l, struct listener_wait *w, int64_t now)
 {
-	bool in_time = true;
-	s->waiters++;
-	while (in_time && !l->stopping && !s->over && !has_all_locked(s, ref->from, ref->to) &&
-	       s->next_frame < ref->to + RING_FRAMES / 2)
-		in_time = cond_wait_until(&l->changed, &l->lock, until);
-	s->waiters--;
-	s->used_ms = clock_mono_ms();
-	if (has_all_locked(s, ref->from, ref->to))
-		return 0;
-	if (l->stopping)
-		return err_set(e, ERR_UNAVAILABLE, "the server is stopping");
-	if (s->over)
-		return s->why.kind == ERR_UNAVAILABLE ? -ERR_LOST : err_copy(e, &s->why);
-	return err_set(e, ERR_UNAVAILABLE, "the segment was not made in time");
+	struct listen_session *s = w->session;
+	const bool made = has_all_locked(s, w->ref.from, w->ref.to);
+	if (!made && s->over && s->why.kind != ERR_UNAVAILABLE)
+		w->why = s->why;
+	else if (!made && (s->over || s->next_frame >= w->ref.to + RING_FRAMES / 2))
+		w->lost++;
+	else if (!made && !l->stopping && now < w->until_ms)
+		return false;
+	return true;
 }
 
-int listener_segment(struct listener *l, const struct stream *stream, const struct listener_ref *ref, struct buf *out,
-		     struct err *e)
+void listen_wake_locked(struct listener *l, const struct listen_session *s)
 {
-	const int64_t until = clock_mono_ms() + WAIT_MS;
+	const int64_t now = clock_mono_ms();
+	for (struct listener_wait **at = &l->waits; *at;) {
+		struct listener_wait *w = *at;
+		if ((s && w->session != s) || !may_go_on_locked(l, w, now)) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->session->waiters--;
+		w->session->used_ms = now;
+		w->again(w->ctx); /* it may be gone when that returns */
+	}
+}
+
+static int may_wait(const struct listener *l, const struct listener_wait *w, int64_t now, struct err *e)
+{
+	if (l->stopping)
+		return err_set(e, ERR_UNAVAILABLE, "the server is stopping");
+	if (w->lost >= TRIES)
+		return err_set_code(e, ERR_UNAVAILABLE, "TASK_LOST", "what encodes for listeners has ended");
+	return now < w->until_ms ? 0 : err_set(e, ERR_UNAVAILABLE, "the segment was not made in time");
+}
+
+int listener_segment(struct listener *l, const struct stream *stream, const struct listener_ref *ref, struct listener_wait *w,
+		     struct buf *out, struct err *e)
+{
+	const int64_t now = clock_mono_ms();
 	struct listen_session *s = NULL;
-	int r = -ERR_LOST;
+	if (!w->until_ms)
+		w->until_ms = now + WAIT_MS;
 	(void)pthread_mutex_lock(&l->lock);
-	if (l->waiting >= l->o.waiting_max && !find_locked(l, stream->id, ref->from, ref->to)) {
-		(void)pthread_mutex_unlock(&l->lock);
-		return err_set(e, ERR_BUSY, "too many wait for their segments");
-	}
-	l->waiting++;
-	for (int i = 0; r == -ERR_LOST && i < TRIES; i++) {
-		r = session_for_locked(l, stream, ref, &s, e);
-		if (r == 0 && s)
-			r = wait_locked(l, s, ref, until, e);
-	}
-	if (r == 0 && s)
+	int r = w->why.kind != ERR_OK ? err_copy(e, &w->why) : session_for_locked(l, stream, ref, &s, e);
+	if (r == 0 && has_all_locked(s, ref->from, ref->to)) {
 		r = copy_locked(s, ref, out, e);
-	l->waiting--;
+	} else if (r == 0) {
+		r = may_wait(l, w, now, e);
+		if (r == 0) {
+			w->session = s;
+			w->ref = *ref;
+			w->next = l->waits;
+			l->waits = w;
+			s->waiters++;
+			r = LISTENER_LATER;
+		}
+	}
 	(void)pthread_mutex_unlock(&l->lock);
-	return r == -ERR_LOST ? err_set_code(e, ERR_UNAVAILABLE, "TASK_LOST", "what encodes for listeners has ended") : r;
+	return r;
 }

@@ -2,8 +2,8 @@
  *
  *   listener_new(&opts, &l, e);
  *   listener_playlist(l, &stream, &(struct listener_view){ .type = LISTEN_AUTO }, &text, e);    // GET …/live.m3u8
- *   listener_segment(l, &stream, &ref, &bytes, e);                                              // GET …/segments/…
- *   listener_interrupt(l);            // who waits for a segment fails
+ *   listener_segment(l, &stream, &ref, &wait, &bytes, e);                                       // GET …/segments/…
+ *   listener_interrupt(l);            // who waits for a segment is called, and fails
  *   listener_free(l);
  *
  * A playlist is a view of rows (live/listen_plan.h): it lists what can be made, and a restart or another front changes nothing in
@@ -15,7 +15,8 @@
  * seeks far away gets another one, at most LISTEN_PER_STREAM of a stream. Each keeps its last 43 s of frames in memory (0.4 MB
  * of mono); nothing is stored.
  *
- * Threads: any; playlist and segment block (on the database; on an encoder for up to ten seconds), so they are for a pool. */
+ * Threads: any; playlist and segment block on the database, so they are for a pool. No thread waits for an encoder: who has to is
+ * called. */
 #pragma once
 
 #include <stdbool.h>
@@ -45,7 +46,6 @@ struct listener_opts {
 	struct bus *bus;
 	struct zygote *zygote; /* all borrowed */
 	uint32_t processes;    /* 0: one a core */
-	uint32_t waiting_max;  /* requests that wait for a segment at a time; 0: 8 */
 };
 int listener_new(const struct listener_opts *opts, struct listener **ret, struct err *e) MR_MUST_USE;
 void listener_interrupt(struct listener *l);
@@ -72,10 +72,24 @@ struct listener_ref {
 	int64_t number, from, to;
 };
 bool listener_ref_parse(const char *name, struct listener_ref *ret);
-/* ERR_NOT_FOUND: its fragment isn't kept (any more), or it isn't one. ERR_UNSUPPORTED/NO_SOUND. ERR_BUSY, ERR_UNAVAILABLE:
- * later. */
-int listener_segment(struct listener *l, const struct stream *s, const struct listener_ref *ref, struct buf *out,
-		     struct err *e) MR_MUST_USE;
+/* One request for a segment, from its first call of listener_segment to its last; begins zeroed but for these two. */
+struct listener_wait {
+	void (*again)(void *ctx); /* any thread, with the listener's lock held: may not block, nor call it */
+	void *ctx;
+	/* the listener's */
+	struct listener_wait *next;
+	struct listen_session *session;
+	struct listener_ref ref;
+	int64_t until_ms;
+	uint32_t lost;
+	struct err why;
+};
+#define LISTENER_LATER 1
+/* LISTENER_LATER: it is being made; `again` is called, once, after some ten seconds at the latest; then this is to be called again.
+ * ERR_NOT_FOUND: its fragment isn't kept (any more), or it isn't one. ERR_UNSUPPORTED/NO_SOUND. ERR_BUSY, ERR_UNAVAILABLE: come
+ * again. */
+int listener_segment(struct listener *l, const struct stream *s, const struct listener_ref *ref, struct listener_wait *w,
+		     struct buf *out, struct err *e) MR_MUST_USE;
 
 struct listener_stats {
 	uint32_t encoders, processes;

@@ -173,7 +173,7 @@ int janitor_start(const struct janitor_opts *opts, struct janitor **ret, struct 
 		free(j);
 		return r;
 	}
-	r = pthread_create(&j->thread, NULL, janitor_main, j);
+	r = thread_start(&j->thread, "janitor", janitor_main, j);
 	if (r) {
 		bus_unsubscribe(opts->bus, j->hints);
 		free(j);

@@ -167,7 +167,7 @@ int object_queue_new(const struct object_sink *sink, struct object_queue **ret, 
 	q->last = &q->first;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	cond_init_monotonic(&q->changed);
-	int errnum = pthread_create(&q->thread, NULL, store_all, q);
+	int errnum = thread_start(&q->thread, "object-queue", store_all, q);
 	if (errnum) {
 		free(q);
 		return err_errno(e, errnum, "start the thread that stores");

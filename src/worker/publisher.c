@@ -283,7 +283,7 @@ int publisher_start(const struct publisher_opts *opts, struct publisher **ret, s
 	(void)pthread_mutex_init(&p->publishing, NULL);
 	(void)pthread_mutex_init(&p->lock, NULL);
 	cond_init_monotonic(&p->wake);
-	int r = pthread_create(&p->thread, NULL, publisher_main, p);
+	int r = thread_start(&p->thread, "publisher", publisher_main, p);
 	if (r) {
 		free(p);
 		return err_errno(e, r, "start the publisher");

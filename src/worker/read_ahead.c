@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "os/thread.h"
 
 struct read_ahead {
 	read_ahead_fn read;
@@ -96,7 +97,7 @@ static void begin(struct read_ahead *a, uint64_t offset)
 	(void)pthread_cond_broadcast(&a->changed);
 	(void)pthread_mutex_unlock(&a->lock);
 	if (!a->has_thread && a->on)
-		a->has_thread = pthread_create(&a->thread, NULL, fill, a) == 0;
+		a->has_thread = thread_start(&a->thread, "read-ahead", fill, a) == 0;
 }
 
 static void copy_out(const struct read_ahead *a, uint64_t offset, char *to, size_t len)

@@ -395,7 +395,7 @@ int speech_start(const struct speech_opts *opts, struct speech **ret, struct err
 		struct speech_thread *t = &s->threads[s->thread_count];
 		t->speech = s;
 		t->client = opts->config->kind == SPEECH_OPENAI ? net_client_new() : NULL;
-		r = pthread_create(&t->id, NULL, speech_main, t);
+		r = thread_start(&t->id, "speech", speech_main, t);
 		if (r == 0)
 			s->thread_count++;
 		else

@@ -166,7 +166,7 @@ static int start_thread(struct worker *w, enum work_class class, struct err *e)
 	struct worker_thread *t = &w->threads[w->thread_count];
 	t->w = w;
 	t->class = class;
-	int r = pthread_create(&t->id, NULL, worker_main, t);
+	int r = thread_start(&t->id, "worker", worker_main, t);
 	if (r)
 		return err_errno(e, r, "start worker thread %u", w->thread_count);
 	w->thread_count++;

@@ -7,14 +7,13 @@
 import array
 import dataclasses
 import datetime
-import operator
 import subprocess
 import urllib.parse
 
 import requests
 
 from server import limit
-from speaker import FFMPEG, RATE
+from speaker import FFMPEG, RATE, likeness
 
 TYPE = 'application/vnd.apple.mpegurl'
 FRAME_S = 1024 / 48000
@@ -136,9 +135,7 @@ def alike(said, heard, reach=RATE // 10):
     """(correlation, by how many samples `heard` is late): the best of those at which it is moved by up to `reach`."""
     def at(lag, every):
         first, last = max(0, -lag), min(len(said), len(heard) - lag)
-        x, y = said[first:last:every], heard[first + lag:last + lag:every]
-        xy, xx, yy = sum(map(operator.mul, x, y)), sum(map(operator.mul, x, x)), sum(map(operator.mul, y, y))
-        return xy / ((xx * yy) ** 0.5 or 1)
+        return likeness(said[first:last:every], heard[first + lag:last + lag:every])
     said, heard = said.tolist(), heard.tolist()
     coarse = max(range(-reach, reach + 1, 2), key=lambda lag: at(lag, 61))
     best = max(range(coarse - 3, coarse + 4), key=lambda lag: at(lag, 5))

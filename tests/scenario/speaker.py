@@ -8,6 +8,7 @@
 import asyncio
 import base64
 import json
+import operator
 import pathlib
 import subprocess
 
@@ -28,9 +29,9 @@ def source(folder, seconds, seed=0):
     return path
 
 
-def recording(folder, seconds, seed=0, chunk_ms=300):
+def recording(folder, seconds, seed=0, chunk_ms=300, sound=None):
     """WebM with Opus in clusters as a browser writes them, cut at each cluster: the first chunk has the header."""
-    done = subprocess.run([*FFMPEG, '-i', source(folder, seconds, seed), '-c:a', 'libopus', '-b:a', '48k', '-f', 'webm',
+    done = subprocess.run([*FFMPEG, '-i', sound or source(folder, seconds, seed), '-c:a', 'libopus', '-b:a', '48k', '-f', 'webm',
                            '-live', '1', '-cluster_time_limit', str(chunk_ms), '-'], check=True, capture_output=True)
     parts = done.stdout.split(b'\x1f\x43\xb6\x75')
     assert len(parts) > 2
@@ -43,14 +44,16 @@ def pcm(path):
     return memoryview(done.stdout).cast('h')
 
 
+def likeness(x, y):
+    xy, xx, yy = sum(map(operator.mul, x, y)), sum(map(operator.mul, x, x)), sum(map(operator.mul, y, y))
+    return xy / ((xx * yy) ** 0.5 or 1)
+
+
 def correlation(a, b, reach=240, every=7):
     """The best of those at which b is moved by up to `reach` samples."""
     def at(lag):
         first, last = max(0, -lag), min(len(a), len(b) - lag)
-        x, y = a[first:last], b[first + lag:last + lag]
-        pairs = list(zip(x[::every], y[::every]))
-        xy, xx, yy = sum(p * q for p, q in pairs), sum(p * p for p, _ in pairs), sum(q * q for _, q in pairs)
-        return xy / ((xx * yy) ** 0.5 or 1)
+        return likeness(a[first:last:every], b[first + lag:last + lag:every])
     a, b = a.tolist(), b.tolist()
     return max(at(lag) for lag in range(-reach, reach + 1, 4))
 

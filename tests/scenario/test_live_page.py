@@ -8,7 +8,7 @@ import pytest
 
 from live_sound import ACCESS, same_sound, through_get_media
 from server import ROOT, files_below, limit, wait_for
-from speaker import FFMPEG, RATE, correlation, pcm, source
+from speaker import FFMPEG, RATE, likeness, pcm, source
 
 OPTIONS = ('--workers', '0', *ACCESS)
 SPEECH = ROOT.parent / 'shared' / 'captures' / 'speech-flite-30s' / 'all.webm'
@@ -44,9 +44,7 @@ def found(said, window):
     said, window = said.tolist(), window.tolist()
 
     def at(place, every):
-        pairs = list(zip(said[place:place + len(window):every], window[::every]))
-        xy, xx, yy = sum(p * q for p, q in pairs), sum(p * p for p, _ in pairs), sum(q * q for _, q in pairs)
-        return xy / ((xx * yy) ** 0.5 or 1)
+        return likeness(said[place:place + len(window):every], window[::every])
     last = len(said) - len(window)
     coarse = max(range(0, last, 3), key=lambda place: at(place, 131))
     like, place = max((at(place, 7), place) for place in range(max(0, coarse - 6), min(last, coarse + 6)))
@@ -70,8 +68,11 @@ def speak_and_read(server, folder, wav, seconds, chunks):
     place, like = found(said, made[RATE:4 * RATE])
     assert like >= 0.95
     for at in range(4 * RATE, min(len(made), len(said) - place) - 3 * RATE, 6 * RATE):
-        begin = place + at - RATE
-        assert correlation(said[begin:begin + 3 * RATE], made[at:at + 3 * RATE]) >= 0.95
+        # On a busy machine the microphone that the file is leaves out a little now and then.
+        begin = max(0, place + at - 3 * RATE // 2)
+        where, like = found(said[begin:begin + 4 * RATE], made[at:at + 3 * RATE])
+        assert like >= 0.95
+        place = begin + where - at + RATE
     return page
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from server import run, wait_for
+from server import limit, run, wait_for
 from speaker import Speaker, recording
 
 SECRET = 'a webhook secret of some length'
@@ -23,7 +23,8 @@ class Consumer(http.server.ThreadingHTTPServer):
         super().__init__(('127.0.0.1', 0), Handler)
         self.url = f'http://127.0.0.1:{self.server_port}'
         self.heard = collections.defaultdict(list)
-        self.tries, self.failing = 0, set()
+        self.tries, self.failing = collections.Counter(), set()
+        self.slow, self.let_go = set(), threading.Event()      # these get no answer until then
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
 
@@ -40,7 +41,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         good = hmac.new(SECRET.encode(), stamp.encode() + b'.' + body, hashlib.sha256).hexdigest()
         told = json.loads(body)
         assert abs(int(stamp) - time.time()) < 60
-        s.tries += 1
+        s.tries[told['stream']] += 1
+        if told['stream'] in s.slow:
+            s.let_go.wait(limit(60))
         status = 200
         if not hmac.compare_digest(self.headers['Millrace-Signature'], 'sha256=' + good):
             status = 401
@@ -58,6 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def consumer():
     s = Consumer()
     yield s
+    s.let_go.set()
     s.shutdown()
     s.server_close()
 
@@ -96,6 +100,27 @@ def test_each_fragment_is_told_in_order_and_after_failures_and_kills(make_server
     said['b'] += talk(server, 'b', chunks)
     wait_for(lambda: told('b'), 'and what is new')
     assert told('a') and SECRET not in server.log()
+
+
+def test_who_does_not_answer_holds_nobody_up(make_server, consumer, tmp_path):
+    server = make_server('--workers', '0', '--fragment-webhook', consumer.url + '/hook/{stream}?of={user}',
+                         env={'MILLRACE_FRAGMENT_WEBHOOK_SECRET': SECRET})
+    chunks = recording(tmp_path, 6)
+    consumer.slow = {'session-b'}
+    said = {'b': talk(server, 'b', chunks)}
+    wait_for(lambda: consumer.tries['session-b'], 'the slow one has been asked')
+    said['a'] = talk(server, 'a', chunks)
+
+    def told(name):
+        return numbers(consumer.heard[f'session-{name}'], 'fragment_number')
+    wait_for(lambda: told('a') == numbers(said['a']), 'the other stream is told')
+    assert consumer.tries['session-b'] == 1 and not told('b')      # within the time-out of the first
+    server.kill()
+    consumer.slow = set()
+    server.start()
+    wait_for(lambda: told('b') == numbers(said['b']), 'the slow one is told after a restart')
+    # What was taken is known: only of the last one the answer may have been lost.
+    assert told('a')[:len(said['a'])] == numbers(said['a']) and set(told('a')[len(said['a']):]) <= {told('a')[-1]}
 
 
 def test_it_is_refused_where_it_cannot_be_signed(tmp_path):
