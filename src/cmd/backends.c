@@ -2,17 +2,34 @@
 #include "cmd/backends.h"
 
 #include "base/log.h"
+#include "base/mem.h"
+#include "os/fd.h"
 
-int backends_open(struct backends *b, const char *database_url, const struct store_local_opts *store, struct err *e)
+int backends_open(struct backends *b, const struct backends_opts *opts, struct err *e)
 {
-	int r = db_open(&(struct db_opts){ .url = database_url }, &b->db, e);
+	int r = db_open(&(struct db_opts){ .url = opts->database, .connections = opts->database_connections }, &b->db, e);
 	if (r == 0)
 		r = repo_open(b->db, &b->repo, e);
 	if (r == 0)
-		r = store_open_local(store, &b->store, e);
+		r = store_open_local(&opts->store, &b->store, e);
 	if (r == 0)
 		r = bus_open(&(struct bus_opts){ .url = NULL }, &b->bus, e);
 	return r;
+}
+
+int backends_from_options(struct backends *b, const struct options *o, struct err *e)
+{
+	const char *data = options_get(o, "data"), *database = options_get(o, "database");
+	_cleanup_free_ char *file = mr_asprintf("sqlite:%s/millrace.db", data);
+	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
+	uint64_t connections = 0;
+	if (options_get(o, "database-connections") && options_number(o, "database-connections", 2, 1000, &connections, e) < 0)
+		return -ERR_INVALID;
+	struct backends_opts opts = { .database = database ? database : file,
+				      .database_connections = (uint32_t)connections,
+				      .store = { .root = root } };
+	int r = dir_make(data, 0700, e);
+	return r < 0 ? r : backends_open(b, &opts, e);
 }
 
 void backends_close(struct backends *b)

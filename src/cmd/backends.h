@@ -1,7 +1,8 @@
 /* What a command stands on: database, repository, store and bus, opened together and closed in the reverse order.
  *
+ *   static const struct option_def defs[] = { BACKENDS_OPTION_DEFS, … };
  *   struct backends b = { 0 };
- *   backends_open(&b, "sqlite:data/millrace.db", &(struct store_local_opts){ .root = "data/store" }, e);
+ *   backends_from_options(&b, &options, e);
  *   … backends_close(&b);      // also after a failed open
  */
 #pragma once
@@ -19,7 +20,22 @@ struct backends {
 	struct store *store;
 	struct bus *bus;
 };
-int backends_open(struct backends *b, const char *database_url, const struct store_local_opts *store, struct err *e) MR_MUST_USE;
+struct backends_opts {
+	const char *database; /* URL: db/db.h */
+	uint32_t database_connections; /* most at once; 0: what the database suggests */
+	struct store_local_opts store;
+};
+int backends_open(struct backends *b, const struct backends_opts *opts, struct err *e) MR_MUST_USE;
+
+#define BACKENDS_OPTION_DEFS                                                                                               \
+	{ "data", "DIR", "data", "folder of the database and the objects" },                                               \
+		{ "database", "URL", NULL, "sqlite:PATH or postgres://… (default: sqlite:DIR/millrace.db)",                \
+		  .secret = true },                                                                                        \
+	{                                                                                                                  \
+		"database-connections", "N", NULL, "connections to the database at once (default: 4; PostgreSQL: 8)"       \
+	}
+/* As these options say; makes the folder where there is none. */
+int backends_from_options(struct backends *b, const struct options *o, struct err *e) MR_MUST_USE;
 void backends_close(struct backends *b);
 
 /* Sets up the log by the options "log-level" and, where the command has it, "log-json". */

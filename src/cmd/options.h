@@ -27,7 +27,7 @@ struct option_def {
 };
 
 #define OPTION_VALUES_MAX 32
-#define OPTIONS_MAX 48
+#define OPTIONS_MAX 64
 struct option_values {
 	char *v[OPTION_VALUES_MAX];
 	size_t count;

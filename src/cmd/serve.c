@@ -21,7 +21,6 @@
 #include "cmd/options.h"
 #include "http/auth.h"
 #include "http/server.h"
-#include "os/fd.h"
 #include "os/pool.h"
 #include "worker/speech_config.h"
 #include "worker/worker.h"
@@ -32,7 +31,7 @@
 
 static const struct option_def defs[] = {
 	{ "config", "FILE", NULL, "read options from FILE, a line each: NAME = VALUE" },
-	{ "data", "DIR", "data", "folder of the database and the objects" },
+	BACKENDS_OPTION_DEFS,
 	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
 	{ "workers", "N", NULL, "chunks that run at once here; 0: none (default: the number of cores)" },
 	{ "analyze", "on|off", "on", "make poster, storyboard, waveform and loudness of every new file" },
@@ -99,15 +98,6 @@ static struct http_auth_opts auth_opts(const struct server *s)
 					 .session_key = s->session_key,
 					 .session_key_len = sizeof(s->session_key),
 					 .insecure = options_flag(o, "insecure") };
-}
-
-static int open_storage(struct server *s, struct err *e)
-{
-	const char *data = options_get(&s->options, "data");
-	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/millrace.db", data);
-	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
-	int r = dir_make(data, 0700, e);
-	return r < 0 ? r : backends_open(&s->on, url, &(struct store_local_opts){ .root = root }, e);
 }
 
 static int load_keys(struct server *s, struct err *e)
@@ -308,7 +298,7 @@ static int start(struct server *s, struct err *e)
 	if (r == 0)
 		r = http_auth_check(&auth, options_get(&s->options, "listen"), e);
 	if (r == 0)
-		r = open_storage(s, e);
+		r = backends_from_options(&s->on, &s->options, e);
 	if (r == 0)
 		r = load_keys(s, e);
 	if (r == 0)

@@ -1,7 +1,7 @@
-/* The part of SQL access that no database differs in: the pool; transactions, which share a commit where several wait, and
- * are run again when the database was busy. Runs in the server and worker process. Connections are opened when needed and
- * kept until the end; nobody waits for one longer than the busy time-out. It does not detect a caller that waits for a
- * second connection while holding the only one.
+/* The part of SQL access that no database differs in: the pool; transactions, which share a commit where several wait for the
+ * one writer, and are run again when the database was busy or the connection was lost. Runs in the server and worker process.
+ * Connections are opened when needed and kept as long as they work; nobody waits for one longer than the busy time-out. It does
+ * not detect a caller that waits for a second connection while holding the only one.
  */
 #include "db/db.h"
 
@@ -36,15 +36,22 @@ struct db {
 	bool led;	      /* somebody is at it, or has been told to be */
 };
 
-static const struct db_driver *const drivers[] = { &db_driver_sqlite };
+static const struct {
+	const char *scheme;
+	const struct db_driver *driver;
+} drivers[] = {
+	{ "sqlite:", &db_driver_sqlite },
+	{ "postgres:", &db_driver_postgres },
+	{ "postgresql:", &db_driver_postgres },
+};
 
 static const struct db_driver *driver_of(const char *url, const char **ret_where)
 {
 	for (size_t i = 0; i < MR_ARRAY_SIZE(drivers); i++) {
-		size_t n = strlen(drivers[i]->scheme);
-		if (strncmp(url, drivers[i]->scheme, n) == 0 && url[n] == ':') {
-			*ret_where = url + n + 1;
-			return drivers[i];
+		size_t n = strlen(drivers[i].scheme);
+		if (strncmp(url, drivers[i].scheme, n) == 0) {
+			*ret_where = url + n;
+			return drivers[i].driver;
 		}
 	}
 	return NULL;
@@ -66,10 +73,8 @@ int db_open(const struct db_opts *opts, struct db **ret, struct err *e)
 	const char *where = NULL;
 	const struct db_driver *driver = driver_of(opts->url, &where);
 	if (!driver)
-		return err_set(e, ERR_INVALID, "database %s: must begin with \"sqlite:\"", opts->url);
+		return err_set(e, ERR_INVALID, "database: must begin with \"sqlite:\" or \"postgres://\"");
 	struct db_opts filled = *opts;
-	if (!filled.connections)
-		filled.connections = DB_CONNECTIONS_DEFAULT;
 	if (!filled.busy_timeout_ms)
 		filled.busy_timeout_ms = DB_BUSY_TIMEOUT_DEFAULT_MS;
 
@@ -124,16 +129,16 @@ static struct timespec deadline_in(uint32_t ms)
 	return at;
 }
 
-/* Takes an idle connection, or the right to open one (*ret NULL). */
-static int reserve(struct db *db, struct db_conn **ret, struct err *e)
+/* Takes an idle connection, or the right to open one (*ret NULL), which `may_open` denies while there are others. */
+static int reserve(struct db *db, bool may_open, const struct timespec *deadline, struct db_conn **ret, struct err *e)
 {
-	struct timespec deadline = deadline_in(db->wait_ms);
 	pthread_mutex_lock(&db->lock);
-	while (!db->idle && db->open == db->max) {
-		if (pthread_cond_timedwait(&db->freed, &db->lock, &deadline) != 0 && !db->idle && db->open == db->max) {
+	while (!db->idle && db->open && (!may_open || db->open == db->max)) {
+		if (pthread_cond_timedwait(&db->freed, &db->lock, deadline) != 0 && !db->idle && db->open) {
+			uint32_t open = db->open;
 			pthread_mutex_unlock(&db->lock);
-			return err_set_code(e, ERR_UNAVAILABLE, DB_BUSY_CODE,
-					    "all %u connections to the database are in use", db->max);
+			return err_set_code(e, ERR_UNAVAILABLE, DB_BUSY_CODE, "all %u connections to the database are in use",
+					    open);
 		}
 	}
 	*ret = db->idle;
@@ -146,27 +151,57 @@ static int reserve(struct db *db, struct db_conn **ret, struct err *e)
 	return 0;
 }
 
+/* One less is open. */
+static void forget(struct db *db, struct db_conn *c)
+{
+	if (c)
+		db->driver->disconnect(c);
+	pthread_mutex_lock(&db->lock);
+	db->open--;
+	db->in_use--;
+	/* Whoever waits may have to open one, and all if none is left. */
+	pthread_cond_broadcast(&db->freed);
+	pthread_mutex_unlock(&db->lock);
+}
+
+static bool alive(const struct db *db, struct db_conn *c)
+{
+	return !db->driver->alive || db->driver->alive(c);
+}
+
 int db_acquire(struct db *db, struct db_conn **ret, struct err *e)
 {
-	struct db_conn *c = NULL;
-	int r = reserve(db, &c, e);
-	if (r < 0)
-		return r;
-	if (!c) {
-		r = db->driver->connect(db->shared, &c, e);
-		if (r < 0) {
-			pthread_mutex_lock(&db->lock);
-			db->open--;
-			db->in_use--;
-			pthread_cond_signal(&db->freed);
-			pthread_mutex_unlock(&db->lock);
+	struct timespec deadline = deadline_in(db->wait_ms);
+	bool may_open = true;
+	for (;;) {
+		struct db_conn *c = NULL;
+		int r = reserve(db, may_open, &deadline, &c, e);
+		if (r < 0)
 			return r;
+		if (c && !alive(db, c)) {
+			forget(db, c);
+			continue;
 		}
-		c->driver = db->driver;
-		c->db = db;
+		if (c) {
+			*ret = c;
+			return 0;
+		}
+		r = db->driver->connect(db->shared, &c, e);
+		if (r == 0) {
+			c->driver = db->driver;
+			c->db = db;
+			*ret = c;
+			return 0;
+		}
+		forget(db, NULL);
+		pthread_mutex_lock(&db->lock);
+		bool others = db->open > 0;
+		pthread_mutex_unlock(&db->lock);
+		/* The server may have no room for one more: then one of ours that becomes free will do. */
+		if (!others)
+			return r;
+		may_open = false;
 	}
-	*ret = c;
-	return 0;
 }
 
 void db_release(struct db_conn **conn)
@@ -175,6 +210,10 @@ void db_release(struct db_conn **conn)
 	if (!c)
 		return;
 	struct db *db = c->db;
+	if (!alive(db, c)) {
+		forget(db, c);
+		return;
+	}
 	pthread_mutex_lock(&db->lock);
 	c->next_idle = db->idle;
 	db->idle = c;
@@ -193,19 +232,24 @@ struct write {
 	void *ctx;
 	struct err *e;
 	int result;
-	bool busy; /* the database was: running it again can help */
+	bool again; /* running it again can help */
 	/* protected by writes_lock */
 	bool leads, done;
 	pthread_cond_t turn;
 };
 
-static void fail_all(struct write *group, int r, const struct err *e, bool busy)
+static void fail_all(struct write *group, int r, const struct err *e)
 {
 	for (struct write *w = group; w; w = w->next) {
 		*w->e = *e;
 		w->result = r;
-		w->busy = busy;
+		w->again = false;
 	}
+}
+
+static bool can_help(const struct write *w)
+{
+	return w->result < 0 && (strcmp(w->e->code, DB_BUSY_CODE) == 0 || strcmp(w->e->code, DB_AWAY_CODE) == 0);
 }
 
 static void run_one(struct db_conn *c, struct write *w)
@@ -221,7 +265,7 @@ static void run_one(struct db_conn *c, struct write *w)
 		}
 	}
 	w->result = r;
-	w->busy = r < 0 && strcmp(w->e->code, DB_BUSY_CODE) == 0;
+	w->again = can_help(w);
 }
 
 /* Within the transaction of all. Negative: that is lost as a whole, as it is where the database has rolled back by itself. */
@@ -232,7 +276,7 @@ static int run_member(struct db_conn *c, struct write *w)
 	if (r < 0)
 		return r;
 	w->result = w->fn(c, w->ctx, w->e);
-	w->busy = w->result < 0 && strcmp(w->e->code, DB_BUSY_CODE) == 0;
+	w->again = can_help(w);
 	if (w->result < 0)
 		r = db_exec(c, "ROLLBACK TO member", DB_NO_PARAMS, NULL, &ignored);
 	return r < 0 ? r : db_exec(c, "RELEASE member", DB_NO_PARAMS, NULL, &ignored);
@@ -258,7 +302,7 @@ static void run_group(struct db *db, struct write *group)
 	struct err e;
 	int r = db_acquire(db, &c, &e);
 	if (r < 0) {
-		fail_all(group, r, &e, false);
+		fail_all(group, r, &e);
 		return;
 	}
 	/* Where the whole fails each gets what its own transaction says: one's fault is not the others'. */
@@ -294,7 +338,7 @@ static void release_group_locked(struct db *db, struct write *group)
 	}
 }
 
-static void transact_once(struct db *db, struct write *w)
+static void transact_in_turn(struct db *db, struct write *w)
 {
 	pthread_cond_init(&w->turn, NULL);
 	pthread_mutex_lock(&db->writes_lock);
@@ -333,11 +377,31 @@ int db_transact(struct db *db, db_tx_fn fn, void *ctx, struct err *e)
 		e = &own; /* the code decides below */
 	for (unsigned n = 1;; n++) {
 		struct write w = { .fn = fn, .ctx = ctx, .e = e };
-		transact_once(db, &w);
-		if (!w.busy || n == TRANSACT_ATTEMPTS)
+		if (db->driver->one_writer)
+			transact_in_turn(db, &w);
+		else
+			run_group(db, &w);
+		/* Two may have looked for the same and found nothing: who comes second sees it now. */
+		bool unseen = n == 1 && !db->driver->one_writer && w.result < 0 && strcmp(e->code, DB_CONSTRAINT_CODE) == 0;
+		if ((!w.again && !unseen) || n == TRANSACT_ATTEMPTS)
 			return w.result;
 		pause_before_retry(n);
 	}
+}
+
+int db_listen(struct db *db, db_heard_fn fn, void *ctx, struct err *e)
+{
+	return db->driver->listen ? db->driver->listen(db->shared, fn, ctx, e) :
+				    err_set(e, ERR_UNSUPPORTED, "this database tells nothing");
+}
+
+int db_notify(struct db *db, const char *text, struct err *e)
+{
+	_cleanup_db_conn_ struct db_conn *c = NULL;
+	if (!db->driver->notify || strlen(text) > DB_NOTIFY_MAX)
+		return err_set(e, ERR_UNSUPPORTED, "this database tells nothing, or not so much");
+	int r = db_acquire(db, &c, e);
+	return r < 0 ? r : db->driver->notify(c, text, e);
 }
 
 int db_now_ms(struct db_conn *c, int64_t *ret_ms, struct err *e)

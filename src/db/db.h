@@ -1,5 +1,5 @@
-/* SQL access: a pool of connections, transactions, prepared statements, migrations. SQLite now; a driver per database
- * (db/driver.h), so that PostgreSQL can stand beside it without a change above.
+/* SQL access: a pool of connections, transactions, prepared statements, migrations. SQLite or PostgreSQL (13 and later), a driver
+ * for each (db/driver.h); nobody above knows which it is.
  *
  *   struct db *db;
  *   db_open(&(struct db_opts){ .url = "sqlite:data/millrace.db" }, &db, e);
@@ -13,19 +13,23 @@
  *   while ((r = db_next(rows, e)) > 0)
  *           use(db_text(rows, 0));
  *
- * Writes go through db_transact alone. Its callback may run more than once (a busy database, later a serialization
- * failure), so it writes to its context only what a second run writes again. Calls that come while others are being committed are
- * committed together, each with an outcome of its own (a savepoint): the disk is waited for once. So a callback may run on another
- * thread that is in db_transact.
+ * Writes go through db_transact alone. Its callback may run more than once (a busy database, a deadlock, a
+ * lost connection), so it writes to its context only what a second run writes again, and it may run on another thread that is in
+ * db_transact. Others may be writing at the same time (on SQLite they are not): rows that a decision rests on are locked by the
+ * statement that reads them, an UPDATE or a SELECT that ends with DB_LOCK, in the order chunk, job, counter.
  *
  * SQLite: WAL, synchronous=FULL (what was committed survives a power cut), one writer at a time: in this process in
- * turn, between processes with a time-out. Threads: a struct db may be used by any; a connection and its rows by one at
- * a time. Don't acquire a second connection while holding one: an in-memory database has just one, and it would wait
- * for itself.
+ * turn, between processes with a time-out. Calls that come while others are being committed are committed together, each with an
+ * outcome of its own (a savepoint): the disk is waited for once.
  *
- * Errors: ERR_UNAVAILABLE code DB_BUSY (locked by somebody else for too long, or no connection became free),
- * ERR_NO_SPACE, ERR_IO (code DB_CORRUPT where the file is damaged), ERR_CONFLICT code DB_CONSTRAINT, ERR_INTERNAL for
- * wrong SQL. */
+ * PostgreSQL: READ COMMITTED, each transaction on a connection of its own. A lost connection is replaced, reads are done again;
+ * what a transaction did is done again if it was not committed. While the server is away every call fails at once. Threads: a
+ * struct db may be used by any; a connection and its rows by one at a time. Don't acquire a second connection while holding one:
+ * an in-memory database has just one, and it would wait for itself.
+ *
+ * Errors: ERR_UNAVAILABLE code DB_BUSY (locked by somebody else for too long, or no connection became free), code DB_AWAY (the
+ * server can't be reached), code DB_UNKNOWN (lost in a commit, and it could not be found out whether it was done); ERR_NO_SPACE,
+ * ERR_IO (code DB_CORRUPT where the file is damaged), ERR_CONFLICT code DB_CONSTRAINT, ERR_INTERNAL for wrong SQL. */
 #pragma once
 
 #include <stdbool.h>
@@ -40,12 +44,12 @@ struct db_conn;
 struct db_rows;
 
 struct db_opts {
-	const char *url;	  /* "sqlite:PATH" or "sqlite::memory:" */
-	uint32_t connections;	  /* most at once, opened when needed; 0: 4. In-memory databases have exactly one. */
+	const char *url;	  /* "sqlite:PATH", "sqlite::memory:" or "postgres://USER@HOST:PORT/NAME" (all that libpq takes) */
+	uint32_t connections;	  /* most at once, opened when needed; 0: 4, PostgreSQL 8. In-memory databases have exactly one. */
 	uint32_t busy_timeout_ms; /* wait for another process' write, or for a free connection; 0: 10,000 */
 };
-/* Opens one connection, so that a wrong path shows here. The file is made (mode 0600) if it is not there; its folder is
- * not. */
+/* Opens one connection, so that a wrong path or address shows here. SQLite: the file is made (mode 0600) if it is not there; its
+ * folder is not. */
 int db_open(const struct db_opts *opts, struct db **ret, struct err *e) MR_MUST_USE;
 /* No connection may be in use. NULL is fine. */
 void db_close(struct db *db);
@@ -65,10 +69,26 @@ void db_release(struct db_conn **conn);
 typedef int (*db_tx_fn)(struct db_conn *c, void *ctx, struct err *e);
 int db_transact(struct db *db, db_tx_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 
-/* The database's clock, in Unix milliseconds: the one that leases are measured by. (SQLite: this machine's.) */
+/* The database's clock, in Unix milliseconds: the one that leases are measured by. SQLite: this machine's. PostgreSQL: the
+ * server's; in a transaction that of its start, else up to a round trip behind. */
 int db_now_ms(struct db_conn *c, int64_t *ret_ms, struct err *e) MR_MUST_USE;
 
+/* ---- hints between processes ---- */
+
+/* From now on until db_close fn is called, on a thread of its own, with what any process (this one, too) gives to db_notify;
+ * `text` NULL: some may have been missed. It must not block. Once for each db. ERR_UNSUPPORTED: this database tells nothing. */
+typedef void (*db_heard_fn)(void *ctx, const char *text);
+int db_listen(struct db *db, db_heard_fn fn, void *ctx, struct err *e) MR_MUST_USE;
+/* At most DB_NOTIFY_MAX bytes; not within db_transact. */
+#define DB_NOTIFY_MAX 7000
+int db_notify(struct db *db, const char *text, struct err *e) MR_MUST_USE;
+
 /* ---- statements: parameters are $1…$N, in any order, each at least once ---- */
+
+/* The end of a SELECT within db_transact: nobody else changes its rows until the transaction's end. */
+#define DB_LOCK " FOR NO KEY UPDATE"
+/* The same, without those rows that somebody else has locked; with LIMIT as many of the others. */
+#define DB_LOCK_FREE " FOR NO KEY UPDATE SKIP LOCKED"
 
 #define DB_PARAMS_MAX 48
 enum db_type { DB_TYPE_NULL, DB_TYPE_TEXT, DB_TYPE_INT, DB_TYPE_REAL };

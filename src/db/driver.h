@@ -2,26 +2,30 @@
  *
  * A driver embeds struct db_conn and struct db_rows as the first member of its own. It maps its codes to kinds of
  * errors, and says code DB_BUSY exactly where running the whole transaction again can help (SQLITE_BUSY; on PostgreSQL
- * also 40001 and 40P01). SQL above is written so that both databases take it; row locks are taken by an UPDATE that
- * comes first in each transaction, in the order chunk, job, counter, so that a driver with many writers needs nothing
- * else. */
+ * 40001, 40P01 and 55P03), DB_AWAY where the database can't be reached or the connection was lost, so that nothing of a
+ * transaction was committed. SQL above is written so that both databases take it. */
 #pragma once
 
 #include "db/db.h"
 
 #define DB_BUSY_CODE "DB_BUSY"
-#define DB_CONNECTIONS_DEFAULT 4
+#define DB_AWAY_CODE "DB_AWAY"
+#define DB_CONSTRAINT_CODE "DB_CONSTRAINT"
 #define DB_BUSY_TIMEOUT_DEFAULT_MS 10000
 
 struct db_driver {
-	const char *scheme; /* of the URL: "sqlite" */
-	/* `where` is the URL behind the scheme. ret_connections: how many connections the pool may open. */
+	/* One transaction at a time: those who wait share a commit. Else each has a connection of its own, and two that insert
+	 * the same may not have seen each other. */
+	bool one_writer;
+	/* `where` is the URL behind the scheme and its colon. ret_connections: how many connections the pool may open. */
 	int (*open)(const struct db_opts *opts, const char *where, void **ret_shared, uint32_t *ret_connections,
 		    struct err *e);
 	void (*close)(void *shared);
 
 	int (*connect)(void *shared, struct db_conn **ret, struct err *e);
 	void (*disconnect)(struct db_conn *c);
+	/* Can an idle one be used? Asks nobody. NULL: always. */
+	bool (*alive)(struct db_conn *c);
 
 	/* A transaction that may write, from its start. */
 	int (*begin)(struct db_conn *c, struct err *e);
@@ -30,6 +34,9 @@ struct db_driver {
 	int (*now_ms)(struct db_conn *c, int64_t *ret_ms, struct err *e);
 	/* Several statements without parameters. */
 	int (*script)(struct db_conn *c, const char *sql, struct err *e);
+	/* In a transaction: no other process migrates until its end. NULL: a transaction is alone anyway. */
+	int (*lock_schema)(struct db_conn *c, struct err *e);
+	int (*has_table)(struct db_conn *c, const char *name, bool *ret, struct err *e);
 
 	int (*query)(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret,
 		     struct err *e);
@@ -40,6 +47,10 @@ struct db_driver {
 	int64_t (*get_int)(struct db_rows *rows, int column);
 	double (*get_real)(struct db_rows *rows, int column);
 	const char *(*get_text)(struct db_rows *rows, int column);
+
+	/* db_listen, db_notify; NULL: all who open the database are on this machine, and nothing is told. */
+	int (*listen)(void *shared, db_heard_fn fn, void *ctx, struct err *e);
+	int (*notify)(struct db_conn *c, const char *text, struct err *e);
 };
 
 struct db_conn {
@@ -53,9 +64,12 @@ struct db_rows {
 };
 
 extern const struct db_driver db_driver_sqlite;
+extern const struct db_driver db_driver_postgres;
 
 /* Pure: the error kind of an (extended) SQLite result code and the errno below it (0: none). */
 enum err_kind db_sqlite_kind(int code, int system_errno);
+/* Pure: the same of a SQLSTATE. */
+enum err_kind db_postgres_kind(const char *sqlstate);
 
 /* One step of the schema. */
 struct db_migration {

@@ -38,13 +38,19 @@ static int apply(struct db_conn *c, const struct db_migration *m, struct err *e)
 static int step(struct db_conn *c, void *ctx, struct err *e)
 {
 	struct migration_run *run = ctx;
-	int r = c->driver->script(c,
-				  "CREATE TABLE IF NOT EXISTS schema_version ( version BIGINT NOT NULL PRIMARY KEY,"
-				  " name TEXT NOT NULL, applied_ms BIGINT NOT NULL)",
-				  e);
+	bool known = false;
+	int64_t version;
+	int r = c->driver->lock_schema ? c->driver->lock_schema(c, e) : 0;
+	/* Who may not make tables may still use those that are there. */
+	if (r == 0)
+		r = c->driver->has_table(c, "schema_version", &known, e);
+	if (r == 0 && !known)
+		r = c->driver->script(c,
+				      "CREATE TABLE schema_version ( version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL,"
+				      " applied_ms BIGINT NOT NULL)",
+				      e);
 	if (r < 0)
 		return r;
-	int64_t version;
 	r = current_version(c, &version, e);
 	if (r < 0)
 		return r;

@@ -67,7 +67,7 @@ static const char *machine_code(int code)
 	case SQLITE_NOTADB:
 		return "DB_CORRUPT";
 	case SQLITE_CONSTRAINT:
-		return "DB_CONSTRAINT";
+		return DB_CONSTRAINT_CODE;
 	default:
 		return "";
 	}
@@ -119,7 +119,7 @@ static int sqlite_open(const struct db_opts *opts, const char *where, void **ret
 	s->busy_timeout_ms = opts->busy_timeout_ms;
 	pthread_mutex_init(&s->writer, NULL);
 	*ret_shared = s;
-	*ret_connections = in_memory ? 1 : opts->connections;
+	*ret_connections = in_memory ? 1 : opts->connections ? opts->connections : SQLITE_CONNECTIONS_DEFAULT;
 	return 0;
 }
 
@@ -235,8 +235,18 @@ static int now_ms(struct db_conn *c, int64_t *ret_ms, struct err *e)
 	return 0;
 }
 
+static int has_table(struct db_conn *c, const char *name, bool *ret, struct err *e)
+{
+	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	int r = db_first(c, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1", DB_PARAMS(DB_TEXT(name)), &rows, e);
+	if (r < 0)
+		return r;
+	*ret = r > 0;
+	return 0;
+}
+
 const struct db_driver db_driver_sqlite = {
-	.scheme = "sqlite",
+	.one_writer = true,
 	.open = sqlite_open,
 	.close = shared_free,
 	.connect = sqlite_connect,
@@ -246,6 +256,7 @@ const struct db_driver db_driver_sqlite = {
 	.rollback = rollback,
 	.now_ms = now_ms,
 	.script = script,
+	.has_table = has_table,
 	.query = db_sqlite_query,
 	.next = db_sqlite_next,
 	.changes = db_sqlite_changes,

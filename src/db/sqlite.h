@@ -6,6 +6,7 @@
 
 #include "db/driver.h"
 
+#define SQLITE_CONNECTIONS_DEFAULT 4
 #define SQLITE_STATEMENTS_MAX 96 /* prepared ones that a connection keeps */
 
 /* A prepared statement; while `in_use` also the rows of its query. */

@@ -93,7 +93,7 @@ int repo_job_load(struct db_conn *c, const char *user_id, const char *id, struct
 
 int repo_job_lock(struct db_conn *c, const char *user_id, const char *id, struct job *ret, struct err *e)
 {
-	return job_first(c, "UPDATE job SET prefix = prefix WHERE id = $1 RETURNING " JOB_COLUMNS, user_id, id, ret, e);
+	return job_first(c, "SELECT " JOB_COLUMNS " FROM job WHERE id = $1" DB_LOCK, user_id, id, ret, e);
 }
 
 int repo_revise(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e)

@@ -51,7 +51,7 @@ static int check_file(struct db_conn *c, const struct job_new *n, struct err *e)
 	if (!n->file_id || !*n->file_id)
 		return 0;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING user_id, ready",
+	int r = db_first(c, "SELECT user_id, ready FROM file WHERE id = $1" DB_LOCK,
 			 DB_PARAMS(DB_TEXT(n->file_id)), &rows, e);
 	if (r < 0)
 		return r;

@@ -219,7 +219,7 @@ static int doom_objects(struct db_conn *c, const struct delete_tx *t, int64_t no
 static int check_unused(struct db_conn *c, const char *file_id, struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING id", DB_PARAMS(DB_TEXT(file_id)), &rows, e);
+	int r = db_first(c, "SELECT id FROM file WHERE id = $1" DB_LOCK, DB_PARAMS(DB_TEXT(file_id)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0)

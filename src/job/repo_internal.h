@@ -1,6 +1,7 @@
 /* What the repository's files share. Private to job/repo*.c.
  *
- * Rules of their transactions: rows are locked by an UPDATE that comes first, in the order chunk, job, counter; what a
+ * Rules of their transactions: rows are locked by the statement that reads them, an UPDATE or a SELECT with DB_LOCK, in the order
+ * chunk, job, counter (who has to do otherwise, as a cancel, may meet a deadlock and is run again); what a
  * user sees changes together with the job's revision (repo_revise, at the end); SQL is the common part of SQLite and
  * PostgreSQL. In a callback of repo_transact `e` is never NULL, and outputs go into its context, whole again on each
  * run. */

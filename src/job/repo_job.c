@@ -180,7 +180,7 @@ static int check_source(struct db_conn *c, const struct job *j, struct err *e)
 	if (!j->file_id[0])
 		return 0;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE file SET name = name WHERE id = $1 RETURNING id", DB_PARAMS(DB_TEXT(j->file_id)),
+	int r = db_first(c, "SELECT id FROM file WHERE id = $1" DB_LOCK, DB_PARAMS(DB_TEXT(j->file_id)),
 			 &rows, e);
 	if (r == 0)
 		return err_set_code(e, ERR_CONFLICT, "FILE_GONE", "the job's file was deleted");
@@ -310,7 +310,7 @@ static int expire_tx(struct db_conn *c, void *ctx, struct err *e)
 		_cleanup_db_rows_ struct db_rows *rows = NULL;
 		r = db_first(c,
 			     "UPDATE job SET status = 7 WHERE id = (SELECT id FROM job WHERE expires_ms > 0"
-			     " AND expires_ms <= $1 AND status IN (4, 5, 6) LIMIT 1) RETURNING id",
+			     " AND expires_ms <= $1 AND status IN (4, 5, 6) LIMIT 1" DB_LOCK_FREE ") RETURNING id",
 			     DB_PARAMS(DB_INT(now)), &rows, e);
 		if (r <= 0)
 			return r;
@@ -341,8 +341,7 @@ static int purge_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	const struct purge_tx *t = ctx;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
-	int r = db_first(c, "UPDATE job SET prefix = prefix WHERE id = $1 RETURNING status", DB_PARAMS(DB_TEXT(t->id)),
-			 &rows, e);
+	int r = db_first(c, "SELECT status FROM job WHERE id = $1" DB_LOCK, DB_PARAMS(DB_TEXT(t->id)), &rows, e);
 	if (r <= 0)
 		return r; /* it is gone already */
 	if (db_int(rows, 0) != JOB_DELETING)

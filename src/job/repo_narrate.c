@@ -11,8 +11,9 @@ int repo_narration_again(struct db_conn *c, const char *job_id, int64_t now_ms, 
 int repo_narration_length(struct db_conn *c, const char *job_id, struct err *e)
 {
 	return db_exec(c,
-		       "UPDATE job SET duration_ticks = (SELECT SUM(s.duration_ticks) * 90000 / MIN(x.timescale) FROM segment s"
-		       " JOIN rendition x ON x.job_id = s.job_id AND x.idx = s.rendition WHERE s.job_id = $1) WHERE id = $1",
+		       "UPDATE job SET duration_ticks = (SELECT CAST(SUM(s.duration_ticks) AS BIGINT) * 90000 / MIN(x.timescale)"
+		       " FROM segment s JOIN rendition x ON x.job_id = s.job_id AND x.idx = s.rendition WHERE s.job_id = $1)"
+		       " WHERE id = $1",
 		       DB_PARAMS(DB_TEXT(job_id)), NULL, e);
 }
 

@@ -34,17 +34,20 @@ static int nothing_to_do(struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "there is nothing to do");
 }
 
-/* PostgreSQL takes this text, too: the last condition makes it safe there. Many workers would then put the inner choice
- * of the chunk into a LATERAL join with FOR UPDATE SKIP LOCKED, so that none waits for another. */
+/* The jobs in turn; of the first that has one, its first chunk that nobody else is just claiming. So no claim waits for another,
+ * and none goes away with nothing while there is something. */
 #define TURN_MAX "30000" /* ms */
 /* What is left of a job, in ms of media; of a conversion a twentieth, since it is so much less work. */
 #define LEFT "(weight_ticks - done_ticks) / (CASE WHEN kind IN (3, 5) THEN 1800 ELSE 90 END)"
 #define TURN(left) "CASE WHEN " left " < " TURN_MAX " THEN " left " ELSE " TURN_MAX " END"
 /* A conversion of a minute at most; a narration's MP3, which somebody waits for. */
 #define IS_SHORT "(kind = 5 OR (kind = 3 AND weight_ticks <= 60 * 90000))"
+#define JOBS_LOOKED_AT "64" /* more than that are not all being claimed at the same moment */
 #define CLAIM_JOB(which) \
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = (" \
-	"  SELECT j.id, (SELECT MIN(c.idx) FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \
+	" SELECT id, idx FROM (" \
+	"  SELECT id, (SELECT c.idx FROM chunk c WHERE c.job_id = t.id AND c.due_ms <= $1 ORDER BY c.idx LIMIT 1" DB_LOCK_FREE \
+	"  ) AS idx FROM (SELECT j.id" \
 	"  FROM (SELECT id, kind, weight_ticks, created_ms, served_ms, left_ms," \
 	"         MAX(served_ms) OVER (PARTITION BY user_id) AS user_served_ms," \
 	"         SUM(left_ms) OVER (PARTITION BY user_id) AS user_left_ms" \
@@ -52,7 +55,7 @@ static int nothing_to_do(struct err *e)
 	"              FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) o) j" \
 	"  WHERE " which " AND EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \
 	"  ORDER BY j.user_served_ms + " TURN("j.user_left_ms") ", j.served_ms + " TURN("j.left_ms") "," \
-	"   j.created_ms, j.id LIMIT 1)" \
+	"   j.created_ms, j.id LIMIT " JOBS_LOOKED_AT ") t) f WHERE idx IS NOT NULL LIMIT 1)" \
 	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS
 static const char claim_job_sql[] = CLAIM_JOB("1 = 1");
 static const char claim_short_sql[] = CLAIM_JOB(IS_SHORT);
@@ -60,7 +63,7 @@ static const char claim_short_sql[] = CLAIM_JOB(IS_SHORT);
 /* Analyses: the one that waits longest, and none while a chunk of a job could be claimed. */
 static const char claim_background_sql[] =
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
-	"  SELECT job_id, idx FROM chunk WHERE due_ms <= $1 AND kind = 3 ORDER BY due_ms, job_id LIMIT 1)"
+	"  SELECT job_id, idx FROM chunk WHERE due_ms <= $1 AND kind = 3 ORDER BY due_ms, job_id LIMIT 1" DB_LOCK_FREE ")"
 	" AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.due_ms <= $1 AND o.kind <> 3)"
 	" RETURNING " CHUNK_COLUMNS;
 

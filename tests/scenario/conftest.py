@@ -17,6 +17,7 @@ import requests
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'media'))
 
+import backends  # noqa: E402
 from client import Client  # noqa: E402
 from make_media import media  # noqa: E402
 from server import SOAK, Server, limit  # noqa: E402
@@ -26,6 +27,8 @@ POLLING = re.compile(r'event=http_request.*method=GET.*status=20[06]')
 
 
 def pytest_configure(config):
+    if not hasattr(config, 'workerinput'):   # those of xdist are told by the environment
+        backends.start()
     config.addinivalue_line('markers', 'threads: run under ThreadSanitizer, too')
     config.addinivalue_line('markers', 'soak: only with MILLRACE_SOAK=1')
     config.addinivalue_line('markers', 'alone: nothing else runs meanwhile')

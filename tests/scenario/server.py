@@ -7,15 +7,19 @@
 What it guarantees: start() returns when /readyz answers, or fails with the log; stop() insists on exit code 0, on a log without
 a sanitizer's report, and on no process left behind. Every time limit is multiplied by $MILLRACE_TEST_TIMEOUT_SCALE.
 """
+import contextlib
 import os
 import pathlib
 import random
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
+import backends
+import postgres
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -118,6 +122,7 @@ class Server:
         self.store = self.data / 'store'
         self.log_path = self.folder / 'server.log'
         self.options = [str(o) for o in options]
+        self.backends = None   # options: what it stands on
         self.env = env or {}
         self.port = 0
         self.process = None
@@ -144,7 +149,23 @@ class Server:
     def command(self):
         # Analyses would change what tests count and wait for; those that are about them switch them on.
         analyze = () if '--analyze' in self.options else ('--analyze', 'off')
-        return [MILLRACE, 'serve', '--data', self.data, '--listen', f'127.0.0.1:{self.port}', *analyze, *self.options]
+        if self.backends is None:
+            self.backends = [] if '--database' in self.options else backends.options(self.data)
+        return [MILLRACE, 'serve', '--data', self.data, '--listen', f'127.0.0.1:{self.port}', *self.backends, *analyze,
+                *self.options]
+
+    def database_url(self):
+        if '--database' in self.options:
+            return self.options[self.options.index('--database') + 1]
+        return backends.database_url(self.data)
+
+    def rows(self, query):
+        """What is in its database: numbers and texts."""
+        url = self.database_url()
+        if url.startswith('sqlite:'):
+            with contextlib.closing(sqlite3.connect(f'file:{url.removeprefix("sqlite:")}?mode=ro', uri=True)) as db:
+                return db.execute(query).fetchall()
+        return [tuple(int(v) if re.fullmatch(r'-?\d+', v) else v for v in row) for row in postgres.sql(url, query)]
 
     def start(self):
         assert self.process is None, 'it runs already'

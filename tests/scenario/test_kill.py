@@ -9,7 +9,6 @@ import hashlib
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import time
 
@@ -49,9 +48,9 @@ class Rig:
 
     def committed(self, job):
         """{object: (inode, time of its last change, size)} of what the database calls committed."""
-        with contextlib.closing(sqlite3.connect(f'file:{self.server.data}/millrace.db?mode=ro', uri=True)) as db:
-            rows = db.execute('SELECT r.name, s.idx FROM segment s JOIN rendition r ON r.job_id = s.job_id AND r.idx = s.rendition '
-                              'WHERE s.job_id = ? AND s.committed = 1', (job['job_id'],)).fetchall()
+        rows = self.server.rows('SELECT r.name, s.idx FROM segment s '
+                                'JOIN rendition r ON r.job_id = s.job_id AND r.idx = s.rendition '
+                                f"WHERE s.job_id = '{job['job_id']}' AND s.committed = 1")
         found = {}
         for name, index in rows:
             path, = (self.folder_of(job) / name).glob(f'segment_{index:03}.*')   # there: a row is committed after its object

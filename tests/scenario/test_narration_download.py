@@ -1,10 +1,8 @@
 """A narration's MP3: made once, from its segments, as long as they are; then the stream goes, after a grace."""
 import array
 import concurrent.futures
-import contextlib
 import datetime
 import random
-import sqlite3
 import subprocess
 import time
 import urllib.parse
@@ -73,8 +71,7 @@ def test_two_requests_at_once_make_one_file_as_long_as_the_stream(client, server
     assert int(query['X-Amz-Expires'][0]) == 3600
     now = time.time()
     assert abs(datetime.datetime.fromisoformat(job['expires_at'].replace('Z', '+00:00')).timestamp() - now - 7 * 86400) < 600
-    with contextlib.closing(sqlite3.connect(server.data / 'millrace.db')) as db:
-        [(due,)] = db.execute('SELECT doomed_ms FROM doomed_object WHERE object_key LIKE ?', (f'%{made["job_id"]}/',))
+    [(due,)] = server.rows(f"SELECT doomed_ms FROM doomed_object WHERE object_key LIKE '%{made['job_id']}/'")
     assert now + 60 - limit(30) < due / 1000 < now + 61
     assert job['streaming']['playlist_url'] and narration.playlist(client, job)[0].ended
 

@@ -1,7 +1,5 @@
 """Faults found by reviewing and attacking the server, each by the name of what went wrong."""
-import contextlib
 import socket
-import sqlite3
 import subprocess
 
 import pytest
@@ -16,11 +14,6 @@ OPTIONS = ('--workers', '2')
 
 def objects(server, kind):
     return files_below(server.store / kind)
-
-
-def row(server, query):
-    with contextlib.closing(sqlite3.connect(server.data / 'millrace.db')) as db:
-        return db.execute(query).fetchone()
 
 
 def test_a_job_deleted_while_it_runs_leaves_no_objects(make_server, sample):
@@ -44,7 +37,7 @@ def test_an_upload_deleted_while_it_arrives_leaves_no_object(make_server):
     with socket.create_connection(('127.0.0.1', server.port)) as s:
         s.sendall(f'POST /api/files?filename=a.wav HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(data)}\r\n\r\n'.encode())
         s.sendall(data[:len(data) // 2])
-        file_id = wait_for(lambda: row(server, 'SELECT id FROM file'), 'the upload has a record')[0]
+        file_id = wait_for(lambda: server.rows('SELECT id FROM file'), 'the upload has a record')[0][0]
         assert client.delete(f'/api/files/{file_id}').status_code == 204
         s.sendall(data[len(data) // 2:])
         assert b' 404 ' in s.recv(4096).split(b'\r\n')[0]

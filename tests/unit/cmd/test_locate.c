@@ -60,9 +60,9 @@ static void backends_open_and_close(void **state)
 	char root[] = "/tmp/millrace-backends-XXXXXX";
 	assert_non_null(mkdtemp(root));
 	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/m.db", root), *folder = mr_asprintf("%s/store", root);
-	const struct store_local_opts store = { .root = folder };
+	const struct backends_opts good = { .database = url, .store = { .root = folder } };
 	struct backends b = { 0 };
-	if (backends_open(&b, url, &store, &e) < 0)
+	if (backends_open(&b, &good, &e) < 0)
 		fail_msg("%s", e.message);
 	assert_int_equal(store_put(b.store, "a/b", "x", 1, NULL, NULL, &e), 0);
 	backends_close(&b);
@@ -71,10 +71,12 @@ static void backends_open_and_close(void **state)
 	_cleanup_free_ char *in_the_way = mr_asprintf("%s/m.db", root);
 	static const char *const urls[] = { "sqlite:/nowhere/m.db", "oracle:x" };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(urls); i++) {
-		assert_true(backends_open(&b, urls[i], &store, &e) < 0);
+		struct backends_opts opts = good;
+		opts.database = urls[i];
+		assert_true(backends_open(&b, &opts, &e) < 0);
 		backends_close(&b);
 	}
-	assert_true(backends_open(&b, url, &(struct store_local_opts){ .root = in_the_way }, &e) < 0);
+	assert_true(backends_open(&b, &(struct backends_opts){ .database = url, .store = { .root = in_the_way } }, &e) < 0);
 	assert_non_null(b.repo);
 	backends_close(&b);
 	assert_null(b.repo);

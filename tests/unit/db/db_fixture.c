@@ -1,13 +1,12 @@
 /* The tests of db/: see db_fixture.h. */
 #include "db_fixture.h"
 
-#include <ftw.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 struct db *open_again(struct db_fixture *f, uint32_t connections, uint32_t busy_ms)
 {
 	struct db *db = NULL;
-	OK(db_open(&(struct db_opts){ .url = f->url, .connections = connections, .busy_timeout_ms = busy_ms }, &db,
+	OK(db_open(&(struct db_opts){ .url = f->at.url, .connections = connections, .busy_timeout_ms = busy_ms }, &db,
 		   &f->e));
 	return db;
 }
@@ -31,28 +30,18 @@ int64_t number(struct db_fixture *f, struct db *db, const char *sql)
 int db_fixture_setup(void **state)
 {
 	struct db_fixture *f = mr_calloc(1, sizeof(*f));
-	(void)snprintf(f->dir, sizeof(f->dir), "%s", "/tmp/millrace-db-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	(void)snprintf(f->url, sizeof(f->url), "sqlite:%s/t.db", f->dir);
+	fresh_db_make(&f->at);
 	f->db = open_again(f, 0, 0);
 	OK(run(f->db, "CREATE TABLE t (id BIGINT PRIMARY KEY, name TEXT, x DOUBLE PRECISION)", NULL, &f->e));
 	*state = f;
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
 int db_fixture_teardown(void **state)
 {
 	struct db_fixture *f = *state;
 	db_close(f->db);
-	(void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	fresh_db_remove(&f->at);
 	free(f);
 	return 0;
 }

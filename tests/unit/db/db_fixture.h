@@ -1,13 +1,13 @@
-/* What the tests of db/ share: a database with a table t in a folder of the test's own. */
+/* What the tests of db/ share: a database of the test's own, with a table t. */
 #pragma once
 
 #include "../base/cm.h"
 #include "base/mem.h"
 #include "db/db.h"
+#include "fresh_db.h"
 
 struct db_fixture {
-	char dir[64];
-	char url[128];
+	struct fresh_db at;
 	struct db *db;
 	struct err e;
 };
@@ -21,7 +21,7 @@ struct db_fixture {
 
 int db_fixture_setup(void **state);
 int db_fixture_teardown(void **state);
-/* The same file by a pool of its own. */
+/* The same database by a pool of its own. */
 struct db *open_again(struct db_fixture *f, uint32_t connections, uint32_t busy_ms);
 int run(struct db *db, const char *sql, const struct db_params *params, struct err *e);
 /* The first column of the first row. */

@@ -1,29 +1,18 @@
 /* The repository's tests: see repo_fixture.h. */
 #include "repo_fixture.h"
 
-#include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 int repo_fixture_setup(void **state)
 {
 	struct repo_fixture *f = mr_calloc(1, sizeof(*f));
-	(void)snprintf(f->dir, sizeof(f->dir), "%s", "/tmp/millrace-repo-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	(void)snprintf(f->url, sizeof(f->url), "sqlite:%s/t.db", f->dir);
-	OK(db_open(&(struct db_opts){ .url = f->url }, &f->db, &f->e));
+	fresh_db_make(&f->at);
+	OK(db_open(&(struct db_opts){ .url = f->at.url }, &f->db, &f->e));
 	OK(repo_open(f->db, &f->repo, &f->e));
 	*state = f;
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
 }
 
 int repo_fixture_teardown(void **state)
@@ -31,7 +20,7 @@ int repo_fixture_teardown(void **state)
 	struct repo_fixture *f = *state;
 	repo_close(f->repo);
 	db_close(f->db);
-	(void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	fresh_db_remove(&f->at);
 	free(f);
 	return 0;
 }

@@ -1,8 +1,9 @@
-/* What the repository's tests share: a database in a folder of the test's own, plans made by hand, and the moves of a
+/* What the repository's tests share: a database of the test's own, plans made by hand, and the moves of a
  * worker. */
 #pragma once
 
 #include "../base/cm.h"
+#include "../db/fresh_db.h"
 #include "base/mem.h"
 #include "db/db.h"
 #include "job/plan.h"
@@ -13,8 +14,7 @@
 #define SEGMENT_FRAMES 188 /* 4.01 s of AAC at 48 kHz */
 
 struct repo_fixture {
-	char dir[64];
-	char url[128];
+	struct fresh_db at;
 	struct db *db;
 	struct repo *repo;
 	struct err e;

@@ -312,16 +312,19 @@ static uint32_t play(struct repo_fixture *f, uint64_t seed)
 static void random_moves_keep_the_invariants(void **state)
 {
 	struct repo_fixture *f = *state;
-	sql(f, "PRAGMA synchronous = OFF"); /* this connection's; the test is about rows, not about the disk */
+	if (!fresh_db_is_postgres())
+		sql(f, "PRAGMA synchronous = OFF"); /* this connection's; the test is about rows, not about the disk */
 	const char *one = getenv("MILLRACE_TEST_SEED");
 	if (one) {
 		(void)play(f, strtoull(one, NULL, 10));
 		return;
 	}
 	uint32_t completed = 0;
-	for (uint64_t seed = 1; seed <= 12; seed++)
+	/* A round trip for each of some thousand statements takes its time. */
+	const uint32_t rounds = fresh_db_is_postgres() ? 2 : 12;
+	for (uint64_t seed = 1; seed <= rounds; seed++)
 		completed += play(f, seed * 7919);
-	assert_true(completed >= 30); /* of 36: else the moves are not worth much */
+	assert_true(completed * 6 >= rounds * 3 * 5); /* nearly all: else the moves are not worth much */
 }
 
 /* ---- kill -9 ---- */
@@ -377,7 +380,7 @@ static void kill_9_loses_nothing_that_was_committed(void **state)
 		pid_t pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0)
-			work_until_killed(f->url, said[1]);
+			work_until_killed(f->at.url, said[1]);
 		close(said[1]);
 		uint32_t told[108][2], n = 0;
 		while (n < round * 3 && read(said[0], told[n], sizeof(told[n])) == sizeof(told[n]))
@@ -395,9 +398,10 @@ static void kill_9_loses_nothing_that_was_committed(void **state)
 		int64_t committed = number(f, "SELECT COUNT(*) FROM segment WHERE committed = 1");
 		assert_true(committed >= before);
 		before = committed;
-		assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
-				 1);
-		assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_foreign_key_check"), 0);
+		if (!fresh_db_is_postgres()) {
+			assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+			assert_int_equal(number(f, "SELECT COUNT(*) FROM pragma_foreign_key_check"), 0);
+		}
 		uint32_t released;
 		OK(repo_release_workers(f->repo, is_child, child, &released, &f->e));
 		assert_true(released <= 1);

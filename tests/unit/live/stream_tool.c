@@ -1,7 +1,7 @@
 /* A producer for scenarios, and a second process that writes beside the server, as another front would: fragments of 16 kHz
- * mono PCM into a server's data folder.
+ * mono PCM into a server's database and store.
  *
- *   stream_tool DATA USER NAME FRAGMENT_MS PRODUCER_MS < samples.s16
+ *   stream_tool DATABASE-URL STORE-DIR USER NAME FRAGMENT_MS PRODUCER_MS < samples.s16
  *
  * Prints the number of each fragment once it is durable, and ends, or dies, with its input. */
 #include <stdio.h>
@@ -49,7 +49,7 @@ static int produce(struct stream_writer *w, const struct stream *s, int64_t frag
 
 int main(int argc, char **argv)
 {
-	if (argc != 6)
+	if (argc != 7)
 		return 2;
 	struct err e = { 0 };
 	struct db *db = NULL;
@@ -58,23 +58,21 @@ int main(int argc, char **argv)
 	struct bus *bus = NULL;
 	struct stream s = { 0 };
 	struct stream_writer *w = NULL;
-	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/millrace.db", argv[1]);
-	_cleanup_free_ char *root = mr_asprintf("%s/store", argv[1]);
-	int r = db_open(&(struct db_opts) { .url = url }, &db, &e);
+	int r = db_open(&(struct db_opts) { .url = argv[1] }, &db, &e);
 	if (r == 0)
 		r = repo_open(db, &repo, &e);
 	if (r == 0)
-		r = store_open_local(&(struct store_local_opts) { .root = root }, &store, &e);
+		r = store_open_local(&(struct store_local_opts) { .root = argv[2] }, &store, &e);
 	if (r == 0)
 		r = bus_open(&(struct bus_opts){ 0 }, &bus, &e);
 	if (r == 0) {
 		struct stream_store *ss =
 			stream_store_new(&(struct stream_store_opts) { .repo = repo, .store = store, .bus = bus });
-		r = stream_store_ensure(ss, argv[2], &(struct stream_new) { .name = argv[3], .retention_hours = 1 }, &s, &e);
+		r = stream_store_ensure(ss, argv[3], &(struct stream_new) { .name = argv[4], .retention_hours = 1 }, &s, &e);
 		if (r == 0)
 			r = stream_writer_open(ss, &s, &w, &e);
 		if (r == 0)
-			r = produce(w, &s, strtoll(argv[4], NULL, 10), strtoll(argv[5], NULL, 10), &e);
+			r = produce(w, &s, strtoll(argv[5], NULL, 10), strtoll(argv[6], NULL, 10), &e);
 		stream_writer_close(w);
 		stream_release(&s);
 		stream_store_free(ss);
