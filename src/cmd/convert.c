@@ -94,7 +94,9 @@ static int read_params(struct run *o, struct err *e)
 		json_object_set_new(params, "tags", json_string("none"));
 	_cleanup_free_ char *text = json_dumps(params, JSON_COMPACT);
 	json_decref(params);
-	return text ? convert_params_parse(text, &o->params, e) : err_set(e, ERR_INVALID, "the options are not UTF-8");
+	int r = text ? convert_params_parse(text, &o->params, e) : err_set(e, ERR_INVALID, "the options are not UTF-8");
+	o->params.unseen = true; /* the bar shows what is done within a chunk, too: none need be short for its sake */
+	return r;
 }
 
 static int read_options(void *ctx, struct err *e)

@@ -36,17 +36,20 @@ static int16_t s16(float v)
 	return (int16_t)((v + ROUNDING) - ROUNDING);
 }
 
-/* The two channels of nearly everything, LANES at a time so that compilers make vectors of it. Rounded as above, a sample is
- * the low half of its float's bits. */
+/* The two channels of nearly everything, LANES at a time so that compilers make vectors of it: a loop does one thing, since of a
+ * limit's constant a compiler would rather add up what follows, in a branch of its own. Rounded as above, a sample is the low half
+ * of its float's bits. */
 static void round_lanes(const float *in, uint32_t *out)
 {
 	float v[LANES];
-	for (int i = 0; i < LANES; i++) {
-		float x = in[i] * 32768.0F;
-		x = x > 32767.0F ? 32767.0F : x;
-		x = x < -32768.0F ? -32768.0F : x;
-		v[i] = x + ROUNDING;
-	}
+	for (int i = 0; i < LANES; i++)
+		v[i] = in[i] * 32768.0F;
+	for (int i = 0; i < LANES; i++)
+		v[i] = v[i] > 32767.0F ? 32767.0F : v[i];
+	for (int i = 0; i < LANES; i++)
+		v[i] = v[i] < -32768.0F ? -32768.0F : v[i];
+	for (int i = 0; i < LANES; i++)
+		v[i] += ROUNDING;
 	memcpy(out, v, sizeof(v));
 }
 
