@@ -19,6 +19,7 @@
 #include "cmd/one_shot.h"
 #include "job/plan_convert.h"
 #include "os/fd.h"
+#include "worker/in_place.h"
 #include "worker/source_pipe.h"
 
 #define COPY_BYTES (256u << 10)
@@ -52,6 +53,7 @@ struct run {
 	char *source;
 	struct source_pipe *pipe; /* standard input, where it is none that could be sought */
 	char file_name[16]; /* in the folder */
+	struct in_place *in_place; /* that file, where chunks can write into it */
 };
 
 /* ---- options ---- */
@@ -182,7 +184,6 @@ static int create_job(struct run *o, struct err *e)
 	free(probe);
 	if (r < 0)
 		return r;
-	(void)snprintf(o->file_name, sizeof(o->file_name), "out.%s", convert_format_extension(o->params.format));
 	_cleanup_free_ char *params = convert_params_format(&plan.params);
 	struct job_new n = { .user_id = "local",
 			     .kind = JOB_CONVERT,
@@ -201,6 +202,10 @@ static int run(void *ctx, struct err *e)
 	struct run *o = ctx;
 	int r = one_shot_folder_make("convert", o->out, &o->folder, e);
 	_cleanup_free_ char *root = r == 0 ? mr_asprintf("%s/store", o->folder) : NULL;
+	(void)snprintf(o->file_name, sizeof(o->file_name), "out.%s", convert_format_extension(o->params.format));
+	_cleanup_free_ char *file = r == 0 ? mr_asprintf("%s/%s", root, o->file_name) : NULL;
+	if (r == 0)
+		o->in_place = in_place_new(file);
 	take_source(o);
 	if (r == 0)
 		r = one_shot_start(&o->shot,
@@ -208,6 +213,7 @@ static int run(void *ctx, struct err *e)
 							    .store = { .root = root, .scratch = true },
 							    .pipe = o->pipe,
 							    .threads = o->threads,
+							    .in_place = o->in_place,
 							    .alone = true },
 				   e);
 	if (r == 0)
@@ -231,6 +237,7 @@ int cmd_convert(int argc, char **argv)
 	struct run *o = mr_calloc(1, sizeof(*o));
 	int code = one_shot_main(&command, &o->shot, &o->options, o, argc, argv);
 	source_pipe_free(&o->pipe);
+	in_place_free(&o->in_place);
 	one_shot_folder_remove(o->folder);
 	free(o->source);
 	free(o);

@@ -91,6 +91,7 @@ int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct 
 							 .task_path = o->task_path,
 							 .threads = opts->threads,
 							 .analyze = opts->analyze,
+							 .in_place = opts->in_place,
 							 .alone = opts->alone },
 				 &o->worker, e);
 	return r;

@@ -33,6 +33,7 @@ struct one_shot_opts {
 	struct source_pipe *pipe; /* borrowed; what the source key "-" is */
 	const struct speech_config *speech; /* borrowed; NULL: nothing is spoken */
 	uint32_t threads;
+	struct in_place *in_place; /* borrowed; as the worker's */
 	bool analyze, alone; /* as the worker's */
 };
 /* --workers, or the number of cores. */

@@ -14,7 +14,8 @@ void convert_out_init(struct convert_out *o, const struct convert_spec *spec, co
 
 static int hand_over(struct convert_out *o, struct err *e)
 {
-	const struct task_object head = { .kind = TASK_OBJECT_PART, .index = o->part_count, .size_bytes = o->part.len };
+	const struct task_object head = { .kind = TASK_OBJECT_PART, .index = o->part_count, .size_bytes = o->part.len,
+					  .head_bytes = o->head_bytes };
 	if (o->part_count >= CONVERT_PARTS_MAX)
 		return err_set_code(e, ERR_TOO_LARGE, "TOO_LONG", "more than %d parts in one piece", CONVERT_PARTS_MAX);
 	int r = o->io->object(o->io->ctx, &head, o->part.data, e);

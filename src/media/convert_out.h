@@ -19,6 +19,7 @@ struct convert_out {
 	const struct media_io *io;
 	struct convert_index index; /* encoders fill in what is theirs */
 	uint32_t part_count;
+	uint64_t head_bytes; /* of the file, where the encoder knows it from the start; else 0 */
 	struct buf part, sizes;
 };
 

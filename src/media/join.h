@@ -25,6 +25,8 @@ struct join {
 };
 
 int join_wav(const struct join *j, struct buf *head, struct err *e) MR_MUST_USE;
+/* How long join_wav's head will be, unless the file gets too large for RIFF. */
+int join_wav_size(const struct convert_spec *s, const struct tags *t, uint64_t *ret_bytes, struct err *e) MR_MUST_USE;
 int join_mp3(const struct join *j, struct buf *head, struct err *e) MR_MUST_USE;
 int join_m4a(const struct join *j, struct buf *head, struct err *e) MR_MUST_USE;
 int join_flac(const struct join *j, struct buf *head, struct err *e) MR_MUST_USE;

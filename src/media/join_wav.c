@@ -38,6 +38,11 @@ static uint32_t speakers(uint32_t channels)
 	return audio_layout((int)channels, &layout) < 0 ? 0 : (uint32_t)layout.u.mask;
 }
 
+static uint32_t bits_of(const struct convert_spec *s)
+{
+	return s->sample == SAMPLE_S16 ? 16 : s->sample == SAMPLE_S24 ? 24 : 32;
+}
+
 static void put_format(struct buf *b, const struct convert_spec *s, uint32_t bits)
 {
 	/* KSDATAFORMAT_SUBTYPE_…: the format's number and this */
@@ -92,22 +97,39 @@ static void put_info(struct buf *b, const struct tags *t)
 	(void)buf_append(b, list.data, list.len);
 }
 
+/* What stands between "WAVE" and the samples' chunk. */
+static void put_chunks(struct buf *b, const struct convert_spec *s, const struct tags *t, int64_t samples)
+{
+	put_format(b, s, bits_of(s));
+	if (s->sample == SAMPLE_F32) {
+		(void)buf_puts(b, "fact");
+		put32(b, 4);
+		put32(b, samples < UINT32_MAX ? (uint32_t)samples : UINT32_MAX);
+	}
+	put_info(b, t);
+}
+
+int join_wav_size(const struct convert_spec *s, const struct tags *t, uint64_t *ret_bytes, struct err *e)
+{
+	_cleanup_buf_ struct buf b;
+	buf_init(&b, 2 * INFO_MAX_BYTES);
+	put_chunks(&b, s, t, 0);
+	const uint64_t bytes = 12 + b.len + 8;
+	int r = buf_finish(&b, e);
+	if (r == 0)
+		*ret_bytes = bytes;
+	return r;
+}
+
 int join_wav(const struct join *j, struct buf *head, struct err *e)
 {
 	const struct convert_spec *s = j->spec;
-	const uint32_t bits = s->sample == SAMPLE_S16 ? 16 : s->sample == SAMPLE_S24 ? 24 : 32;
-	if (j->bytes != (uint64_t)j->samples * s->channels * bits / 8)
+	if (j->bytes != (uint64_t)j->samples * s->channels * bits_of(s) / 8)
 		return err_set_code(e, ERR_MEDIA, "DAMAGED_INDEX", "%llu bytes aren't %lld samples", (unsigned long long)j->bytes,
 				    (long long)j->samples);
 	_cleanup_buf_ struct buf b;
 	buf_init(&b, head->max);
-	put_format(&b, s, bits);
-	if (s->sample == SAMPLE_F32) {
-		(void)buf_puts(&b, "fact");
-		put32(&b, 4);
-		put32(&b, j->samples < UINT32_MAX ? (uint32_t)j->samples : UINT32_MAX);
-	}
-	put_info(&b, &j->tags);
+	put_chunks(&b, s, &j->tags, j->samples);
 	const uint64_t data = j->bytes + j->bytes % 2, riff = 4 + b.len + 8 + data;
 	const bool large = riff + 36 > UINT32_MAX;
 	(void)buf_puts(head, large ? "RF64" : "RIFF");

@@ -124,6 +124,8 @@ static void walk_object(struct wire *w, struct task_object *o)
 		wire_u32(w, &byproduct);
 		o->byproduct = (enum byproduct)byproduct;
 	}
+	if (o->kind == TASK_OBJECT_PART)
+		wire_u64(w, &o->head_bytes);
 	if (o->kind != TASK_OBJECT_SEGMENT)
 		return;
 	wire_i64(w, &o->start_ticks);

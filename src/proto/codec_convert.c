@@ -172,5 +172,7 @@ const char *check_convert_object(const struct task_object *o)
 		return "an empty piece of a conversion";
 	if (o->kind == TASK_OBJECT_PART && (o->size_bytes > CONVERT_PART_MAX_BYTES || o->index >= CONVERT_PARTS_MAX))
 		return "a part too large, or too many";
+	if (o->head_bytes > TASK_OBJECT_MAX_BYTES)
+		return "a head too large";
 	return o->kind != TASK_OBJECT_PART && o->index ? "a second of what there is one of" : NULL;
 }

@@ -213,6 +213,7 @@ struct task_object {
 	int64_t start_ticks;    /* video, subtitles: 1/90000 s; audio: samples of audio_rate */
 	int64_t duration_ticks; /* > 0 */
 	uint64_t size_bytes;
+	uint64_t head_bytes; /* PART: how much will come before the first chunk's in the file; 0: not known yet */
 	/* SEGMENT of video: at rising times and in rising ranges that don't overlap; the first is at 0. Sound has none. */
 	uint32_t iframe_count;
 	struct task_iframe iframes[TASK_IFRAMES_MAX];

@@ -10,17 +10,42 @@
 #include "worker/chunk_run.h"
 #include "worker/stream_chain.h"
 
+struct parts {
+	struct chunk_run *c;
+	bool in_place;	  /* where the task knows the head's size */
+	uint64_t body_at; /* the next part's place, behind the head */
+};
+
 /* task_run.c has checked that they are parts in order, then the index. */
 static int on_object_begin(void *state, const struct task_object *head, char **ret_key, struct err *e)
 {
-	const struct chunk *k = &((const struct chunk_run *)state)->claim->chunk;
-	(void)e;
+	const struct parts *p = state;
+	const struct chunk *k = &p->c->claim->chunk;
+	if (p->in_place && head->kind == TASK_OBJECT_PART && head->head_bytes)
+		return in_place_head(p->c->runner->in_place, head->head_bytes, e);
 	*ret_key = head->kind == TASK_OBJECT_INDEX ? key_part_index(k->job_id, k->index)
 						   : key_part(k->job_id, k->index, head->index);
 	return 0;
 }
 
-static const struct chunk_objects objects = { .begin = on_object_begin, .behind = true };
+/* Of a part that goes to its place. */
+static int on_object_data(void *state, const void *data, size_t len, struct err *e)
+{
+	struct parts *p = state;
+	int r = in_place_write(p->c->runner->in_place, p->body_at, data, len, e);
+	p->body_at += len;
+	return r;
+}
+
+static const struct chunk_objects objects = { .begin = on_object_begin, .data = on_object_data, .behind = true };
+
+static struct parts parts_of(struct chunk_run *c, const struct convert_constants *constants, const struct convert_spec *chunk)
+{
+	const uint64_t sample = chunk->sample == SAMPLE_S16 ? 2 : chunk->sample == SAMPLE_S24 ? 3 : 4;
+	return (struct parts){ .c = c,
+			       .in_place = convert_length_known(constants) && in_place_fits(c->runner->in_place, &constants->spec),
+			       .body_at = (uint64_t)chunk->first_sample * chunk->channels * sample };
+}
 
 /* What the measuring chunk found, where there is one. */
 static int read_gain(struct chunk_run *c, int32_t *ret_gain_mb, struct err *e)
@@ -37,7 +62,7 @@ static int read_gain(struct chunk_run *c, int32_t *ret_gain_mb, struct err *e)
 }
 
 /* The source are the stream's segments around the chunk, from the first of these on. */
-static int run_download(struct chunk_run *c, struct task_spec *spec, struct task_result *result, struct err *e)
+static int run_download(struct chunk_run *c, struct task_spec *spec, struct parts *parts, struct task_result *result, struct err *e)
 {
 	struct object_chain chain;
 	int r = stream_chain_open(c->runner, &c->claim->job, &spec->convert, &chain, e);
@@ -45,7 +70,7 @@ static int run_download(struct chunk_run *c, struct task_spec *spec, struct task
 		return r;
 	spec->convert.sequential = true;
 	c->chain = &chain;
-	r = chunk_run_task(c, spec, &objects, c, result, e);
+	r = chunk_run_task(c, spec, &objects, parts, result, e);
 	c->chain = NULL;
 	object_chain_release(&chain);
 	return r;
@@ -62,10 +87,11 @@ static int work(struct chunk_run *c, struct task_result *result, struct err *e)
 		r = read_gain(c, &spec.convert.gain_mb, e);
 	c->by_bytes = !convert_length_known(&constants);
 	c->range_ticks = spec.convert.sample_count / spec.convert.rate * VIDEO_TIMESCALE;
+	struct parts parts = parts_of(c, &constants, &spec.convert);
 	if (r == 0 && c->claim->job.kind == JOB_DOWNLOAD)
-		r = run_download(c, &spec, result, e);
+		r = run_download(c, &spec, &parts, result, e);
 	else if (r == 0)
-		r = chunk_run_task(c, &spec, &objects, c, result, e);
+		r = chunk_run_task(c, &spec, &objects, &parts, result, e);
 	if (r < 0)
 		return r;
 	_cleanup_free_ char *json = convert_step_format(&result->convert);

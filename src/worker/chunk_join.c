@@ -16,6 +16,8 @@
 #include "worker/leftovers.h"
 #include "worker/object_chain.h"
 
+#define IN_PLACE_HEAD_MAX_BYTES (16u << 20)
+
 struct join {
 	struct chunk_run *c;
 	struct convert_constants constants;
@@ -49,6 +51,10 @@ static int add_chunk(struct join *j, const struct step_result *step, struct err 
 	const char *id = j->c->claim->job.id;
 	if (r == 0)
 		r = object_chain_add(&j->indexes, key_part_index(id, step->chunk), e);
+	if (r == 0 && in_place_used(j->c->runner->in_place)) { /* they are where they belong */
+		j->parts.size_bytes += done.bytes;
+		return 0;
+	}
 	for (uint32_t i = 0; r == 0 && i < done.part_count; i++)
 		r = object_chain_add(&j->parts, key_part(id, step->chunk, i), e);
 	if (r == 0 && j->parts.size_bytes - before != done.bytes)
@@ -96,34 +102,60 @@ static int keep_alive(void *ctx, struct err *e)
 	return chunk_run_keep_alive(ctx, e);
 }
 
+/* Head and tail around what the chunks have written into the file itself. */
+static int finish_in_place(struct join *j, struct object_chain *head, struct object_chain *tail, struct store_info *ret,
+			   struct err *e)
+{
+	char end[16];
+	uint32_t head_bytes = 0, tail_bytes = 0;
+	if (head->size_bytes > IN_PLACE_HEAD_MAX_BYTES || tail->size_bytes > sizeof(end))
+		return err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "a head or a tail too large");
+	_cleanup_free_ char *start = mr_calloc(1, (size_t)head->size_bytes + 1);
+	int r = object_chain_read(head, 0, start, (uint32_t)head->size_bytes, &head_bytes, e);
+	if (r == 0)
+		r = object_chain_read(tail, 0, end, (uint32_t)tail->size_bytes, &tail_bytes, e);
+	if (r == 0)
+		r = in_place_finish(j->c->runner->in_place, start, head_bytes, end, tail_bytes, j->parts.size_bytes, e);
+	if (r == 0)
+		*ret = (struct store_info){ 0 };
+	return r;
+}
+
 /* Head, parts and tail into the file's key. */
-static int write_file(struct join *j, const struct join_result *made, struct store_info *ret, struct err *e)
+static int put_file(struct join *j, struct object_chain *head, struct object_chain *tail, struct store_info *ret, struct err *e)
 {
 	const struct job *job = &j->c->claim->job;
-	struct store *store = j->c->runner->output;
-	struct object_chain head, tail;
-	object_chain_init(&head, store);
-	object_chain_init(&tail, store);
 	struct store_put *put = NULL;
-	int r = made->head_bytes ? object_chain_add(&head, key_part_head(job->id), e) : 0;
-	if (r == 0 && made->tail_bytes)
-		r = object_chain_add(&tail, key_part_tail(job->id), e);
+	int r = store_put_begin(j->c->runner->output, job->prefix, store_content_type(job->prefix), &put, e);
 	if (r == 0)
-		r = store_put_begin(store, job->prefix, store_content_type(job->prefix), &put, e);
-	if (r == 0)
-		r = object_chain_copy(&head, put, keep_alive, j->c, e);
+		r = object_chain_copy(head, put, keep_alive, j->c, e);
 	if (r == 0)
 		r = object_chain_copy(&j->parts, put, keep_alive, j->c, e);
 	if (r == 0)
-		r = object_chain_copy(&tail, put, keep_alive, j->c, e);
-	uint64_t size = head.size_bytes + j->parts.size_bytes + tail.size_bytes;
-	if (r == 0 && size != made->bytes)
-		r = err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "the join says %llu bytes, and there are %llu",
-				 (unsigned long long)made->bytes, (unsigned long long)size);
+		r = object_chain_copy(tail, put, keep_alive, j->c, e);
 	if (r == 0)
 		r = store_put_finish(mr_steal(put), NULL, ret, e);
 	if (put)
 		store_put_abort(put);
+	return r;
+}
+
+static int write_file(struct join *j, const struct join_result *made, struct store_info *ret, struct err *e)
+{
+	const struct job *job = &j->c->claim->job;
+	struct object_chain head, tail;
+	object_chain_init(&head, j->c->runner->output);
+	object_chain_init(&tail, j->c->runner->output);
+	int r = made->head_bytes ? object_chain_add(&head, key_part_head(job->id), e) : 0;
+	if (r == 0 && made->tail_bytes)
+		r = object_chain_add(&tail, key_part_tail(job->id), e);
+	const uint64_t size = head.size_bytes + j->parts.size_bytes + tail.size_bytes;
+	if (r == 0 && size != made->bytes)
+		r = err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "the join says %llu bytes, and there are %llu",
+				 (unsigned long long)made->bytes, (unsigned long long)size);
+	if (r == 0)
+		r = in_place_used(j->c->runner->in_place) ? finish_in_place(j, &head, &tail, ret, e)
+							  : put_file(j, &head, &tail, ret, e);
 	object_chain_release(&head);
 	object_chain_release(&tail);
 	return r;

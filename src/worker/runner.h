@@ -17,6 +17,7 @@
 #include "bus/bus.h"
 #include "job/repo.h"
 #include "store/store.h"
+#include "worker/in_place.h"
 #include "worker/publisher.h"
 #include "worker/source_pipe.h"
 #include "worker/speech.h"
@@ -35,6 +36,7 @@ struct runner {
 	struct stand_ins *stand_ins;
 	const atomic_bool *stopping;
 	bool alone; /* worker.h */
+	struct in_place *in_place; /* NULL: conversions are made of parts */
 	struct task_limits limits;
 };
 

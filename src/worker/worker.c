@@ -129,6 +129,7 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .stand_ins = w->stand_ins,
 				 .stopping = &w->stopping,
 				 .alone = w->opts.alone,
+				 .in_place = w->opts.in_place,
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
 		runner.limits.memory_bytes = w->opts.task_memory_bytes;

@@ -18,6 +18,7 @@
 #include "store/store.h"
 
 struct speech_config;
+struct in_place;
 struct worker;
 struct zygote;
 struct worker_opts {
@@ -35,6 +36,7 @@ struct worker_opts {
 	/* One job is all there is, over a scratch store: no chunk is nicer than another, since nobody waits for the first
 	 * ones, and what chunks make is stored as it comes, since no put ever waits. */
 	bool alone;
+	struct in_place *in_place;  /* borrowed, with `alone`: what a conversion's chunks may write into. NULL: none */
 	bool short_lane;            /* one more thread, for short conversions alone (WORK_SHORT) */
 	bool janitor;               /* leases, retention, stale uploads; off in one-shot runs */
 	uint64_t task_memory_bytes; /* limit of one task; 0: the default */

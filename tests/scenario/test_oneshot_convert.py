@@ -1,4 +1,5 @@
 """millrace convert: a file, standard input and output, what is refused, interruptions; what exit codes say."""
+import contextlib
 import os
 import signal
 import struct
@@ -10,7 +11,7 @@ import pytest
 
 import sound
 from make_media import media
-from server import MILLRACE, SANITIZER, SOAK, clean_environment, files_below, limit, memory, run, wait_for
+from server import MILLRACE, SANITIZER, SOAK, children, clean_environment, files_below, limit, memory, run, wait_for
 
 LONG_SECONDS = 130   # as CD audio 23 MB: more than is kept of a pipe (16 MiB)
 
@@ -66,6 +67,46 @@ def test_a_long_pipe_is_read_once(tmp_path, long, fmt):
     code, _, said = piped('-', tmp_path / f'pipe.{fmt}', *words, source=long.read_bytes())
     assert code == 0, said
     assert (tmp_path / f'pipe.{fmt}').read_bytes() == (tmp_path / f'file.{fmt}').read_bytes()
+
+
+@pytest.fixture(scope='module')
+def tagged(tmp_path_factory, long):
+    """Long enough for several chunks; an odd number of samples, and of a tag's letters."""
+    path = tmp_path_factory.mktemp('tagged') / 'tagged.mp3'
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', long, '-t', '129.99', '-metadata', 'title=Größe', '-metadata',
+                    'artist=odd', '-b:a', '96k', path], check=True)
+    return path
+
+
+@pytest.mark.parametrize('params', [{}, {'bits': 24, 'channels': 1, 'start': 0.5, 'end': 128.0001},
+                                    {'bits': 32, 'sample_rate': 8000}])
+def test_a_wav_in_place_is_what_parts_make(client, tmp_path, tagged, params):
+    """A server's chunks leave parts, those of one that stands alone write into the file itself."""
+    job = client.run_convert(client.upload(tagged)['file_id'], format='wav', **params)
+    words = [w for name, value in params.items() for w in (f'--{name.replace("_", "-")}', value)]
+    assert run('convert', tagged, tmp_path / 'out.wav', '--quiet', *words).returncode == 0
+    assert (tmp_path / 'out.wav').read_bytes() == client.fetch(job)
+    assert [f.name for f in files_below(tmp_path)] == ['out.wav']
+    assert sound.probe(tmp_path / 'out.wav')['format']['tags']['artist'] == 'odd'
+
+
+@pytest.mark.parametrize('fmt', ['wav', 'mp3'])
+def test_a_task_that_is_killed_is_made_good(tmp_path, tagged, fmt):
+    """What it had written is written again. (By the time that something lies there it is no probe.)"""
+    (tmp_path / 'work').mkdir()
+    assert run('convert', tagged, tmp_path / f'expected.{fmt}', '--quiet').returncode == 0
+    killed = []
+    while not killed:
+        p = subprocess.Popen([str(MILLRACE), 'convert', str(tagged), f'out.{fmt}', '--quiet', '--force'], cwd=tmp_path / 'work',
+                             env=clean_environment(), stderr=subprocess.PIPE)
+        while not killed and p.poll() is None:
+            begun = any(f.name != f'out.{fmt}' or 'store' in f.parts for f in files_below(tmp_path / 'work'))
+            for task in [t for z in children(p.pid) for t in children(z)] if begun else []:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(task, signal.SIGKILL)
+                    killed.append(task)
+        assert p.wait(timeout=limit(60)) == 0, p.stderr.read()
+    assert (tmp_path / 'work' / f'out.{fmt}').read_bytes() == (tmp_path / f'expected.{fmt}').read_bytes()
 
 
 def endless(seconds):
