@@ -53,3 +53,5 @@ void media_init(void);
 /* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children.
  * Makes threads and ends them. */
 void media_warm_up(void);
+/* Those that work without, but not as soon. */
+void media_warm_up_rest(void);

@@ -96,10 +96,14 @@ void media_warm_up(void)
 	warm_encoder("libx264");
 	warm_encoder("aac");
 	warm_encoder("libmp3lame");
-	warm_encoder("libvorbis");
 	warm_encoder("libopus");
-	warm_encoder("flac");
 	struct SwsContext *scale = sws_getContext(64, 64, AV_PIX_FMT_YUV420P, 32, 32, AV_PIX_FMT_YUV420P, SWS_BICUBIC,
 						  NULL, NULL, NULL);
 	sws_freeContext(scale);
+}
+
+void media_warm_up_rest(void)
+{
+	warm_encoder("libvorbis");
+	warm_encoder("flac");
 }

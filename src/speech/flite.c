@@ -20,9 +20,9 @@ cst_voice *register_cmu_us_kal16(const char *dir);
 cst_voice *register_cmu_us_awb(const char *dir);
 cst_voice *register_cmu_us_rms(const char *dir);
 
-static cst_voice *voices[SPEAK_VOICE_COUNT]; /* written in the zygote alone */
+static cst_voice *voices[SPEAK_VOICE_COUNT]; /* NULL: not made yet */
 
-void flite_warm_up(void)
+static void make_voices(void)
 {
 	static cst_voice *(*const make[SPEAK_VOICE_COUNT])(const char *) = { register_cmu_us_slt, register_cmu_us_kal,
 									     register_cmu_us_kal16, register_cmu_us_awb,
@@ -30,6 +30,11 @@ void flite_warm_up(void)
 	(void)flite_init();
 	for (size_t i = 0; i < SPEAK_VOICE_COUNT; i++)
 		voices[i] = make[i](NULL);
+}
+
+void flite_warm_up(void)
+{
+	make_voices();
 	cst_wave *w = flite_text_to_wave("Ready.", voices[0]);
 	if (w)
 		delete_wave(w);
@@ -93,6 +98,8 @@ int flite_speak(uint32_t voice, const char *text, size_t len, struct buf *wav, s
 	int r = buf_finish(&plain, e);
 	if (r < 0)
 		return r;
+	if (!voices[voice])
+		make_voices();
 	cst_wave *w = flite_text_to_wave(plain.data ? plain.data : "", voices[voice]);
 	if (!w)
 		return err_set_code(e, ERR_MEDIA, "UNSPEAKABLE", "the voice can't speak the sentence");

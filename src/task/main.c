@@ -51,6 +51,13 @@ static int end_with_control_socket(bool on)
 	return poll(&p, 1, 0) == 0 ? 0 : -1; /* its end may have come before */
 }
 
+/* Takes 16 ms, a thirtieth of what it takes to convert ten minutes of MP3. */
+static void warm_up_the_rest(void)
+{
+	media_warm_up_rest();
+	flite_warm_up();
+}
+
 int main(void)
 {
 	struct err e;
@@ -64,14 +71,13 @@ int main(void)
 	prepare_process();
 	media_init();
 	media_warm_up();
-	flite_warm_up();
 	if (sandbox_prepare(&sandbox, &e) < 0) {
 		log_error("task_sandbox", LOG_E(&e));
 		return 1;
 	}
 	if (end_with_control_socket(false) < 0)
 		return 1;
-	int code = zygote_run(ZYGOTE_CONTROL_FD, sandbox);
+	int code = zygote_run(ZYGOTE_CONTROL_FD, sandbox, warm_up_the_rest);
 	sandbox_free(sandbox);
 	return code;
 }

@@ -12,8 +12,10 @@
 #include "os/sandbox.h"
 #include "proto/task.h"
 
-/* Blocks until the control socket closes, then kills what runs and returns the exit code. Single-threaded: forking is safe. */
-int zygote_run(int control, const struct sandbox *sandbox);
+/* Blocks until the control socket closes, then kills what runs and returns the exit code. Single-threaded: forking is safe.
+ * `when_idle` (or NULL) is called once, as soon as nothing has been asked for a third of a second: what children would rather
+ * inherit, but whose first ones shall not wait for it. */
+int zygote_run(int control, const struct sandbox *sandbox, void (*when_idle)(void));
 
 /* Reads the specification, does it, answers with a result or a failure; returns the exit code. */
 int task_child_run(int channel);

@@ -24,6 +24,7 @@
 #include "task/task.h"
 
 #define CHILDREN_MAX 256
+#define IDLE_MS 333
 
 struct running {
 	pid_t pid;
@@ -189,7 +190,7 @@ static int prepare_signals(struct zygote *z)
 	return z->signals < 0 ? -1 : 0;
 }
 
-int zygote_run(int control, const struct sandbox *sandbox)
+int zygote_run(int control, const struct sandbox *sandbox, void (*when_idle)(void))
 {
 	static struct zygote z;
 	z = (struct zygote){ .control = control, .sandbox = sandbox };
@@ -200,10 +201,15 @@ int zygote_run(int control, const struct sandbox *sandbox)
 		return 1;
 	for (;;) {
 		struct pollfd p[] = { { .fd = control, .events = POLLIN }, { .fd = z.signals, .events = POLLIN } };
-		if (poll(p, MR_ARRAY_SIZE(p), -1) < 0) {
+		const int n = poll(p, MR_ARRAY_SIZE(p), when_idle ? IDLE_MS : -1);
+		if (n < 0) {
 			if (errno == EINTR)
 				continue;
 			break;
+		}
+		if (n == 0 && when_idle) {
+			when_idle();
+			when_idle = NULL;
 		}
 		if (p[1].revents)
 			reap(&z);

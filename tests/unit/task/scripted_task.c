@@ -254,7 +254,7 @@ int main(void)
 	struct sandbox *s;
 	if (sandbox_prepare(&s, NULL) < 0)
 		return 1;
-	int code = zygote_run(ZYGOTE_CONTROL_FD, s);
+	int code = zygote_run(ZYGOTE_CONTROL_FD, s, NULL);
 	sandbox_free(s);
 	return code;
 }
