@@ -263,6 +263,20 @@ class Server:
             self.process = None
 
 
+@contextlib.contextmanager
+def rigged(rig, *ends):
+    """What stands around a server (`rig.server`) that tests kill and start again: it ends cleanly behind the last of them, and is
+    gone whatever happened, as is what `ends` shut down."""
+    try:
+        yield rig
+        rig.server.stop()
+    finally:
+        rig.server.close()
+        Server.live.remove(rig.server)
+        for end in ends:
+            end()
+
+
 def run(*words, timeout=60.0, check=None, **more):
     """One command of millrace: its CompletedProcess, texts captured."""
     more.setdefault('env', clean_environment())

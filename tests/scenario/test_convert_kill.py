@@ -9,7 +9,7 @@ import pytest
 
 import sound
 from client import ENDED, Client, Watch
-from server import SOAK, Server, files_below, wait_for
+from server import SOAK, Server, files_below, rigged, wait_for
 
 SEEDS = range(50 if SOAK else 5)
 PARAMS = {'format': 'm4a', 'normalize': -20}
@@ -43,13 +43,8 @@ class Rig:
 
 @pytest.fixture(scope='module')
 def rig(tmp_path_factory):
-    r = Rig(tmp_path_factory.mktemp('convert-kill'))
-    try:
+    with rigged(Rig(tmp_path_factory.mktemp('convert-kill'))) as r:
         yield r
-        r.server.stop()
-    finally:
-        r.server.close()
-        Server.live.remove(r.server)
 
 
 @pytest.mark.parametrize('seed', SEEDS)

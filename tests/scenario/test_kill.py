@@ -16,7 +16,7 @@ import pytest
 
 from client import ENDED, Client, Watch
 from make_media import media
-from server import SOAK, Server, alive, files_below, limit, wait_for
+from server import SOAK, Server, alive, files_below, limit, rigged, wait_for
 
 pytestmark = pytest.mark.long
 SEEDS = range(50 if SOAK else 5)
@@ -106,20 +106,9 @@ def source(tmp_path_factory):
     return path
 
 
-@contextlib.contextmanager
-def rigged(folder, source, params):
-    r = Rig(folder, source, params)
-    try:
-        yield r
-        r.server.stop()
-    finally:
-        r.server.close()
-        Server.live.remove(r.server)
-
-
 @pytest.fixture(scope='module')
 def rig(tmp_path_factory, source):
-    with rigged(tmp_path_factory.mktemp('kill'), source, PARAMS) as r:
+    with rigged(Rig(tmp_path_factory.mktemp('kill'), source, PARAMS)) as r:
         # of each rendition the header, segments and playlist; of each rung the I-frames; master and DASH manifest
         assert len(r.expected) == 3 * (r.total + 2) + 2 + 2
         yield r
@@ -136,7 +125,7 @@ def copied_rig(tmp_path_factory, source):
                     '-map', '0:a', '-map', '1:s', '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '48', '-keyint_min', '48',
                     '-sc_threshold', '0', '-c:a', 'aac', '-c:s', 'mov_text', '-metadata:s:a:0', 'language=eng', '-metadata:s:a:1',
                     'language=deu', film], check=True)
-    with rigged(folder, film, {'copy': 'always', 'rungs': ['360p', '144p'], 'segment_seconds': 2}) as r:
+    with rigged(Rig(folder, film, {'copy': 'always', 'rungs': ['360p', '144p'], 'segment_seconds': 2})) as r:
         # fMP4's renditions have headers; rungs have I-frames
         assert len(r.expected) == 4 * (r.total + 2) + (r.total + 1) + 2 + 2
         yield r

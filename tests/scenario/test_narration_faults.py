@@ -8,7 +8,7 @@ import pytest
 
 import narration
 from client import Client, error_of
-from server import Server, files_below, wait_for
+from server import Server, files_below, rigged, wait_for
 from speech_server import Endpoint
 from test_upload import small_disk  # noqa: F401, a fixture
 
@@ -35,13 +35,8 @@ class Rig:
 @pytest.fixture(scope='module')
 def rig(tmp_path_factory):
     r = Rig(tmp_path_factory.mktemp('narration-faults'))
-    try:
+    with rigged(r, r.endpoint.shutdown):
         yield r
-        r.server.stop()
-    finally:
-        r.server.close()
-        Server.live.remove(r.server)
-        r.endpoint.shutdown()
 
 
 def test_three_attempts_then_a_retry_from_what_was_spoken(rig):

@@ -12,7 +12,7 @@ import pytest
 
 import narration
 from client import ENDED, Client, Watch
-from server import SOAK, Server
+from server import SOAK, Server, rigged
 from speech_server import Endpoint
 
 SEEDS = range(50 if SOAK else 5)
@@ -67,14 +67,9 @@ class Rig:
 @pytest.fixture(scope='module')
 def rig(tmp_path_factory):
     r = Rig(tmp_path_factory.mktemp('narration-kill'))
-    try:
+    with rigged(r, r.endpoint.shutdown):
         yield r
-        r.server.stop()
-        assert KEY not in r.server.log()
-    finally:
-        r.server.close()
-        Server.live.remove(r.server)
-        r.endpoint.shutdown()
+    assert KEY not in r.server.log()
 
 
 @pytest.mark.parametrize('seed', SEEDS)

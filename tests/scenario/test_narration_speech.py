@@ -5,7 +5,7 @@ import pytest
 
 import narration
 from client import Client, error_of
-from server import Server, wait_for
+from server import Server, rigged, wait_for
 from speech_server import Endpoint
 
 KEY = 'sk-test'
@@ -26,14 +26,9 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path):
     r = Rig(tmp_path)
-    try:
+    with rigged(r, r.endpoint.shutdown):
         yield r
-        r.server.stop()
-        assert KEY not in r.server.log()
-    finally:
-        r.server.close()
-        Server.live.remove(r.server)
-        r.endpoint.shutdown()
+    assert KEY not in r.server.log()
 
 
 def test_an_edited_script_asks_for_what_is_new(rig):
