@@ -80,8 +80,9 @@ def start(bench):
     ladders.first_playable(bench, 'start', media.film(bench.work), ['1080p', '720p', '480p'])
 
 
-ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert, 'narrate': narrate.narration,
-       'start': start, 'live': live.live, 'listening': live.listening,
+ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert,
+       'convert-sizes': convert.sizes, 'convert-many': convert.at_once, 'convert-turns': convert.fairness,
+       'narrate': narrate.narration, 'start': start, 'live': live.live, 'listening': live.listening,
        'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory}
 
 
