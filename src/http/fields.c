@@ -29,11 +29,10 @@ static const char *parse_u64(const char *s, uint64_t *ret)
 	return s;
 }
 
-enum field_range field_range_parse(const char *value, uint64_t size, uint64_t *ret_first, uint64_t *ret_last)
+/* One of the list, `*io_s` moves behind it. */
+static enum field_range parse_span(const char **io_s, uint64_t size, struct field_span *ret)
 {
-	if (!value || strncasecmp(value, "bytes=", 6) != 0)
-		return RANGE_NONE;
-	const char *s = skip_blank(value + 6);
+	const char *s = *io_s;
 	uint64_t first = 0, last = UINT64_MAX;
 	bool suffix = *s == '-';
 	if (!suffix) {
@@ -48,25 +47,53 @@ enum field_range field_range_parse(const char *value, uint64_t size, uint64_t *r
 	const char *end = parse_u64(s, &last);
 	if (!end && suffix)
 		return RANGE_NONE;
-	if (end)
-		s = end;
-	if (*skip_blank(s))
+	s = skip_blank(end ? end : s);
+	if ((*s && *s != ',') || (!suffix && last < first))
 		return RANGE_NONE;
-	if (suffix) {
-		if (last == 0 || size == 0)
-			return RANGE_UNSATISFIABLE;
-		first = last >= size ? 0 : size - last;
-		last = size - 1;
-	} else if (last < first) {
-		return RANGE_NONE;
-	} else if (first >= size) {
+	*io_s = s;
+	if (size == 0 || (suffix ? last == 0 : first >= size))
 		return RANGE_UNSATISFIABLE;
-	} else if (last >= size) {
-		last = size - 1;
-	}
-	*ret_first = first;
-	*ret_last = last;
+	if (suffix)
+		first = last >= size ? 0 : size - last;
+	*ret = (struct field_span){ first, suffix || last >= size ? size - 1 : last };
 	return RANGE_ONE;
+}
+
+enum field_range field_range_parse(const char *value, uint64_t size, struct field_span ret[FIELD_RANGES_MAX], uint32_t *ret_count)
+{
+	if (!value || strncasecmp(value, "bytes=", 6) != 0)
+		return RANGE_NONE;
+	struct field_span spans[FIELD_RANGES_MAX];
+	uint32_t asked = 0, count = 0;
+	uint64_t left = size;
+	bool excessive = false;
+	for (const char *s = skip_blank(value + 6); *s;) {
+		if (*s == ',') { /* also an empty element (RFC 9110, 5.6.1.2) */
+			s = skip_blank(s + 1);
+			continue;
+		}
+		struct field_span span;
+		const enum field_range one = parse_span(&s, size, &span);
+		if (one == RANGE_NONE)
+			return RANGE_NONE;
+		asked++;
+		if (one == RANGE_UNSATISFIABLE)
+			continue;
+		excessive = excessive || count == FIELD_RANGES_MAX || span.last - span.first >= left;
+		if (excessive)
+			continue; /* what is malformed behind it makes all of it void */
+		left -= span.last - span.first + 1;
+		spans[count++] = span;
+	}
+	if (!asked)
+		return RANGE_NONE;
+	if (excessive)
+		return RANGE_EXCESSIVE;
+	if (!count)
+		return RANGE_UNSATISFIABLE;
+	memcpy(ret, spans, count * sizeof(*spans));
+	*ret_count = count;
+	return count == 1 ? RANGE_ONE : RANGE_SEVERAL;
 }
 
 bool field_etag_matches(const char *list, const char *etag, bool weak)

@@ -1,8 +1,9 @@
 /* Header fields of HTTP that are read or written here: ranges, entity tags, dates, cookies, content dispositions, token
  * lists.
  *
- *   uint64_t first, last;
- *   switch (field_range_parse("bytes=-500", size, &first, &last)) { case RANGE_ONE: ... }
+ *   struct field_span spans[FIELD_RANGES_MAX];
+ *   uint32_t count;
+ *   switch (field_range_parse("bytes=-500", size, spans, &count)) { case RANGE_ONE: ... }
  *
  * Pure, no allocation but in the caller's buf; every parser takes any bytes (tests/fuzz/http_*.c). Any thread.
  */
@@ -14,12 +15,20 @@
 
 #include "base/buf.h"
 
+#define FIELD_RANGES_MAX 16
 enum field_range {
-	RANGE_NONE, /* no, another unit's, malformed or several ranges: answer with the whole (RFC 9110, 14.2) */
-	RANGE_ONE,  /* first..last, both within the object */
-	RANGE_UNSATISFIABLE, /* 416 */
+	RANGE_NONE, /* no, another unit's or malformed ranges: answer with the whole (RFC 9110, 14.2) */
+	RANGE_ONE,
+	RANGE_SEVERAL,	     /* as they were asked for, perhaps out of order; together not more than the object */
+	RANGE_UNSATISFIABLE, /* 416: none of them lies within the object */
+	RANGE_EXCESSIVE,     /* 416: more than FIELD_RANGES_MAX, or together more than the object (RFC 9110, 14.2 and 15.5.17) */
 };
-enum field_range field_range_parse(const char *value, uint64_t size, uint64_t *ret_first, uint64_t *ret_last);
+/* Both within the object. */
+struct field_span {
+	uint64_t first, last;
+};
+/* Of several those that lie outside are left out. *ret_count is set for RANGE_ONE and RANGE_SEVERAL. */
+enum field_range field_range_parse(const char *value, uint64_t size, struct field_span ret[FIELD_RANGES_MAX], uint32_t *ret_count);
 
 /* True if `list` (of If-Match, If-None-Match, If-Range) is "*" or holds the tag `etag` (given without quotes). `weak`:
  * W/ is ignored (RFC 9110, 8.8.3.2), else a weak tag never matches. */

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/encode.h"
+#include "base/id.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "http/fields.h"
 #include "http/internal.h"
 #include "http/open_objects.h"
@@ -21,15 +24,32 @@
 #define READ_BYTES (256u << 10)
 #define BLOCK_BYTES (32u << 10)
 #define SENDFILE_MAX_BYTES (4u << 20)
+#define BOUNDARY_BYTES 12
 
 /* ---- reading without a descriptor ---- */
+
+/* What a body consists of: text, and the object's bytes behind it. */
+struct piece {
+	char *text; /* or NULL */
+	uint64_t first, len;
+};
+
+/* What of the object is the answer. */
+struct slice {
+	uint64_t first, len; /* with pieces `len` is the body's, and `first` nothing */
+	unsigned status;
+	struct piece *pieces; /* of several ranges; else NULL */
+	uint32_t piece_count;
+};
 
 struct source {
 	struct http_server *server;
 	struct MHD_Connection *mhd;
 	struct store_reader *reader;
+	struct piece *pieces;
+	uint32_t piece_count, next; /* next: of them */
 	uint64_t offset; /* in the object, of what is read next */
-	uint64_t left;
+	uint64_t left;	 /* of the current piece */
 	/* The job's while the connection is suspended, else the HTTP thread's. */
 	char *data;
 	size_t pos, len;
@@ -56,10 +76,24 @@ static void read_job(void *arg)
 	work_release(s);
 }
 
+/* Its text comes first, and is short. */
+static void begin_piece(struct source *src)
+{
+	const struct piece *p = &src->pieces[src->next++];
+	src->pos = 0;
+	src->len = p->text ? strlen(p->text) : 0;
+	if (p->text)
+		memcpy(src->data, p->text, src->len);
+	src->offset = p->first;
+	src->left = p->len;
+}
+
 static ssize_t read_source(void *cls, uint64_t pos, char *out, size_t max)
 {
 	(void)pos;
 	struct source *src = cls;
+	while (!src->failed && src->pos == src->len && !src->left && src->next < src->piece_count)
+		begin_piece(src);
 	if (src->pos < src->len) {
 		size_t n = src->len - src->pos < max ? src->len - src->pos : max;
 		memcpy(out, src->data + src->pos, n);
@@ -81,26 +115,39 @@ static ssize_t read_source(void *cls, uint64_t pos, char *out, size_t max)
 	return 0;
 }
 
+static void free_pieces(struct piece *pieces, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		free(pieces[i].text);
+	free(pieces);
+}
+
 static void free_source(void *cls)
 {
 	struct source *src = cls;
 	store_reader_close(src->reader);
+	free_pieces(src->pieces, src->piece_count);
 	free(src->data);
 	free(src);
 }
 
-static struct MHD_Response *response_from_reader(struct http_request *req, struct store_reader *take_reader,
-						 uint64_t offset, uint64_t len)
+/* Takes reader and pieces. */
+static struct MHD_Response *response_from_reader(struct http_request *req, struct store_reader *take_reader, struct slice *s)
 {
 	struct source *src = mr_calloc(1, sizeof(*src));
 	src->server = req->server;
 	src->mhd = req->mhd;
 	src->reader = take_reader;
-	src->offset = offset;
-	src->left = len;
+	if (s->pieces) {
+		src->pieces = mr_steal(s->pieces);
+		src->piece_count = s->piece_count;
+	} else {
+		src->offset = s->first;
+		src->left = s->len;
+	}
 	src->data = malloc(READ_BYTES);
 	struct MHD_Response *r =
-		src->data ? MHD_create_response_from_callback(len, BLOCK_BYTES, read_source, src, free_source) : NULL;
+		src->data ? MHD_create_response_from_callback(s->len, BLOCK_BYTES, read_source, src, free_source) : NULL;
 	if (!r)
 		free_source(src);
 	return r;
@@ -202,8 +249,8 @@ static const char * override(const struct http_request *req, bool any, const cha
 	return over ? over : value;
 }
 
-static void add_object_headers(struct http_request *req, const struct store_info *info,
-			       const struct http_object_opts *o)
+/* Returns the type, which lives as long as the request. */
+static const char *add_object_headers(struct http_request *req, const struct store_info *info, const struct http_object_opts *o)
 {
 	char date[HTTP_DATE_SIZE];
 	const bool any = has_overrides(req, o);
@@ -232,10 +279,11 @@ static void add_object_headers(struct http_request *req, const struct store_info
 		override(req, any, "response-cache-control", o->cache_control ? o->cache_control : "private, no-cache");
 	http_response_header(req, "Cache-Control", cache);
 	if (!any)
-		return;
+		return type;
 	http_response_header(req, "Content-Language", override(req, any, "response-content-language", ""));
 	http_response_header(req, "Content-Encoding", override(req, any, "response-content-encoding", ""));
 	http_response_header(req, "Expires", override(req, any, "response-expires", ""));
+	return type;
 }
 
 static ssize_t never_read(void *cls, uint64_t pos, char *out, size_t max)
@@ -257,32 +305,58 @@ static void respond_length_alone(struct http_request *req, unsigned status, uint
 
 /* ---- an object ---- */
 
-struct slice {
-	uint64_t first, len;
-	unsigned status;
-};
-
-static int find_slice(struct http_request *req, const struct store_info *info, struct slice *ret, struct err *e)
+/* multipart/byteranges (RFC 9110, 14.6), whose length is known before anything is read. */
+static void compose_several(struct http_request *req, const struct store_info *info, const char *type,
+			    const struct field_span *spans, uint32_t count, struct slice *ret)
 {
-	uint64_t size = info->size, first = 0, last = size ? size - 1 : 0;
-	unsigned status = 200;
+	uint8_t random[BOUNDARY_BYTES];
+	char boundary[2 * BOUNDARY_BYTES + 1];
+	random_bytes(random, sizeof(random));
+	hex_encode(random, sizeof(random), boundary);
+	struct slice s = { .status = 206, .pieces = mr_calloc(count + 1, sizeof(*s.pieces)), .piece_count = count + 1 };
+	for (uint32_t i = 0; i < count; i++) {
+		const uint64_t first = spans[i].first, last = spans[i].last;
+		char *text = mr_asprintf("%s--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64
+					 "\r\n\r\n",
+					 i ? "\r\n" : "", boundary, type, first, last, info->size);
+		s.pieces[i] = (struct piece){ text, first, last - first + 1 };
+		s.len += strlen(text) + last - first + 1;
+	}
+	s.pieces[count].text = mr_asprintf("\r\n--%s--\r\n", boundary);
+	s.len += strlen(s.pieces[count].text);
+	http_response_header(req, "Content-Type", http_request_printf(req, "multipart/byteranges; boundary=%s", boundary));
+	*ret = s;
+}
+
+static int find_slice(struct http_request *req, const struct store_info *info, const char *type, struct slice *ret, struct err *e)
+{
+	const uint64_t size = info->size;
+	struct field_span spans[FIELD_RANGES_MAX];
+	uint32_t count = 0;
 	/* A range is defined for GET alone (RFC 9110, 14.2). */
 	bool ranged = strcmp(req->method, "GET") == 0 && range_still_valid(req, info->etag, info->modified_ms);
 	const char *range = ranged ? http_request_header(req, "Range") : NULL;
-	switch (field_range_parse(range, size, &first, &last)) {
+	switch (field_range_parse(range, size, spans, &count)) {
 	case RANGE_UNSATISFIABLE:
 		http_response_header(req, "Content-Range", http_request_printf(req, "bytes */%" PRIu64, size));
 		return err_set(e, ERR_RANGE, "the range lies outside of the object's %" PRIu64 " bytes", size);
+	case RANGE_EXCESSIVE:
+		http_response_header(req, "Content-Range", http_request_printf(req, "bytes */%" PRIu64, size));
+		return err_set(e, ERR_RANGE, "more than %d ranges, or together more than the object's %" PRIu64 " bytes",
+			       FIELD_RANGES_MAX, size);
+	case RANGE_SEVERAL:
+		compose_several(req, info, type, spans, count, ret);
+		return 0;
 	case RANGE_ONE:
-		status = 206;
-		http_response_header(
-			req, "Content-Range",
-			http_request_printf(req, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first, last, size));
-		break;
+		http_response_header(req, "Content-Range",
+				     http_request_printf(req, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, spans[0].first,
+							 spans[0].last, size));
+		*ret = (struct slice){ .first = spans[0].first, .len = spans[0].last - spans[0].first + 1, .status = 206 };
+		return 0;
 	case RANGE_NONE:
 		break;
 	}
-	*ret = (struct slice){ .first = first, .len = size ? last - first + 1 : 0, .status = status };
+	*ret = (struct slice){ .len = size, .status = 200 };
 	return 0;
 }
 
@@ -294,8 +368,8 @@ static int respond_head(struct http_request *req, const struct store_info *info,
 	enum verdict v = check_conditions(req, info->etag, info->modified_ms);
 	if (v == VERDICT_FAILED)
 		return err_set_code(e, ERR_CONFLICT, "PRECONDITION_FAILED", "the object is another one by now");
-	add_object_headers(req, info, o);
-	int r = v == VERDICT_SEND ? find_slice(req, info, &s, e) : 0;
+	const char *type = add_object_headers(req, info, o);
+	int r = v == VERDICT_SEND ? find_slice(req, info, type, &s, e) : 0;
 	if (r < 0)
 		return r;
 	bool head = strcmp(req->method, "HEAD") == 0;
@@ -346,8 +420,8 @@ static int respond_opened(struct http_request *req, const struct store *store, c
 		store_reader_close(take_reader);
 		return r;
 	}
-	if (s.len > SENDFILE_MAX_BYTES || store_reader_fd(take_reader) < 0)
-		return respond_content(req, &s, response_from_reader(req, take_reader, s.first, s.len), false, e);
+	if (s.pieces || s.len > SENDFILE_MAX_BYTES || store_reader_fd(take_reader) < 0)
+		return respond_content(req, &s, response_from_reader(req, take_reader, &s), false, e);
 	struct open_objects *all = req->server->objects;
 	struct open_object *o = open_object_new(all, take_reader, info);
 	r = o->data ? 0 : warm(take_reader, s.first, s.len, e);
@@ -364,7 +438,9 @@ int http_respond_object(struct http_request *req, struct store *store, const cha
 {
 	static const struct http_object_opts none;
 	const struct http_object_opts *o = opts ? opts : &none;
-	struct open_object *open = open_objects_find(req->server->objects, store, key);
+	const char *range = http_request_header(req, "Range");
+	/* Several ranges are always read anew. */
+	struct open_object *open = range && strchr(range, ',') ? NULL : open_objects_find(req->server->objects, store, key);
 	if (open) {
 		int r = respond_open(req, open, o, e);
 		open_object_release(open);

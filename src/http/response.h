@@ -70,8 +70,9 @@ struct http_object_opts {
 	 * query (which are part of the signature) override the above, as S3 does. */
 	bool s3_overrides;
 };
-/* An object of the store: 200, 206 (one range: first-last, first-, -suffix), 304, 412 or 416 by the request's Range,
- * If-Range, If-Match, If-None-Match, If-(Un)Modified-Since; several ranges get the whole (RFC 9110, 14.2 allows it).
+/* An object of the store: 200, 206 (one range: first-last, first-, -suffix; several as multipart/byteranges), 304, 412 or 416 by
+ * the request's Range, If-Range, If-Match, If-None-Match, If-(Un)Modified-Since. More than 16 ranges, and those that are together
+ * more than the object, are refused with 416 (RFC 9110, 14.2).
  * Sent by sendfile when the reader has a descriptor, else read on the pool into a bounded buffer while the connection
  * is suspended. On an HTTP thread (HTTP_INLINE_FIRST) it returns HTTP_LATER unless the object was sent to somebody less
  * than a second ago. `active content` (HTML, SVG, XML, JavaScript) is sent as attachment

@@ -20,9 +20,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	static const uint64_t sizes[] = { 0, 1, 1000, UINT64_MAX };
 	for (size_t i = 0; i < MR_ARRAY_SIZE(sizes); i++) {
-		uint64_t first = 1, last = 0;
-		if (field_range_parse(text, sizes[i], &first, &last) == RANGE_ONE)
-			assert(first <= last && last < sizes[i]);
+		struct field_span spans[FIELD_RANGES_MAX];
+		uint32_t count = 0;
+		uint64_t left = sizes[i];
+		const enum field_range range = field_range_parse(text, sizes[i], spans, &count);
+		assert(range == RANGE_ONE ? count == 1 : range == RANGE_SEVERAL ? count > 1 : count == 0);
+		for (uint32_t n = 0; n < count; n++) {
+			assert(spans[n].first <= spans[n].last && spans[n].last < sizes[i]);
+			assert(spans[n].last - spans[n].first < left);
+			left -= spans[n].last - spans[n].first + 1;
+		}
 	}
 	(void)field_etag_matches(text, "abc", true);
 	(void)field_etag_matches(text, "abc", false);

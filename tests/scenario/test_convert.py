@@ -1,4 +1,6 @@
 """Conversions: each format from several sources, what is refused, downloads, canceling, many at once and in which order."""
+import email
+import email.policy
 import hashlib
 import os
 import pathlib
@@ -142,7 +144,12 @@ def test_download(client, done):
     assert part.status_code == 206 and part.content == data[100:300]
     assert client.get(url, headers={'Range': 'bytes=-7'}).content == data[-7:]
     several = client.get(url, headers={'Range': 'bytes=0-1,5-6'})
-    assert several.status_code == 200 and several.content == data
+    assert several.status_code == 206 and len(several.content) == int(several.headers['Content-Length'])
+    message = email.message_from_bytes(b'Content-Type: ' + several.headers['Content-Type'].encode() + b'\r\n\r\n' + several.content,
+                                       policy=email.policy.HTTP)
+    assert [(p['Content-Range'], p['Content-Type'], p.get_payload(decode=True)) for p in message.iter_parts()] == [
+        (f'bytes 0-1/{len(data)}', 'audio/mpeg', data[:2]), (f'bytes 5-6/{len(data)}', 'audio/mpeg', data[5:7])]
+    error_of(client.get(url, headers={'Range': 'bytes=0-,0-'}), 416)
     error_of(client.get(url, headers={'Range': f'bytes={len(data)}-'}), 416)
     head = client.call('HEAD', url)
     assert head.headers['Content-Length'] == str(len(data)) and head.headers['ETag'] == etag and not head.content

@@ -33,7 +33,11 @@ static void test_range(void **state)
 		{ "bytes=-5", 0, RANGE_UNSATISFIABLE, 0, 0 },
 		{ "bytes=0-", 0, RANGE_UNSATISFIABLE, 0, 0 },
 		{ "bytes=5-4", 100, RANGE_NONE, 0, 0 },
-		{ "bytes=0-1,5-6", 100, RANGE_NONE, 0, 0 },
+		{ "bytes=0-1,100-200", 100, RANGE_ONE, 0, 1 },
+		{ "bytes=0-1,5", 100, RANGE_NONE, 0, 0 },
+		{ "bytes=100-, -0", 100, RANGE_UNSATISFIABLE, 0, 0 },
+		{ "bytes=0-,0-,5", 100, RANGE_NONE, 0, 0 },
+		{ "bytes=,", 100, RANGE_NONE, 0, 0 },
 		{ "bytes=", 100, RANGE_NONE, 0, 0 },
 		{ "bytes=-", 100, RANGE_NONE, 0, 0 },
 		{ "bytes=a-b", 100, RANGE_NONE, 0, 0 },
@@ -45,12 +49,39 @@ static void test_range(void **state)
 		{ "bytes=18446744073709551614-", UINT64_MAX, RANGE_ONE, UINT64_MAX - 1, UINT64_MAX - 1 },
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(t); i++) {
-		uint64_t first = 0, last = 0;
-		enum field_range got = field_range_parse(t[i].value, t[i].size, &first, &last);
-		if (got != t[i].want || first != t[i].first || last != t[i].last)
+		struct field_span s[FIELD_RANGES_MAX] = { 0 };
+		uint32_t count = 0;
+		enum field_range got = field_range_parse(t[i].value, t[i].size, s, &count);
+		if (got != t[i].want || count != (got == RANGE_ONE) || s[0].first != t[i].first || s[0].last != t[i].last)
 			fail_msg("%s of %llu: %d %llu-%llu", t[i].value ? t[i].value : "NULL",
-				 (unsigned long long)t[i].size, got, (unsigned long long)first,
-				 (unsigned long long)last);
+				 (unsigned long long)t[i].size, got, (unsigned long long)s[0].first,
+				 (unsigned long long)s[0].last);
+	}
+}
+
+static void test_several_ranges(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *value;
+		enum field_range want;
+		uint32_t count;
+		struct field_span spans[3];
+	} t[] = {
+		{ "bytes=0-1,5-6", RANGE_SEVERAL, 2, { { 0, 1 }, { 5, 6 } } },
+		{ "bytes=90-, ,0-3 , -5", RANGE_SEVERAL, 3, { { 90, 99 }, { 0, 3 }, { 95, 99 } } },
+		{ "bytes=0-98,99-", RANGE_SEVERAL, 2, { { 0, 98 }, { 99, 99 } } },
+		{ "bytes=0-98,98-", RANGE_EXCESSIVE, 0, { { 0, 0 } } },
+		{ "bytes=0-,0-", RANGE_EXCESSIVE, 0, { { 0, 0 } } },
+		{ "bytes=0-0,1-1,2-2,3-3,4-4,5-5,6-6,7-7,8-8,9-9,10-10,11-11,12-12,13-13,14-14,15-15,16-16", RANGE_EXCESSIVE, 0,
+		  { { 0, 0 } } },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(t); i++) {
+		struct field_span s[FIELD_RANGES_MAX];
+		uint32_t count = 0;
+		assert_int_equal(field_range_parse(t[i].value, 100, s, &count), t[i].want);
+		assert_int_equal(count, t[i].count);
+		assert_memory_equal(s, t[i].spans, count * sizeof(*s));
 	}
 }
 
@@ -248,6 +279,7 @@ static void test_hosts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_range),  cmocka_unit_test(test_etag),        cmocka_unit_test(test_date),
 		cmocka_unit_test(test_cookie), cmocka_unit_test(test_lists),       cmocka_unit_test(test_filename),
 		cmocka_unit_test(test_hosts),  cmocka_unit_test(test_disposition),

@@ -113,7 +113,9 @@ static void test_ranges(void **state)
 		{ "Range: bytes=-3\r\n", 206, "789", "bytes 7-9/10" },
 		{ "Range: bytes=-30\r\n", 206, "0123456789", "bytes 0-9/10" },
 		{ "Range: bytes=8-100\r\n", 206, "89", "bytes 8-9/10" },
-		{ "Range: bytes=0-1,4-5\r\n", 200, "0123456789", NULL },
+		{ "Range: bytes=0-1,10-12\r\n", 206, "01", "bytes 0-1/10" },
+		{ "Range: bytes=0-1,4-5\r\nIf-Range: \"other\"\r\n", 200, "0123456789", NULL },
+		{ "Range: bytes=0-6,4-9\r\n", 416, NULL, "bytes */10" },
 		{ "Range: chars=0-1\r\n", 200, "0123456789", NULL },
 		{ "Range: bytes=5-2\r\n", 200, "0123456789", NULL },
 		{ "Range: bytes=10-\r\n", 416, NULL, "bytes */10" },
@@ -131,6 +133,42 @@ static void test_ranges(void **state)
 			assert_string_equal(cr, t[i].content_range);
 		answer_free(&a);
 	}
+}
+
+/* Each range with a header of its own, between lines that the answer's type names. */
+static void test_several_ranges(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 2; i++) { /* also while the object is kept open for others */
+		struct answer a = request(f->port, "GET", "/o/a/digits.txt", "Range: bytes=-2,0-1,5-5\r\n", NULL);
+		char expected[1024];
+		assert_int_equal(a.status, 206);
+		assert_null(header(&a, "Content-Range"));
+		const char *type = header(&a, "Content-Type");
+		assert_non_null(type);
+		const char *b = strstr(type, "multipart/byteranges; boundary=");
+		assert_ptr_equal(b, type);
+		b += strlen("multipart/byteranges; boundary=");
+		(void)snprintf(expected, sizeof(expected),
+			       "--%s\r\nContent-Type: text/plain\r\nContent-Range: bytes 8-9/10\r\n\r\n89\r\n"
+			       "--%s\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01\r\n"
+			       "--%s\r\nContent-Type: text/plain\r\nContent-Range: bytes 5-5/10\r\n\r\n5\r\n--%s--\r\n",
+			       b, b, b, b);
+		assert_string_equal(a.body, expected);
+		answer_free(&a);
+		a = request(f->port, "GET", "/o/a/digits.txt", "", NULL);
+		answer_free(&a);
+	}
+	struct answer a = request(f->port, "GET", "/o/a/big.bin", "Range: bytes=1000000-6999999,0-599999\r\n", NULL);
+	assert_int_equal(a.status, 206);
+	const char *first = strstr(a.body, "\r\n\r\n");
+	assert_non_null(first);
+	assert_memory_equal(first + 4, big + 1000000, 6000000);
+	const char *second = strstr(first + 4 + 6000000, "\r\n\r\n");
+	assert_non_null(second);
+	assert_memory_equal(second + 4, big, 600000);
+	assert_string_equal(a.body + a.len - 4, "--\r\n");
+	answer_free(&a);
 }
 
 static void test_conditions(void **state)
@@ -226,6 +264,7 @@ static void test_without_fd(void **state)
 	/* Another object of the same bytes: the earlier one may still be open. */
 	assert_int_equal(store_put(store, "a/digits.txt", "0123456789", 10, "text/plain", NULL, NULL), 0);
 	test_ranges(state);
+	test_several_ranges(state);
 	test_conditions(state);
 	test_kinds(state);
 	/* Several at once; one of the clients goes away. */
@@ -446,6 +485,7 @@ static void test_disconnects(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_ranges), cmocka_unit_test(test_conditions),  cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_signed), cmocka_unit_test(test_signed_again), cmocka_unit_test(test_kept_open),
 		cmocka_unit_test(test_disconnects), cmocka_unit_test(test_without_fd),
