@@ -12,11 +12,12 @@ cd "$(dirname "$0")/.."
 build='gcc libc6-dev make meson ninja-build pkg-config python3 ca-certificates
 	libmicrohttpd-dev libjansson-dev libsqlite3-dev libpq-dev libcurl4-openssl-dev libssl-dev libcjose-dev libseccomp-dev
 	libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev libebur128-dev flite1-dev
-	libhttp-parser-dev libopus-dev libwslay-dev libhiredis-dev'
+	libhttp-parser-dev libopus-dev libwslay-dev libhiredis-dev libexpat1-dev'
 run='ffmpeg curl'
 test="$run libcmocka-dev clang binutils python3-pytest python3-pytest-xdist python3-boto3 awscli python3-requests python3-jwt
 	python3-websockets python3-yaml python3-jsonschema python3-cryptography chromium flite mp3val flac opus-tools
-	vorbis-tools redis-server postgresql"
+	vorbis-tools redis-server postgresql
+	radosgw ceph-mon ceph-osd ceph-common"
 check='libcmocka-dev clang clang-tidy cppcheck python3-pytest binutils'
 coverage='gcovr'
 bench='ffmpeg curl flite nginx-light wrk python3-requests python3-websockets'

@@ -23,6 +23,7 @@
 #define CONNECT_MS 10000L
 #define RECEIVE_BYTES 4096L /* acknowledgements and small documents */
 #define SEND_BYTES 16384L   /* the least that libcurl takes */
+#define BULK_BYTES 131072L  /* each way, of an exchange that moves objects */
 
 struct exchange {
 	struct exchange_loop *loop;
@@ -30,7 +31,7 @@ struct exchange {
 	struct exchange_opts o;	      /* of its pointers ctx and functions alone are used */
 	CURL *curl;
 	struct curl_slist *headers;
-	bool added, waiting, resume, cancelled, told_head;
+	bool added, waiting, resume, cancelled, refused, told_head;
 	bool over; /* the answer is, and the body need not go on */
 };
 
@@ -118,10 +119,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
 static size_t on_data(char *data, size_t size, size_t count, void *arg)
 {
 	struct exchange *x = arg;
-	if (x->cancelled)
+	if (x->cancelled || x->refused)
 		return CURL_WRITEFUNC_ERROR;
 	x->o.data(x->o.ctx, data, size * count);
-	return size * count;
+	return x->refused ? CURL_WRITEFUNC_ERROR : size * count;
 }
 
 static size_t on_read(char *out, size_t size, size_t count, void *arg)
@@ -183,7 +184,7 @@ static void set_body(struct exchange *x, const struct exchange_opts *o)
 		return;
 	}
 	(void)curl_easy_setopt(x->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_len);
-	(void)curl_easy_setopt(x->curl, CURLOPT_COPYPOSTFIELDS, o->body_len ? o->body : "");
+	(void)curl_easy_setopt(x->curl, o->borrow_body ? CURLOPT_POSTFIELDS : CURLOPT_COPYPOSTFIELDS, o->body_len ? o->body : "");
 }
 
 static void set_options(struct exchange *x, const struct exchange_opts *o)
@@ -196,8 +197,12 @@ static void set_options(struct exchange *x, const struct exchange_opts *o)
 	(void)curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
 	(void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	(void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
-	(void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
-	(void)curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+	if (o->stall_s) {
+		(void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		(void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)o->stall_s);
+	}
+	(void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, o->bulk ? BULK_BYTES : RECEIVE_BYTES);
+	(void)curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, o->bulk ? BULK_BYTES : SEND_BYTES);
 	(void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
 	(void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
@@ -209,9 +214,12 @@ static void set_options(struct exchange *x, const struct exchange_opts *o)
 		x->headers = curl_slist_append(x->headers, line);
 	}
 	x->headers = curl_slist_append(x->headers, "Expect:"); /* nothing waits for leave to be sent */
-	if (!o->method || strcmp(o->method, "GET") != 0)
+	bool head = o->method && strcmp(o->method, "HEAD") == 0;
+	if (head)
+		(void)curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	else if (!o->method || strcmp(o->method, "GET") != 0)
 		set_body(x, o);
-	if (o->method)
+	if (o->method && !head)
 		(void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, o->method);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers);
 }
@@ -243,6 +251,11 @@ void exchange_cancel(struct exchange *take_x)
 {
 	take_x->cancelled = true;
 	take_x->loop->dirty = true;
+}
+
+void exchange_refuse(struct exchange *x)
+{
+	x->refused = true;
 }
 
 const char *exchange_header(struct exchange *x, const char *name)

@@ -45,12 +45,15 @@ struct exchange_opts {
 	const char *url;
 	const struct sigv4_pair *headers; /* an empty value leaves out a header that would be sent by itself */
 	size_t header_count;
-	const void *body; /* copied */
+	const void *body; /* copied, unless `borrow_body`: then it stays there until the exchange has ended */
 	size_t body_len;
+	bool borrow_body;
 	/* In place of `body`: fills `out` and returns how much; 0: that was all; EXCHANGE_LATER: asked again after
 	 * exchange_resume. No more is asked for once the answer has ended. The connection is the exchange's own. */
 	size_t (*read)(void *ctx, char *out, size_t max);
 	uint32_t timeout_ms; /* of the whole; 0: none. Connecting has ten seconds. */
+	uint32_t stall_s;    /* ends with ERR_TIMEOUT when nothing has moved for so long; 0: never */
+	bool bulk;	     /* megabytes rather than small documents: larger buffers */
 	void (*head)(void *ctx, int status); /* the final head has come; may be NULL */
 	void (*data)(void *ctx, const char *data, size_t len);
 	void (*done)(void *ctx, const struct exchange_end *end);
@@ -62,5 +65,7 @@ struct exchange *exchange_start(struct exchange_loop *l, const struct exchange_o
 void exchange_resume(struct exchange *x);
 /* Nothing of it comes any more; the connection is closed. */
 void exchange_cancel(struct exchange *take_x);
+/* In `data`: no more of the answer is wanted. The exchange ends with ERR_UNAVAILABLE, soon. */
+void exchange_refuse(struct exchange *x);
 /* Of the answer, in `done` at the latest; NULL: it has none of that name. Borrowed for the call. */
 const char *exchange_header(struct exchange *x, const char *name);

@@ -15,12 +15,14 @@
 
 struct store_backend {
 	void (*close)(struct store *s);
+	int (*check)(struct store *s, struct err *e);
 
 	int (*put_begin)(struct store *s, const char *key, const char *content_type, struct store_put **ret,
 			 struct err *e);
 	int (*put_write)(struct store_put *p, const void *data, size_t len, struct err *e);
 	/* `from` is a reader of the same backend. */
 	int (*put_append)(struct store_put *p, struct store_reader *from, struct err *e);
+	int (*put_copy)(struct store_put *p, struct store_reader *from, struct err *e);
 	/* Frees `p` in any case. */
 	int (*put_finish)(struct store_put *p, const char *expected_sha256, struct store_info *ret_info, struct err *e);
 	void (*put_abort)(struct store_put *p);
@@ -53,6 +55,8 @@ struct store_backend {
 	int (*multipart_abort)(struct store *s, const char *key, const char *upload_id, struct err *e);
 	int (*sweep)(struct store *s, int64_t age_ms, struct err *e);
 };
+
+int store_open_s3(const char *url, struct store **ret, struct err *e) MR_MUST_USE;
 
 /* The first member of each backend's own struct. */
 struct store {

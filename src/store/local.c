@@ -300,6 +300,15 @@ static int delete_prefix(struct store *store, const char *prefix, struct err *e)
 	return r;
 }
 
+static int check_local(struct store *store, struct err *e)
+{
+	struct local_temp t;
+	int r = local_temp_open(local_of(store), &t, e);
+	if (r == 0)
+		local_temp_release(local_of(store), &t);
+	return r;
+}
+
 static void close_local(struct store *store)
 {
 	struct store_local *s = local_of(store);
@@ -311,9 +320,11 @@ static void close_local(struct store *store)
 
 static const struct store_backend local_backend = {
 	.close = close_local,
+	.check = check_local,
 	.put_begin = put_begin,
 	.put_write = put_write,
 	.put_append = put_append,
+	.put_copy = put_append,
 	.put_finish = put_finish,
 	.put_abort = put_abort,
 	.stat = stat_key,

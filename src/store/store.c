@@ -90,6 +90,20 @@ void store_close(struct store *s)
 		s->ops->close(s);
 }
 
+int store_open(const char *url, struct store **ret, struct err *e)
+{
+	if (strncmp(url, "file:", 5) == 0 && url[5])
+		return store_open_local(&(struct store_local_opts){ .root = url + 5 }, ret, e);
+	if (strncmp(url, "s3:", 3) == 0)
+		return store_open_s3(url, ret, e);
+	return err_set(e, ERR_INVALID, "the store's URL: expected file:PATH or s3://BUCKET[/PREFIX][?OPTIONS]");
+}
+
+int store_check(struct store *s, struct err *e)
+{
+	return s->ops->check(s, e);
+}
+
 int store_put(struct store *s, const char *key, const void *data, size_t len, const char *content_type,
 	      struct store_info *ret_info, struct err *e)
 {
@@ -121,6 +135,11 @@ int store_put_write(struct store_put *p, const void *data, size_t len, struct er
 int store_put_append(struct store_put *p, struct store_reader *from, struct err *e)
 {
 	return p->ops->put_append(p, from, e);
+}
+
+int store_put_copy(struct store_put *p, struct store_reader *from, struct err *e)
+{
+	return p->ops->put_copy(p, from, e);
 }
 
 int store_put_finish(struct store_put *p, const char *expected_sha256, struct store_info *ret_info, struct err *e)

@@ -1,7 +1,7 @@
-/* The object store: one interface, a backend per file (local folder now; S3 beside it later).
+/* The object store: one interface over a local folder or a bucket of S3 (or of what speaks its protocol).
  *
  *   struct store *s;
- *   store_open_local(&(struct store_local_opts){ .root = "data/store" }, &s, e);
+ *   store_open("file:data/store", &s, e);
  *   store_put(s, "hls/u/j/v0/init.mp4", bytes, len, "video/mp4", &info, e);
  *
  * Guarantees: an object is visible whole or not at all; a put that failed leaves nothing; the last of two puts to a key
@@ -50,7 +50,14 @@ struct store_local_opts {
 	bool scratch;
 };
 int store_open_local(const struct store_local_opts *opts, struct store **ret, struct err *e) MR_MUST_USE;
+/* "file:PATH", or "s3://BUCKET[/PREFIX][?endpoint=URL&region=…]" with the options of docs/OPERATIONS.md, values percent-encoded.
+ * ERR_INVALID says what is wrong with it. Asks no network: a bucket that is away or not there is told by what is done with it. */
+int store_open(const char *url, struct store **ret, struct err *e) MR_MUST_USE;
 void store_close(struct store *s);
+
+/* Whether the store answers and takes objects at this moment, in at most three seconds (all other calls go on trying for as long
+ * as it may help). ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_NO_SPACE. */
+int store_check(struct store *s, struct err *e) MR_MUST_USE;
 
 int store_key_check(const char *key, struct err *e) MR_MUST_USE;
 
@@ -68,13 +75,16 @@ int store_put_begin(struct store *s, const char *key, const char *content_type, 
 int store_put_write(struct store_put *p, const void *data, size_t len, struct err *e) MR_MUST_USE;
 /* All of an open object of the same store, inside the kernel where that is possible. */
 int store_put_append(struct store_put *p, struct store_reader *from, struct err *e) MR_MUST_USE;
+/* The same inside the store, too, where it can: the object's SHA-256 may then be unknown, and none can be expected. */
+int store_put_copy(struct store_put *p, struct store_reader *from, struct err *e) MR_MUST_USE;
 int store_put_finish(struct store_put *p, const char *expected_sha256, struct store_info *ret_info,
 		     struct err *e) MR_MUST_USE;
 void store_put_abort(struct store_put *p);
 
 int store_stat(struct store *s, const char *key, struct store_info *ret, struct err *e) MR_MUST_USE;
 
-/* An open object: reads see the bytes that were there at the open, whatever is put or deleted meanwhile. */
+/* An open object: reads see the bytes that were there at the open, whatever is put or deleted meanwhile, or fail with
+ * ERR_GONE/OBJECT_REPLACED where the backend doesn't keep them. */
 int store_reader_open(struct store *s, const char *key, struct store_reader **ret, struct store_info *ret_info,
 		      struct err *e) MR_MUST_USE;
 /* Up to `len` bytes at `offset`; *ret_len is short only at the end of the object (0 at or past it). */
@@ -100,7 +110,7 @@ int store_list(struct store *s, const char *prefix, const char *after, size_t ma
 
 /* Multipart upload with S3's limits. The upload id outlives the process: parts may be sent by several processes, again
  * (the last one counts), and in any order. */
-#define STORE_UPLOAD_ID_SIZE 128
+#define STORE_UPLOAD_ID_SIZE 512
 struct store_part {
 	uint32_t number; /* 1–10000 */
 	uint64_t size;
@@ -116,7 +126,8 @@ int store_multipart_list(struct store *s, const char *key, const char *upload_id
 int store_multipart_complete(struct store *s, const char *key, const char *upload_id, const struct store_part *parts,
 			     size_t count, struct store_info *ret, struct err *e) MR_MUST_USE;
 int store_multipart_abort(struct store *s, const char *key, const char *upload_id, struct err *e) MR_MUST_USE;
-/* Removes what puts and multiparts that nobody finished left behind, older than `age_ms`. */
+/* Removes what puts and multiparts that nobody finished left behind, older than `age_ms` (of a bucket: a day at least, because
+ * nobody can tell there whether somebody is still at it). */
 int store_sweep(struct store *s, int64_t age_ms, struct err *e) MR_MUST_USE;
 
 /* Content types by a key's extension ("m4s" → "video/iso.segment"); never NULL. */
