@@ -15,7 +15,7 @@
 #include "db/driver.h"
 
 #define TRANSACT_ATTEMPTS 5
-#define GROUP_MAX 64 /* transactions that share a commit */
+#define GROUP_MAX 256 /* transactions that share a commit */
 
 struct write;
 struct db {

@@ -17,7 +17,7 @@
 #include "os/pool.h"
 #include "os/thread.h"
 
-#define THREADS 64 /* they wait for the disk, and the more of them at once the fewer commits */
+#define THREADS 192 /* they wait for the disk, and the more of them at once the fewer commits: so a slow one costs time alone */
 #define RETENTION_HOURS 1
 #define BACKLOG 65536 /* streams, each once */
 #define PAUSE_MS 200

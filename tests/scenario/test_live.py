@@ -110,6 +110,33 @@ def test_a_client_that_reconnects_goes_on(make_server, chunks, tmp_path):
     assert correlation(said, heard) >= 0.95
 
 
+def test_another_front_goes_on_without_a_header(make_server, chunks, tmp_path):
+    here = make_server(*OPTIONS)
+    there = make_server(*OPTIONS, start=False)
+    there.data, there.store = here.data, here.store
+    there.start()
+
+    async def run():
+        async with Speaker(here.url, 'roams') as s:
+            await s.say(chunks[:12])
+            fragment = await s.hear('fragment')
+            s.ws.transport.abort()
+        async with Speaker(there.url, 'roams', query='?session_id=roams') as s:
+            hello = await s.hear('session')
+            assert hello['resumed'] and fragment['chunkIndex'] <= hello['storedChunkIndex'] < 12
+            for i in range(hello['storedChunkIndex'] + 1, len(chunks)):
+                await s.chunk(chunks[i], i)
+            end = await s.stop()
+            assert end['chunkIndex'] == len(chunks) - 1 and s.gaps == []
+            assert s.fragments[0]['fragmentNumber'] > fragment['fragmentNumber']
+
+    asyncio.run(run())
+    heard, _ = spoken(here)
+    said = pcm(source(tmp_path, 5))
+    assert abs(len(heard) - len(said)) <= 0.1 * speaker.RATE
+    assert correlation(said[-2 * speaker.RATE:], heard[-2 * speaker.RATE:], reach=1600) >= 0.95
+
+
 def test_a_session_whose_speaker_stays_away_is_over(make_server, chunks):
     server = make_server(*OPTIONS, '--live-leave', '1')
 

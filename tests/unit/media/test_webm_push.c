@@ -1,12 +1,15 @@
 /* media/webm_push: recordings of browsers cut anywhere, and WebM made by hand for what browsers don't write. Argument:
  * the folder of the recordings. */
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../captures/capture.h"
 #include "../base/cm.h"
+#include "base/mem.h"
 #include "media/webm_push.h"
 #include "mkv_make.h"
+#include "os/fd.h"
 
 #define CUTS 4096
 
@@ -98,6 +101,20 @@ static struct got parse(const uint8_t *data, size_t len, size_t cut)
 	return g;
 }
 
+static void cut_everywhere(const uint8_t *data, size_t data_len, const char *name)
+{
+	const struct got whole = parse(data, data_len, 0);
+	assert_int_equal(whole.tracks, 1);
+	assert_true(whole.frames > 100 && whole.skipped == 0 && whole.after_loss == 0);
+	for (size_t cut = 1; cut <= CUTS; cut++) {
+		/* what lies far behind the cut needs no second look */
+		const size_t len = data_len < cut + 6000 ? data_len : cut + 6000;
+		const struct got same = parse(data, len, 0), g = parse(data, len, cut);
+		if (g.hash != same.hash || g.frames != same.frames)
+			fail_msg("%s cut at %zu: %d frames instead of %d", name, cut, g.frames, same.frames);
+	}
+}
+
 static void any_cut_gives_the_same(void **state)
 {
 	(void)state;
@@ -105,18 +122,30 @@ static void any_cut_gives_the_same(void **state)
 	for (size_t i = 0; i < MR_ARRAY_SIZE(names); i++) {
 		struct capture c;
 		capture_load(&c, folder, names[i]);
-		const struct got whole = parse(c.data, c.len, 0);
-		assert_int_equal(whole.tracks, 1);
-		assert_true(whole.frames > 100 && whole.skipped == 0 && whole.after_loss == 0);
-		for (size_t cut = 1; cut <= CUTS; cut++) {
-			/* what lies far behind the cut needs no second look */
-			const size_t len = c.len < cut + 6000 ? c.len : cut + 6000;
-			const struct got same = parse(c.data, len, 0), g = parse(c.data, len, cut);
-			if (g.hash != same.hash || g.frames != same.frames)
-				fail_msg("%s cut at %zu: %d frames instead of %d", names[i], cut, g.frames, same.frames);
-		}
+		cut_everywhere(c.data, c.len, names[i]);
 		capture_free(&c);
 	}
+}
+
+/* Longer recordings, where there are some beside the source. */
+static void any_cut_of_others_gives_the_same(void **state)
+{
+	(void)state;
+	struct err e;
+	glob_t found;
+	char *pattern = mr_asprintf("%s/../../../shared/captures/*/all.webm", folder);
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			char *data = NULL;
+			size_t len = 0;
+			if (file_read_all(found.gl_pathv[i], 16 << 20, &data, &len, &e) < 0)
+				fail_msg("%s", e.message);
+			cut_everywhere((const uint8_t *)data, len, found.gl_pathv[i]);
+			free(data);
+		}
+		globfree(&found);
+	}
+	free(pattern);
 }
 
 /* Bytes are missing from every place, for every length up to a few blobs': parsing goes on, and the rest is as it was. */
@@ -328,6 +357,7 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_cut_gives_the_same),
+		cmocka_unit_test(any_cut_of_others_gives_the_same),
 		cmocka_unit_test(any_hole_is_passed_over),
 		cmocka_unit_test(a_known_track_needs_no_header),
 		cmocka_unit_test(lacing_of_all_kinds),
