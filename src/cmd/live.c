@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "live/sink_builtin.h"
+#include "live/sink_copy.h"
 #include "live/sink_kvs.h"
 
 #define DRAIN_MS 10000
@@ -12,6 +13,16 @@
 static const char *key_user(const void *signer, const char *access_key_id)
 {
 	return signer_user(signer, access_key_id);
+}
+
+/* Whoever listens here hears what goes elsewhere, too. */
+static int add_copy(struct live_parts *p, uint32_t hours, struct err *e)
+{
+	struct sink *copy;
+	int r = sink_builtin_new(&(struct sink_builtin_opts){ .store = p->streams, .retention_hours = hours }, &copy, e);
+	if (r == 0)
+		p->sink = sink_copy_new(p->sink, copy);
+	return r;
 }
 
 static int start_sink(struct live_parts *p, const char *url, struct err *e)
@@ -23,6 +34,8 @@ static int start_sink(struct live_parts *p, const char *url, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "--streams");
 	r = sink_kvs_new(&kvs, &p->sink, e);
+	if (r == 0 && kvs.copy_hours)
+		r = add_copy(p, kvs.copy_hours, e);
 	sink_kvs_opts_release(&kvs);
 	return r;
 }

@@ -214,6 +214,7 @@ struct exchange_loop *kvs_client_loop(struct kvs_client *c)
 int kvs_client_start(const struct kvs_client_opts *opts, struct kvs_client **ret, struct err *e)
 {
 	struct kvs_client *c = mr_calloc(1, sizeof(*c));
+	const char *ca_file = getenv("AWS_CA_BUNDLE"); /* as AWS's own tools have it */
 	c->region = mr_strdup(opts->region);
 	c->endpoint = opts->endpoint ? mr_strdup(opts->endpoint) :
 				       mr_asprintf("https://kinesisvideo.%s.amazonaws.com", opts->region);
@@ -221,7 +222,12 @@ int kvs_client_start(const struct kvs_client_opts *opts, struct kvs_client **ret
 	(void)pthread_mutex_init(&c->lock, NULL);
 	int r = pool_new("kvs-keys", 1, 4, &c->pool, e);
 	if (r == 0)
-		r = exchange_loop_start("kvs", &(struct exchange_loop_opts){ opts->tick_ms, opts->tick, opts->ctx }, &c->loop, e);
+		r = exchange_loop_start("kvs",
+					&(struct exchange_loop_opts){ .tick_ms = opts->tick_ms,
+								      .tick = opts->tick,
+								      .ctx = opts->ctx,
+								      .ca_file = ca_file && *ca_file ? ca_file : NULL },
+					&c->loop, e);
 	if (r < 0) {
 		kvs_client_stop(c);
 		return r;

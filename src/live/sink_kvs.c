@@ -16,6 +16,7 @@
 
 #define RETENTION_HOURS 1
 #define RETENTION_MAX_HOURS 87600
+#define COPY_HOURS 1
 #define ROTATE_S (40 * 60) /* the service ends a connection after 45 minutes */
 #define HURRY_MS 3000	   /* for what waits when the server stops */
 
@@ -233,6 +234,8 @@ static bool parameter_parse(char *text, struct sink_kvs_opts *o)
 		return number_parse(decoded.data, 1, RETENTION_MAX_HOURS, &o->retention_hours);
 	if (strcmp(text, "rotate") == 0)
 		return number_parse(decoded.data, 1, ROTATE_S, &o->rotate_s);
+	if (strcmp(text, "copy") == 0)
+		return number_parse(decoded.data, 0, RETENTION_MAX_HOURS, &o->copy_hours);
 	bool http = strncmp(decoded.data, "http://", 7) == 0 || strncmp(decoded.data, "https://", 8) == 0;
 	if (strcmp(text, "endpoint") != 0 || !http)
 		return false;
@@ -243,7 +246,7 @@ static bool parameter_parse(char *text, struct sink_kvs_opts *o)
 
 int sink_kvs_parse(const char *url, struct sink_kvs_opts *ret, struct err *e)
 {
-	struct sink_kvs_opts o = { .retention_hours = RETENTION_HOURS, .rotate_s = ROTATE_S };
+	struct sink_kvs_opts o = { .retention_hours = RETENTION_HOURS, .rotate_s = ROTATE_S, .copy_hours = COPY_HOURS };
 	size_t scheme = strlen(SINK_KVS_SCHEME);
 	const char *rest = strncmp(url, SINK_KVS_SCHEME, scheme) == 0 ? url + scheme : "";
 	size_t region = strspn(rest, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -256,8 +259,8 @@ int sink_kvs_parse(const char *url, struct sink_kvs_opts *ret, struct err *e)
 		if (*one && !parameter_parse(one, &o)) {
 			sink_kvs_opts_release(&o);
 			return err_set(e, ERR_INVALID,
-				       "\"%s\": expected endpoint=URL, retention=HOURS or rotate=SECONDS (at most %d)", one,
-				       ROTATE_S);
+				       "\"%s\": expected endpoint=URL, retention=HOURS, rotate=SECONDS (at most %d) or copy=HOURS",
+				       one, ROTATE_S);
 		}
 	*ret = o;
 	return 0;

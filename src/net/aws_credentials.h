@@ -17,7 +17,8 @@
  *   5. instance metadata     version 2, with a session token (AWS_EC2_METADATA_SERVICE_ENDPOINT, AWS_EC2_METADATA_DISABLED)
  *
  * A place that is named but can't be used is an error: nothing is signed in another name than the one that was meant. Profiles that
- * assume a role by other keys, sign-on and credential_process are not known.
+ * assume a role by other keys, sign-on and credential_process are not known. AWS_CA_BUNDLE names a file of those who sign
+ * certificates.
  *
  * What expires is fetched anew from five minutes before; while that fails the old is used until it has expired. Files are read
  * again every five minutes, so that keys can be changed while the server runs. Any thread.

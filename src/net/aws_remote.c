@@ -106,6 +106,7 @@ int aws_from_web_identity(const struct aws_place *p, const char *token_file, con
 		r = ask(&(struct net_post){ .url = url,
 					    .content_type = "application/x-www-form-urlencoded",
 					    .body = form.data,
+					    .ca_file = p->env("AWS_CA_BUNDLE"),
 					    .timeout_s = STS_TIMEOUT_S },
 			&answer, e);
 	if (r == 0)
@@ -185,6 +186,7 @@ int aws_from_container(const struct aws_place *p, struct aws_keys *ret, struct e
 					    .method = "GET",
 					    .headers = &(struct sigv4_pair){ "Authorization", token },
 					    .header_count = token ? 1 : 0,
+					    .ca_file = p->env("AWS_CA_BUNDLE"),
 					    .timeout_s = LOCAL_TIMEOUT_S },
 			&body, e);
 	if (r == 0)

@@ -33,6 +33,7 @@ struct exchange {
 	struct curl_slist *headers;
 	bool added, waiting, resume, cancelled, refused, told_head;
 	bool over; /* the answer is, and the body need not go on */
+	char error[CURL_ERROR_SIZE]; /* what libcurl says of it, or nothing */
 };
 
 struct post {
@@ -43,6 +44,7 @@ struct post {
 
 struct exchange_loop {
 	struct exchange_loop_opts opts;
+	char *ca_file;
 	pthread_t thread;
 	int epoll_fd, wake_fd;
 	CURLM *multi;
@@ -208,6 +210,9 @@ static void set_options(struct exchange *x, const struct exchange_opts *o)
 	(void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
 	(void)curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
 	(void)curl_easy_setopt(c, CURLOPT_PRIVATE, x);
+	(void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->error);
+	if (x->loop->ca_file)
+		(void)curl_easy_setopt(c, CURLOPT_CAINFO, x->loop->ca_file);
 	for (size_t i = 0; i < o->header_count; i++) {
 		const struct sigv4_pair *h = &o->headers[i];
 		_cleanup_free_ char *line = mr_asprintf(*h->value ? "%s: %s" : "%s:%s", h->name, h->value);
@@ -290,7 +295,7 @@ static void exchange_end(struct exchange *x, CURLcode code)
 	else if (code == CURLE_ABORTED_BY_CALLBACK)
 		(void)err_set(&end.why, ERR_CANCELED, "told to stop");
 	else if (code != CURLE_OK)
-		(void)err_set(&end.why, ERR_UNAVAILABLE, "%s", curl_easy_strerror(code));
+		(void)err_set(&end.why, ERR_UNAVAILABLE, "%s", *x->error ? x->error : curl_easy_strerror(code));
 	else if (!x->cancelled)
 		tell_head(x);
 	if (!x->cancelled)
@@ -409,6 +414,7 @@ static void loop_free(struct exchange_loop *l)
 	fd_close(&l->epoll_fd);
 	fd_close(&l->wake_fd);
 	(void)pthread_mutex_destroy(&l->lock);
+	free(l->ca_file);
 	free(l);
 }
 
@@ -419,6 +425,7 @@ int exchange_loop_start(const char *name, const struct exchange_loop_opts *opts,
 	struct exchange_loop *l = mr_calloc(1, sizeof(*l));
 	struct epoll_event ev = { .events = EPOLLIN };
 	l->opts = *opts;
+	l->ca_file = opts->ca_file ? mr_strdup(opts->ca_file) : NULL;
 	l->timer_ms = -1;
 	l->tail = &l->posts;
 	(void)pthread_mutex_init(&l->lock, NULL);

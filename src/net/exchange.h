@@ -9,7 +9,7 @@
  *
  * Everything but start, stop and post of a loop is for its thread alone, where all callbacks come, too. They must not block. An
  * exchange ends with `done`, exactly once, unless it is cancelled; its pointer is invalid from then on. Any function may be called
- * in any callback. HTTP/1.1, http and https, no redirects.
+ * in any callback. HTTP/1.1, http and https (whose certificates are always checked), no redirects.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ struct exchange_loop_opts {
 	uint32_t tick_ms; /* 0: no tick */
 	void (*tick)(void *ctx);
 	void *ctx;
+	const char *ca_file; /* PEM: who signs servers' certificates; NULL: those that the system trusts. Copied */
 };
 int exchange_loop_start(const char *name, const struct exchange_loop_opts *opts, struct exchange_loop **ret,
 			struct err *e) MR_MUST_USE;

@@ -78,6 +78,8 @@ static void set_options(CURL *c, const struct net_post *p, struct curl_slist *he
 	(void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	(void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)p->timeout_s);
 	(void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	if (p->ca_file)
+		(void)curl_easy_setopt(c, CURLOPT_CAINFO, p->ca_file);
 	if (p->body)
 		(void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->body);
 	if (p->method)

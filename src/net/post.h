@@ -33,6 +33,7 @@ struct net_post {
 	const char *body;	  /* NULL: none */
 	const struct sigv4_pair *headers; /* further ones */
 	size_t header_count;
+	const char *ca_file; /* PEM: who signs the server's certificate; NULL: those that the system trusts */
 	uint32_t timeout_s; /* of the whole exchange */
 	/* Asked about once a second; false ends it with ERR_CANCELED. NULL: nobody is asked. */
 	bool (*keep_going)(void *ctx);

@@ -7,12 +7,15 @@ import re
 
 import boto3
 import pytest
+import requests
 from botocore.config import Config
 
 from fault_proxy import FaultProxy, random_cuts
-from server import files_below, limit
-from speaker import Speaker, correlation, pcm, recording, source
+from listening import Ear, alike
+from server import files_below, limit, wait_for
+from speaker import RATE, Speaker, correlation, pcm, recording, source
 from test_live import told
+from tls import Authority, TlsProxy
 
 ID, SECRET = 'SENDERS', 'a/secret+with=odd'
 KEYS = {'AWS_ACCESS_KEY_ID': ID, 'AWS_SECRET_ACCESS_KEY': SECRET}
@@ -54,13 +57,12 @@ def element_end(data, at):
 class Pair:
     """A service, and what stands between it and its sender."""
 
-    def __init__(self, make_server, rotate=None):
+    def __init__(self, make_server, more='', options=(), hidden=True):
         self.proxy = FaultProxy()
-        self.service = make_server('--workers', '0', '--access-key', f'{ID}:{SECRET}:alice', '--live-url', self.proxy.url,
-                                   name='service')
+        self.service = make_server('--workers', '0', '--access-key', f'{ID}:{SECRET}:alice',
+                                   *(('--live-url', self.proxy.url) if hidden else ()), name='service')
         self.proxy.target = int(re.search(r'put_media_listening.*port=(\d+)', self.service.log())[1])
-        more = f'&rotate={rotate}' if rotate else ''
-        self.sender = make_server('--workers', '0', '--streams', f'kvs://eu-west-1?endpoint={self.service.url}{more}',
+        self.sender = make_server('--workers', '0', '--streams', f'kvs://eu-west-1?endpoint={self.service.url}{more}', *options,
                                   name='sender', env=KEYS)
 
     def check(self, name, said, fragments):
@@ -84,10 +86,20 @@ class Pair:
 
 
 @pytest.fixture
-def pair(make_server):
-    p = Pair(make_server)
-    yield p
-    p.proxy.__exit__()
+def pairs(make_server):
+    made = []
+
+    def make(*args, **more):
+        made.append(Pair(make_server, *args, **more))
+        return made[-1]
+    yield make
+    for p in made:
+        p.proxy.__exit__()
+
+
+@pytest.fixture
+def pair(pairs):
+    return pairs()
 
 
 async def talk(server, name, chunks, pause=0.0, during=None, halfway=None):
@@ -139,6 +151,90 @@ def test_what_is_said_arrives_sample_by_sample(make_server, pair, said, tmp_path
                            aws_secret_access_key=SECRET)
     info = streams.describe_stream(StreamName='session-plain')['StreamInfo']
     assert (info['DataRetentionInHours'], info['MediaType']) == (1, 'audio/x-matroska')
+
+
+def streams_of(server):
+    return {s['name']: s for s in requests.get(server.url + '/api/streams', timeout=limit(20)).json()['streams']}
+
+
+def test_sessions_that_go_elsewhere_are_listed_and_heard_here(make_server, pair, said, tmp_path):
+    chunks, samples = said(make_server, 7)
+    fragments = asyncio.run(talk(pair.sender, 'heard', chunks))
+    wait_for(lambda: not streams_of(pair.sender)['session-heard']['live'], 'the copy is whole')
+    assert streams_of(pair.sender)['session-heard']['retention_hours'] == 1
+    ear = Ear(pair.sender.url + '/api/streams/session-heard/live.m3u8')
+    wait_for(lambda: ear.look().ended, 'the stream has ended')
+    heard = ear.samples()
+    assert 0 <= len(heard) - len(samples) // 2 < 0.6 * RATE
+    assert alike(pcm(source(tmp_path, 7)), heard)[0] >= 0.97
+    # The same pieces at the same times as over there.
+    kept = [blocks(p.read_bytes()) for p in files_below(pair.sender.store / 'streams')]
+    assert kept == [sound for _, _, sound in fragments_of(pair.service, 'session-heard')] and len(kept) == len(fragments)
+
+
+@pytest.mark.parametrize('more, options', [('&copy=0', ()), ('', ('--access-key', f'{ID}:{SECRET}:bob'))])
+def test_without_a_copy_a_session_arrives_all_the_same(make_server, pairs, said, more, options):
+    """None is wanted, or its name is another user's."""
+    chunks, samples = said(make_server, 7)
+    pair = pairs(more, options)
+    if options:
+        boto3.client('kinesisvideo', endpoint_url=pair.sender.url, region_name='x', aws_access_key_id=ID,
+                     aws_secret_access_key=SECRET).create_stream(StreamName='session-alone')
+    fragments = asyncio.run(talk(pair.sender, 'alone', chunks))
+    pair.check('session-alone', [samples], fragments)
+    assert 'session-alone' not in streams_of(pair.sender) and files_below(pair.sender.store / 'streams') == []
+    assert ('copy_failed' in pair.sender.log()) == bool(options)
+
+
+class Encrypted:
+    """A service whose both ports are behind TLS, and a sender that trusts who signed that."""
+
+    def __init__(self, make_server, tmp_path, trusted=True, **media):
+        ca = Authority(tmp_path)
+        self.media, self.control = TlsProxy(ca, **media), TlsProxy(ca)
+        self.service = make_server('--workers', '0', '--access-key', f'{ID}:{SECRET}:alice', '--live-url', self.media.url,
+                                   name='service')
+        self.media.target = int(re.search(r'put_media_listening.*port=(\d+)', self.service.log())[1])
+        self.control.target = self.service.port
+        self.sender = make_server('--workers', '0', '--streams', f'kvs://eu-west-1?endpoint={self.control.url}', name='sender',
+                                  env={**KEYS, **({'AWS_CA_BUNDLE': str(ca.file)} if trusted else {})})
+
+    def refuses(self, chunks, why):
+        """Nothing is sent; the log says why, and the session waits."""
+        async def run():
+            async with Speaker(self.sender.url, 'refused') as s:
+                for data in chunks[:10]:
+                    await s.chunk(data)
+                while 'kvs_again' not in self.sender.log():
+                    await asyncio.sleep(0.05)
+        asyncio.run(run())
+        assert re.search('event=kvs_again .*' + why, self.sender.log()), self.sender.log()
+        self.sender.kill()   # it would try for another while
+        self.close()
+
+    def close(self):
+        self.media.__exit__()
+        self.control.__exit__()
+
+
+def test_over_tls(make_server, tmp_path, said):
+    chunks, samples = said(make_server, 7)
+    tls = Encrypted(make_server, tmp_path)
+    fragments = asyncio.run(talk(tls.sender, 'secret', chunks))
+    found = fragments_of(tls.service, 'session-secret')
+    assert [n for _, n, _ in found] == [f['fragmentNumber'] for f in fragments] and len(found) >= 3
+    assert b''.join(sound for _, _, sound in found)[:len(samples)] == samples
+    tls.close()
+
+
+def test_a_certificate_of_nobody_known_is_refused(make_server, tmp_path, said):
+    tls = Encrypted(make_server, tmp_path, trusted=False)
+    tls.refuses(said(make_server, 7)[0], 'createStream: SSL certificate problem')
+
+
+def test_a_certificate_of_another_host_is_refused(make_server, tmp_path, said):
+    tls = Encrypted(make_server, tmp_path, name='elsewhere')
+    tls.refuses(said(make_server, 7)[0], 'PutMedia: SSL: no alternative certificate subject name')
 
 
 ERRORS = [json.dumps({'EventType': 'ERROR', 'FragmentTimecode': 1, 'ErrorId': i, 'ErrorCode': c}) for i, c in (
@@ -236,8 +332,8 @@ def test_twenty_cuts_and_ten_seconds_away_soak(make_server, pair, said, seed):
     assert pair.proxy.faults == [] and pair.proxy.counts['up'] + pair.proxy.counts['down'] >= 15, pair.proxy.counts
 
 
-def test_connections_are_replaced_before_they_are_old(make_server, said):
-    pair = Pair(make_server, rotate=1)
+def test_connections_are_replaced_before_they_are_old(make_server, pairs, said):
+    pair = pairs('&rotate=1')
     chunks, samples = said(make_server, 7)
 
     async def grow_old():
@@ -248,4 +344,22 @@ def test_connections_are_replaced_before_they_are_old(make_server, said):
     fragments = asyncio.run(talk(pair.sender, 'old', chunks, halfway=grow_old))
     pair.check('session-old', [samples], fragments)
     assert pair.proxy.counts['connections'] >= 2 and 'kvs_again' not in pair.sender.log()
-    pair.proxy.__exit__()
+    assert pair.service.log().count('path=/getDataEndpoint') == 1   # it is kept
+
+
+def test_a_service_that_is_killed_and_comes_back_elsewhere(make_server, pairs, said):
+    """PutMedia's port is another one then: the data endpoint is asked for anew."""
+    pair = pairs(hidden=False)
+    chunks, samples = said(make_server, 7)
+
+    def kill():
+        wait_for(lambda: 'kvs_connected' in pair.sender.log(), 'the first connection')
+        pair.service.kill()
+        pair.service.start()
+
+    async def halfway():
+        await asyncio.get_running_loop().run_in_executor(None, kill)
+    fragments = asyncio.run(talk(pair.sender, 'moved', chunks, halfway=halfway))
+    pair.check('session-moved', [samples], fragments)
+    ports = re.findall(r'put_media_listening.*port=(\d+)', pair.service.log())
+    assert len(set(ports)) == 2 and pair.service.log().count('path=/getDataEndpoint') >= 2

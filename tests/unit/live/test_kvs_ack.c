@@ -132,7 +132,7 @@ static void test_where(void **state)
 {
 	static const char *const bad[] = {
 		"kvs://", "kvs://EU", "s3://x", "", "kvs://eu/x", "kvs://eu?endpoint=", "kvs://eu?endpoint=ftp://x",
-		"kvs://eu?rotate=0", "kvs://eu?rotate=2401", "kvs://eu?retention=x", "kvs://eu?colour=red"
+		"kvs://eu?copy=-1", "kvs://eu?rotate=0", "kvs://eu?rotate=2401", "kvs://eu?retention=x", "kvs://eu?colour=red"
 	};
 	struct sink_kvs_opts o;
 	struct err e;
@@ -142,11 +142,13 @@ static void test_where(void **state)
 	assert_null(o.endpoint);
 	assert_int_equal(o.retention_hours, 1);
 	assert_int_equal(o.rotate_s, 2400);
+	assert_int_equal(o.copy_hours, 1);
 	sink_kvs_opts_release(&o);
-	assert_int_equal(sink_kvs_parse("kvs://eu?endpoint=http%3A//h:1/p&retention=24&rotate=60", &o, &e), 0);
+	assert_int_equal(sink_kvs_parse("kvs://eu?endpoint=http%3A//h:1/p&retention=24&rotate=60&copy=0", &o, &e), 0);
 	assert_string_equal(o.endpoint, "http://h:1/p");
 	assert_int_equal(o.retention_hours, 24);
 	assert_int_equal(o.rotate_s, 60);
+	assert_int_equal(o.copy_hours, 0);
 	sink_kvs_opts_release(&o);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(sink_kvs_parse(bad[i], &o, &e), -ERR_INVALID);
