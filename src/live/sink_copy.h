@@ -6,8 +6,8 @@
  *   struct sink *both = sink_copy_new(to, copy);           // owns both
  *
  * The first sink alone decides: what it has taken, stored or failed at is what the session learns, with its numbers. The copy may
- * fail or fall behind (a full disk, a name that is another user's): then listeners miss something, and the session doesn't. It isn't
- * what a session goes on from: its fragments name no recording. */
+ * fail or fall behind (a full disk, a name that is another user's): then listeners miss something, and the session doesn't. A
+ * session never goes on from it: its fragments name no recording. */
 #pragma once
 
 #include "live/sink.h"

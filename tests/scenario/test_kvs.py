@@ -375,27 +375,74 @@ def test_what_was_committed_survives_a_kill(make_server):
 
 # ---- the command line ----
 
-def command(server, *words, key=ID):
-    env = {**os.environ, 'AWS_ACCESS_KEY_ID': key, 'AWS_SECRET_ACCESS_KEY': SECRET, 'AWS_DEFAULT_REGION': 'us-east-1',
-           'AWS_MAX_ATTEMPTS': '1', 'AWS_PAGER': ''}
-    done = subprocess.run(['/usr/bin/aws', *words, '--endpoint-url', server.url, '--output', 'json'], env=env, capture_output=True,
-                          text=True, timeout=limit(60), check=False)
+# Debian's aws, for many commands in one process: starting it takes as long as everything else.
+DRIVER = '''
+import contextlib, io, json, sys
+from awscli.clidriver import create_clidriver
+done = []
+for words in json.load(sys.stdin):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        done.append([create_clidriver().main(words), text])
+print(json.dumps([[code, text.getvalue()] for code, text in done]))
+'''
+
+
+def aws_commands(server, *lines, program=('/usr/bin/python3', '-c', DRIVER)):
+    """What each of them prints; all are run, and none may fail."""
+    env = {**os.environ, 'AWS_ACCESS_KEY_ID': ID, 'AWS_SECRET_ACCESS_KEY': SECRET, 'AWS_DEFAULT_REGION': 'us-east-1',
+           'AWS_MAX_ATTEMPTS': '1', 'AWS_PAGER': '', 'AWS_ENDPOINT_URL': ''}
+    words = [[*map(str, line), '--endpoint-url', server.url, '--output', 'json'] for line in lines]
+    done = subprocess.run([*program, *(words[0] if len(program) == 1 else ())], input=json.dumps(words), env=env,
+                          capture_output=True, text=True, timeout=limit(60), check=False)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout) if done.stdout.strip() else {}
+    answers = [[0, done.stdout]] if len(program) == 1 else json.loads(done.stdout)
+    assert not any(code for code, _ in answers), (answers, done.stderr)
+    return [json.loads(text) if text.strip() else {} for _, text in answers]
 
 
 def test_the_command_line(server, name, tmp_path):
-    command(server, 'kinesisvideo', 'create-stream', '--stream-name', name, '--data-retention-in-hours', '1')
+    """Every call that there is."""
+    control, archive = ['kinesisvideo'], ['kinesis-video-archived-media']
+    of = ['--stream-name', name]
+    arn = aws_commands(server, [*control, 'create-stream', *of, '--data-retention-in-hours', '1', '--media-type', 'audio/L16',
+                                '--device-name', 'mic', '--tags', 'room=blue'])[0]['StreamARN']
     samples = sound(2)
     numbers = produce(server, name, samples)
-    streams = command(server, 'kinesisvideo', 'list-streams')['StreamInfoList']
-    assert name in [s['StreamName'] for s in streams]
-    listed = command(server, 'kinesis-video-archived-media', 'list-fragments', '--stream-name', name)['Fragments']
-    assert [f['FragmentNumber'] for f in listed] == numbers
-    out = tmp_path / 'out.mkv'
-    command(server, 'kinesis-video-archived-media', 'get-media-for-fragment-list', '--stream-name', name, str(out), '--fragments',
-            *numbers)
-    assert decode(out.read_bytes()) == samples
-    command(server, 'kinesis-video-media', 'get-media', '--stream-name', name, '--start-selector', 'StartSelectorType=EARLIEST',
-            str(out))
-    assert decode(out.read_bytes()) == samples
+    listed = aws_commands(server, [*control, 'list-streams'], program=('/usr/bin/aws',))[0]
+    assert name in [s['StreamName'] for s in listed['StreamInfoList']]
+    version = next(s['Version'] for s in listed['StreamInfoList'] if s['StreamName'] == name)
+    some, whole = tmp_path / 'some.mkv', tmp_path / 'whole.mkv'
+    said = aws_commands(
+        server,
+        [*control, 'list-streams', '--max-results', '5', '--stream-name-condition',
+         f'ComparisonOperator=BEGINS_WITH,ComparisonValue={name}'],
+        [*control, 'tag-stream', *of, '--tags', 'floor=2'],
+        [*control, 'untag-stream', *of, '--tag-key-list', 'room'],
+        [*control, 'list-tags-for-stream', '--stream-arn', arn],
+        *([*control, 'get-data-endpoint', *of, '--api-name', api] for api in (
+            'PUT_MEDIA', 'GET_MEDIA', 'LIST_FRAGMENTS', 'GET_MEDIA_FOR_FRAGMENT_LIST')),
+        [*archive, 'list-fragments', *of, '--fragment-selector',
+         'FragmentSelectorType=PRODUCER_TIMESTAMP,TimestampRange={StartTimestamp=%d,EndTimestamp=%d}' % (
+             START_MS // 1000, START_MS // 1000 + 60)],
+        [*archive, 'get-media-for-fragment-list', *of, some, '--fragments', *numbers],
+        ['kinesis-video-media', 'get-media', *of, '--start-selector', 'StartSelectorType=EARLIEST', whole],
+        [*control, 'describe-stream', *of])
+    assert [s['StreamName'] for s in said[0]['StreamInfoList']] == [name]
+    assert said[3]['Tags'] == {'floor': '2'}
+    assert said[4]['DataEndpoint'] != server.url and [s['DataEndpoint'] for s in said[5:8]] == [server.url] * 3
+    assert [f['FragmentNumber'] for f in said[8]['Fragments']] == numbers
+    assert decode(some.read_bytes()) == decode(whole.read_bytes()) == samples
+    assert {s['ContentType'] for s in said[9:11]} == {'video/webm'}
+    info = said[11]['StreamInfo']
+    assert (info['StreamARN'], info['DataRetentionInHours'], info['DeviceName'], info['Status']) == (arn, 1, 'mic', 'ACTIVE')
+    assert info['Version'] > version   # tags are settings
+    said = aws_commands(
+        server,
+        [*control, 'update-data-retention', *of, '--current-version', info['Version'], '--operation', 'INCREASE_DATA_RETENTION',
+         '--data-retention-change-in-hours', '23'],
+        [*control, 'describe-stream', '--stream-arn', arn],
+        [*control, 'delete-stream', '--stream-arn', arn],
+        [*control, 'list-streams', '--stream-name-condition', f'ComparisonOperator=BEGINS_WITH,ComparisonValue={name}'])
+    assert said[1]['StreamInfo']['DataRetentionInHours'] == 24
+    assert said[3]['StreamInfoList'] == []

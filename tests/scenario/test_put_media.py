@@ -1,7 +1,9 @@
 """PutMedia: what producers send is acknowledged while they send, kept byte for byte, and refused as AWS refuses it."""
 import pathlib
 import random
+import re
 import select
+import socket
 import subprocess
 import time
 
@@ -345,6 +347,78 @@ def test_a_flood_is_slowed_down_and_bounded(make_server):
     p.rest()
     assert len(p.numbers()) == 8
     assert SANITIZER or most < 40 << 20, most
+
+
+def test_what_is_no_request_costs_nothing(server, stream):
+    address = endpoint(server, stream, ID, SECRET).split('//')[1].split(':')
+    by = random.Random(3)
+    heads = [b'', b'GET / HTTP/1.1\r\n\r\n', b'POST /putMedia HTTP/1.1\r\n', b'POST /putMedia HTTP/1.1\r\nX: ' + b'y' * 70000,
+             b'POST /putMedia HTTP/1.1\r\n' + b'a: b\r\n' * 100, *(by.randbytes(by.randrange(1, 5000)) for _ in range(30))]
+    for head in heads:
+        with socket.create_connection((address[0], int(address[1])), limit(20)) as s:
+            s.sendall(head)
+            s.shutdown(socket.SHUT_WR)
+            try:
+                answer = b''.join(iter(lambda: s.recv(4096), b''))
+            except ConnectionResetError:
+                answer = b''
+            assert answer == b'' or re.match(rb'HTTP/1\.1 40[0-9] ', answer), answer
+    p = produce(server, stream)
+    p.send(header() + cluster(START_MS, noise(1)))
+    p.end()
+    assert p.rest()[-1]['EventType'] == 'PERSISTED'
+
+
+@pytest.mark.soak
+def test_slow_heads_keep_nobody_out_soak(make_server):
+    server = make_server(*OPTIONS)
+    make_stream(server, 'kept')
+    url = endpoint(server, 'kept', ID, SECRET)
+    name, port = url.split('//')[1].split(':')
+    slow = [socket.create_connection((name, int(port)), limit(20)) for _ in range(400)]
+    p = produce(server, 'kept', where=url)
+    p.send(header())
+    left, i = list(slow), 0
+    end = time.monotonic() + limit(30)
+    while left:
+        assert time.monotonic() < end, f'{len(left)} are there still'
+        for s in left:
+            try:
+                s.send(b'POST /putMedia HTTP/1.1\r\nX-Slow: 1\r\n'[i % 37:][:1])
+            except OSError:
+                pass
+        gone = select.select(left, [], [], 0)[0]
+        left = [s for s in left if s not in gone]
+        p.send(cluster(START_MS + 1000 * i, noise(1)) + end_of_fragment())
+        p.until('PERSISTED')
+        i += 1
+        time.sleep(0.5)
+    p.end()
+    p.rest()
+    for s in slow:
+        s.close()
+
+
+@pytest.mark.soak
+def test_a_body_without_end_soak(make_server):
+    """As fast as it is read for a minute: the server does not grow by it, and nothing is lost."""
+    s = make_server(*OPTIONS)
+    make_stream(s, 'endless')
+    p, frames = produce(s, 'endless'), [block(1, 1000 * i, noise(25, i)) for i in range(10)]
+    p.send(header())
+    before, sent, most, i = s.memory(), 0, 0, 0
+    began = time.monotonic()
+    while time.monotonic() - began < 60:
+        body = master('1f43b675', uint('e7', START_MS + 10000 * i), *frames)
+        p.send(body, pieces=100)
+        sent, i = sent + len(body), i + 1
+        most = max(most, s.memory() - before)
+    seconds = time.monotonic() - began
+    p.end()
+    p.rest()
+    print(f'{sent / 1e6:.0f} MB in {seconds:.0f} s, {sent / seconds / 1e6:.1f} MB/s; the server grew by {most / 1e6:.1f} MB')
+    assert len(p.numbers()) == i and sent > 100e6
+    assert most < 40 << 20 and sent / seconds < 13e6
 
 
 @pytest.mark.skipif(not SHARED, reason='no shared media')
