@@ -23,27 +23,28 @@ static int unreadable(struct err *e)
 char *convert_constants_format(const struct convert_constants *c)
 {
 	const struct convert_spec *s = &c->spec;
-	json_t *o = json_pack("{si si si si si si si sb sI sI sI sI sb sb si si sb}", "format", (int)s->format, "sample",
+	json_t *o = json_pack("{si si si si si si si sb sI sI sI sI sb sb si si sb sb}", "format", (int)s->format, "sample",
 			      (int)s->sample, "stream", (int)s->stream, "rate", (int)s->rate, "channels",
 			      (int)s->channels, "bitrate_bps", (int)s->bitrate_bps, "quality", (int)s->quality, "tags",
 			      (int)s->tags, "origin_ns", (json_int_t)s->origin_ns, "start_sample",
 			      (json_int_t)s->start_sample, "end_sample", (json_int_t)s->end_sample, "sample_count",
 			      (json_int_t)s->sample_count, "sequential", (int)s->sequential, "normalize",
 			      (int)c->normalize, "target_mlufs", (int)c->target_mlufs, "peak_mdbtp", (int)c->peak_mdbtp,
-			      "remove_after_download", (int)c->remove_after_download);
+			      "remove_after_download", (int)c->remove_after_download, "quick", (int)s->quick);
 	return text_of(o);
 }
 
 int convert_constants_parse(const char *json, struct convert_constants *ret, struct err *e)
 {
 	int format, sample, stream, rate, channels, bitrate, quality, tags, sequential, normalize, target, peak, removing;
+	int quick = false; /* plans of older releases don't say */
 	json_int_t origin, start, end, count;
 	json_t *o = json_loads(json, 0, NULL);
-	int r = json_unpack(o, "{si si si si si si si sb sI sI sI sI sb sb si si sb}", "format", &format, "sample", &sample,
+	int r = json_unpack(o, "{si si si si si si si sb sI sI sI sI sb sb si si sb s?b}", "format", &format, "sample", &sample,
 			    "stream", &stream, "rate", &rate, "channels", &channels, "bitrate_bps", &bitrate, "quality",
 			    &quality, "tags", &tags, "origin_ns", &origin, "start_sample", &start, "end_sample", &end,
 			    "sample_count", &count, "sequential", &sequential, "normalize", &normalize, "target_mlufs",
-			    &target, "peak_mdbtp", &peak, "remove_after_download", &removing);
+			    &target, "peak_mdbtp", &peak, "remove_after_download", &removing, "quick", &quick);
 	json_decref(o);
 	if (r < 0)
 		return unreadable(e);
@@ -54,6 +55,7 @@ int convert_constants_parse(const char *json, struct convert_constants *ret, str
 						     .channels = (uint32_t)channels,
 						     .bitrate_bps = (uint32_t)bitrate,
 						     .quality = (uint32_t)quality,
+						     .quick = quick,
 						     .tags = tags,
 						     .origin_ns = origin,
 						     .start_sample = start,

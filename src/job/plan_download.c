@@ -6,12 +6,14 @@
 
 #include "base/mem.h"
 
-#define BITRATE_BPS 160000
+/* Quick encoding, and a step more than it would need with the patient one: half the work, and nearer to the stream. Mean ratio of
+ * noise to masking of a three-minute narration, by critical bands: 160 kbit/s patiently -6.7 dB, quickly -5.5; 192 quickly -8.0. */
+#define BITRATE_BPS 192000
 
 int download_plan(const struct job *narration, struct convert_plan *ret, struct err *e)
 {
 	const struct convert_params params = { .format = CONVERT_MP3, .bitrate_bps = BITRATE_BPS, .vbr = -1, .drop_tags = true,
-					       .unseen = true };
+					       .waited_for = true };
 	struct probe_result *stream = mr_calloc(1, sizeof(*stream));
 	stream->start_ns = DOWNLOAD_ORIGIN_NS;
 	stream->duration_ns = narration->duration_ticks * 100000 / 9;

@@ -27,6 +27,7 @@ void walk_convert_spec(struct wire *w, struct convert_spec *s)
 	wire_u32(w, &s->bitrate_bps);
 	wire_u32(w, &s->quality);
 	wire_i32(w, &s->gain_mb);
+	wire_bool(w, &s->quick);
 	wire_bool(w, &s->tags);
 	wire_i64(w, &s->origin_ns);
 	wire_i64(w, &s->start_sample);
@@ -113,7 +114,7 @@ const char *check_convert_spec(const struct convert_spec *s, enum task_kind kind
 		return "channels that the format doesn't have, or none";
 	if (!rate_fits(s))
 		return "a sample rate that the format doesn't have";
-	if (!coding_fits(s))
+	if (!coding_fits(s) || (s->quick && s->format != CONVERT_MP3))
 		return "samples, bit rate or quality that the format doesn't have";
 	if (s->gain_mb < -CONVERT_GAIN_MAX_MB || s->gain_mb > CONVERT_GAIN_MAX_MB)
 		return "gain out of range";

@@ -54,6 +54,7 @@ struct convert_spec {
 	uint32_t bitrate_bps; /* AAC, M4A, OPUS; MP3 and OGG: constant (nominal) rate, or 0: `quality` decides. else 0 */
 	uint32_t quality;     /* where bitrate_bps is 0: MP3 0 (best) to 9, as LAME's V0–V9; OGG 0 to 10 (best). else 0 */
 	int32_t gain_mb;      /* of every sample, in hundredths of a decibel */
+	bool quick;	      /* MP3: LAME's quick algorithms, half the work (its -q 7; else its usual 3) */
 	bool tags;	      /* carry tags and cover art over */
 	int64_t origin_ns;    /* source time (of the container) that is the source's sample 0 */
 	int64_t start_sample; /* of the source; ≥ 0 */

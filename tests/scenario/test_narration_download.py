@@ -122,7 +122,7 @@ def test_it_is_made_whatever_is_killed(make_server):
         assert asked.exception() is not None or asked.result().status_code == 200
     server.start()
     body = requests.get(client.good(download(client, job), 200)['download_url'], timeout=limit(30)).content
-    assert len(body) > 200 * 160000 // 8 - 10000
+    assert len(body) > 200 * 192000 // 8 - 10000
 
 
 @pytest.mark.soak

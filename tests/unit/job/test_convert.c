@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "job/convert_json.h"
 #include "job/plan_convert.h"
+#include "job/plan_download.h"
 
 static struct convert_params parsed(const char *json)
 {
@@ -327,12 +328,39 @@ static void texts(void **state)
 				    "\"source_true_peak_dbtp\":-0.5,\"gain_db\":-2.3}}");
 }
 
+/* A narration's MP3, which somebody waits for: quickly, and in chunks that occupy all cores to the end. */
+static void a_narrations_mp3(void **state)
+{
+	(void)state;
+	const struct job narration = { .duration_ticks = 180 * (int64_t)VIDEO_TIMESCALE };
+	struct convert_plan p = { 0 };
+	struct convert_constants c;
+	struct err e;
+	assert_int_equal(download_plan(&narration, &p, &e), 0);
+	check_chunks(&p, 1152);
+	assert_int_equal(p.chunk_count, 8 + 1);
+	assert_int_equal(p.chunks[0].segment_count, p.chunks[6].segment_count);
+	assert_int_equal(convert_constants_parse(p.spec_json, &c, &e), 0);
+	assert_true(c.spec.quick && c.spec.format == CONVERT_MP3 && c.spec.sample_count == 180 * 48000);
+	convert_plan_release(&p);
+	p = planned(song(180, 48000, "flac"), "{\"format\":\"mp3\"}");
+	assert_int_equal(convert_constants_parse(p.spec_json, &c, &e), 0);
+	assert_false(c.spec.quick);
+	char *said = strstr(p.spec_json, ",\"quick\":false");
+	assert_non_null(said);
+	memmove(said, said + strlen(",\"quick\":false"), strlen(said + strlen(",\"quick\":false")) + 1);
+	assert_int_equal(convert_constants_parse(p.spec_json, &c, &e), 0); /* as an older release wrote it */
+	assert_false(c.spec.quick);
+	convert_plan_release(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parameters), cmocka_unit_test(bad_parameters), cmocka_unit_test(canonical),
 		cmocka_unit_test(chunks),     cmocka_unit_test(choices),	cmocka_unit_test(trims),
 		cmocka_unit_test(gain),	      cmocka_unit_test(texts),		cmocka_unit_test(only_the_first_kind_is_ready),
+		cmocka_unit_test(a_narrations_mp3),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

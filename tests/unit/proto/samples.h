@@ -33,8 +33,9 @@ static inline void sample_conversion(struct task_spec *s)
 		.input_count = 1,
 		.inputs = { { "source", 1000 } },
 		.convert = { .format = CONVERT_MP3, .stream = 1, .rate = 44100, .channels = 2, .bitrate_bps = 128000,
-			     .gain_mb = -350, .tags = true, .origin_ns = 25057000, .start_sample = 44100,
-			     .end_sample = CONVERT_TO_END, .first_sample = 1152 * 383, .sample_count = 1152 * 1000 },
+			     .gain_mb = -350, .quick = true, .tags = true, .origin_ns = 25057000,
+			     .start_sample = 44100, .end_sample = CONVERT_TO_END, .first_sample = 1152 * 383,
+			     .sample_count = 1152 * 1000 },
 	};
 }
 

@@ -475,6 +475,9 @@ static void senseless_conversions_are_refused(void **state)
 	*c = (struct convert_spec){ .format = CONVERT_FLAC, .rate = 48000, .channels = 8, .sample = SAMPLE_F32,
 				    .end_sample = CONVERT_TO_END, .sample_count = 4096 };
 	refuse_conversion(&s, "samples");
+	*c = (struct convert_spec){ .format = CONVERT_FLAC, .rate = 48000, .channels = 8, .sample = SAMPLE_S16, .quick = true,
+				    .end_sample = CONVERT_TO_END, .sample_count = 4096 };
+	refuse_conversion(&s, "quality");
 }
 
 static void a_spoken_sentence(void **state)
