@@ -119,6 +119,41 @@ def test_loudness_and_peak(media, tmp_path, music):
     assert peak <= -1, peak
 
 
+MUSICS = {
+    'short.wav': (f'{TONE}:s=44100', 0.4), 'mono8k.wav': ('anoisesrc=c=pink:a=0.1:r=8000', 3, '-ac', '1'),
+    'deep96k.flac': ('anoisesrc=c=brown:a=0.9:r=96000', 4, '-ac', '2', '-sample_fmt', 's32'),
+    'surround.flac': ('anoisesrc=c=pink:a=0.5:r=48000', 4, '-af', 'pan=5.1|FL=c0|FR=c0|FC=0.7*c0|LFE=c0|BL=-1*c0|BR=c0'),
+    'silent.mp3': ('anullsrc=r=44100', 4), 'clipped.mp3': ('anoisesrc=c=white:a=1:r=44100', 4, '-ac', '2', '-af', 'volume=12dB'),
+    'cover.mp3': ('anoisesrc=c=pink:a=0.3:r=44100', 4)}
+
+
+def with_cover(path):
+    bare, picture = path.with_stem('bare'), path.with_suffix('.png')
+    run('ffmpeg', '-nostdin', '-v', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc=s=320x320', '-frames:v', 1, picture)
+    path.rename(bare)
+    run('ffmpeg', '-nostdin', '-v', 'error', '-y', '-i', bare, '-i', picture, '-map', 0, '-map', 1, '-c', 'copy', '-disposition:v',
+        'attached_pic', path)
+
+
+@pytest.mark.parametrize('name', MUSICS)
+def test_whatever_the_music_is(media, tmp_path, name):
+    """Loudness, peaks and length are what they should be, and there is no hole in it."""
+    source, seconds, *options = MUSICS[name]
+    music = make(tmp_path / name, source, seconds, *options)
+    if name == 'cover.mp3':
+        with_cover(music)
+    words = [media / 'one.wav', media / 'two.wav', 300, media / 'one.wav']
+    _, frames = narrate(tmp_path / 'out', music, *words, lead=500, fade_in=500, fade_out=500, tail=500, min=13000)
+    made = whole(tmp_path / 'out')
+    sound = left(made)
+    assert frames == math.ceil(13 * RATE / FRAME) and len(sound) == frames * FRAME
+    loudness, peak = measured(made)
+    assert abs(loudness + 16) <= 1 and peak <= -1, (loudness, peak)
+    heard = levels(sound, 10.5, 12)
+    if name not in ('short.wav', 'silent.mp3'):  # less than a second has silence behind it, lest it buzz
+        assert min(heard) > max(heard) / 5 and max(heard) > 0.003
+
+
 def test_peaks_are_limited(media, tmp_path):
     """A voice that is nearly all peak."""
     make(tmp_path / 'clicks.wav', 'aevalsrc=0.9*exp(-60*mod(t\\,0.25))*sin(2*PI*3000*t):s=48000', 4)
