@@ -38,10 +38,8 @@ def mono(path):
 
 def chunks(server, job):
     """Between which of the MP3's frames its chunks meet."""
-    with contextlib.closing(sqlite3.connect(server.data / 'millrace.db')) as db:
-        rows = db.execute('SELECT first_segment FROM chunk WHERE segment_count > 0 AND first_segment > 0 AND job_id ='
-                          ' (SELECT id FROM job WHERE parent_id = ?)', (job['job_id'],))
-        return [first for first, in rows]
+    return [first for first, in server.rows('SELECT first_segment FROM chunk WHERE segment_count > 0 AND first_segment > 0'
+                                            f" AND job_id = (SELECT id FROM job WHERE parent_id = '{job['job_id']}')")]
 
 
 @pytest.fixture(scope='module')
