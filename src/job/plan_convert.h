@@ -37,7 +37,8 @@ struct convert_params {
 	int32_t peak_mdbtp;   /* with normalize: never louder than this */
 	bool drop_tags;
 	bool remove_after_download;
-	bool waited_for; /* at once, its progress shown to nobody: encoded quickly, in few chunks of one size. Not a request's. */
+	bool unseen; /* its progress is shown to nobody: fewer chunks, of one size. Not a request's. */
+	bool quick;  /* MP3: somebody waits for it (proto/convert.h). Not a request's. */
 };
 /* From a request's "params" text (JSON object); unknown fields, types and ranges are ERR_INVALID naming the field. */
 int convert_params_parse(const char *json, struct convert_params *ret, struct err *e) MR_MUST_USE;

@@ -13,7 +13,7 @@
 int download_plan(const struct job *narration, struct convert_plan *ret, struct err *e)
 {
 	const struct convert_params params = { .format = CONVERT_MP3, .bitrate_bps = BITRATE_BPS, .vbr = -1, .drop_tags = true,
-					       .waited_for = true };
+					       .unseen = true, .quick = true };
 	struct probe_result *stream = mr_calloc(1, sizeof(*stream));
 	stream->start_ns = DOWNLOAD_ORIGIN_NS;
 	stream->duration_ns = narration->duration_ticks * 100000 / 9;
