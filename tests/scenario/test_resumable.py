@@ -14,6 +14,7 @@ import uuid
 import pytest
 
 from client import Client, error_of
+from fault_proxy import FaultProxy
 from make_media import media
 from server import ROOT, alive, files_below, limit, wait_for
 
@@ -287,6 +288,18 @@ def test_client_dies_and_another_goes_on(client, server, wav):
     again = Uploader(server, wav, '--resume', url)
     again.until('success')
     assert again.end() == 0 and at >= 5 << 20
+    check_whole(client, server, url, wav.read_bytes())
+
+
+def test_the_network_is_cut(client, server, wav):
+    """Both ways, within a request's head, its bytes and an answer: the client goes on by itself where the server is."""
+    with FaultProxy(server.port) as proxy:
+        proxy.faults = [('up', 300), ('down', 50), ('up', 1 << 20), ('down', 300), ('up', 9 << 20), ('up', 2 << 20)]
+        up = Uploader(proxy, wav)
+        url = up.until('success')['url'].replace(proxy.url, server.url)
+        assert up.end() == 0 and not proxy.faults
+    sent = [e['sent'] for e in up.events if e['event'] == 'progress']
+    assert sent[-1] == wav.stat().st_size
     check_whole(client, server, url, wav.read_bytes())
 
 
