@@ -128,7 +128,7 @@ static int run(void *ctx, struct err *e)
 	struct run *o = ctx;
 	int r = one_shot_start(&o->shot,
 			       &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
-							.store = { .root = o->options.arguments[1] },
+							.store = { .root = o->options.arguments[1], .unsynced = true },
 							.threads = o->threads,
 							.analyze = options_flag(&o->options, "by-products") },
 			       e);

@@ -234,7 +234,7 @@ static int run(void *ctx, struct err *e)
 	if (r == 0)
 		r = one_shot_start(&o->shot,
 				   &(struct one_shot_opts){ .task = options_get(&o->options, "task"),
-							    .store = { .root = root },
+							    .store = { .root = root, .unsynced = true },
 							    .speech = o->speech,
 							    .threads = o->threads },
 				   e);

@@ -16,13 +16,16 @@
 /* Every chunk costs something of its own: its task reads the header, decodes again from the keyframe before, and its
  * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's search is
  * three times as long until its rate control has settled, which takes it some seven seconds; and sound alone is made so
- * quickly that a minute of it is little for the last worker to be waited for. */
+ * quickly that a minute of it is little for the last worker to be waited for. Eight seconds of small pictures take two
+ * seconds of CPU, of which starting over was a tenth. */
 #define CHUNK_MIN_SECONDS_VIDEO 8
+#define CHUNK_MIN_SECONDS_SMALL 12
 #define CHUNK_MAX_SECONDS_VIDEO 24
 #define CHUNK_SHARE_VIDEO 8 /* a chunk is one part in so many of what remains */
 #define CHUNK_MIN_SECONDS_AUDIO 60
 #define CHUNK_MAX_SECONDS_AUDIO 180
 #define CHUNK_SHARE_AUDIO 3
+#define SMALL_PIXELS (864 * 480)
 #define GOP_SECONDS 2        /* Apple's authoring rule 1.13: an IDR at least every two seconds */
 #define TAIL_MIN_TICKS 90000 /* a tail below a second is no segment of its own */
 #define SEQUENTIAL_THREADS 4 /* one long chunk: its encoders are the only parallelism there is */
@@ -37,12 +40,22 @@ static int64_t ns_to_ticks(int64_t ns)
 	return whole * 9 + (t >= 0 ? (t + 50000) / 100000 : -((-t + 50000) / 100000));
 }
 
+static uint32_t least_seconds(const struct ladder_spec *s)
+{
+	if (s->video_stream < 0)
+		return CHUNK_MIN_SECONDS_AUDIO;
+	for (uint32_t i = 0; i < s->rung_count; i++)
+		if (s->rungs[i].width * s->rungs[i].height > SMALL_PIXELS)
+			return CHUNK_MIN_SECONDS_VIDEO;
+	return CHUNK_MIN_SECONDS_SMALL;
+}
+
 uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladder_spec *s)
 {
 	if (first == 0)
 		return 1;
 	const bool video = s->video_stream >= 0;
-	const uint32_t least_s = video ? CHUNK_MIN_SECONDS_VIDEO : CHUNK_MIN_SECONDS_AUDIO;
+	const uint32_t least_s = least_seconds(s);
 	const uint32_t most_s = video ? CHUNK_MAX_SECONDS_VIDEO : CHUNK_MAX_SECONDS_AUDIO;
 	const uint32_t least = (least_s * VIDEO_TIMESCALE + s->segment_ticks - 1) / s->segment_ticks;
 	const uint32_t most = most_s * VIDEO_TIMESCALE / s->segment_ticks;

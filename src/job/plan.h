@@ -109,7 +109,7 @@ int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *c
 		      struct err *e) MR_MUST_USE;
 
 /* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments, where no keyframes are known.
- * Of the constants, only the segments' length and whether there is a video stream count. */
+ * Of the constants, only the segments' length, the rungs' sizes, and whether there is a video stream count. */
 uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladder_spec *constants);
 /* The segments in [first_segment, first_segment + count) at which encoders start anew, in a presentation of `total`
  * segments: the same rule that makes the chunks. Writes at most `count`; returns how many. */

@@ -53,9 +53,10 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 		r = averror_internal(e, AVERROR(ENOMEM), "set up the video");
 	for (uint32_t i = ladder_copies(spec); r == 0 && i < spec->rung_count; i++) {
 		r = rung_encode_new(spec, i, &v->look.out, &renditions[i], &v->rungs[i], e);
-		/* The largest rung is the longest piece of work in the first segment, which somebody waits for: it has a core to
-		 * itself while the rest, decoding too, shares the others. */
-		if (spec->first_segment == 0 && i == ladder_copies(spec))
+		/* The largest rung is the longest piece of work: it has a core to itself while the rest, decoding too, shares the
+		 * others. So somebody who waits for the first segment waits for less, and where a chunk has the machine for
+		 * itself, as the last one does, nothing is left of that rung when the others are done. */
+		if (i == ladder_copies(spec))
 			thread_step_behind();
 	}
 	if (r < 0) {

@@ -395,6 +395,7 @@ int store_open_local(const struct store_local_opts *opts, struct store **ret, st
 	struct store_local *s = mr_calloc(1, sizeof(*s));
 	s->base.ops = &local_backend;
 	s->root_fd = s->tmp_fd = s->uploads_fd = -1;
+	s->unsynced = opts->unsynced || opts->scratch;
 	s->scratch = opts->scratch;
 	int r = open_folders(s, opts->root, e);
 	if (r < 0) {

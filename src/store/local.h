@@ -40,7 +40,8 @@ struct store_local {
 	size_t name_max;  /* bytes in one part of a key */
 	bool has_openat2; /* since Linux 5.6; sandboxes may refuse it */
 	bool on_local_fs; /* where fstat(2) of an open file never waits */
-	bool scratch;	  /* nothing is synced, and put in one piece has no digest */
+	bool unsynced;	  /* also where it is scratch */
+	bool scratch;	  /* put in one piece has no digest */
 };
 
 static inline struct store_local *local_of(struct store *s)
@@ -86,7 +87,7 @@ struct local_meta {
 	const char *content_type;
 };
 
-/* fsync, unless the store is scratch; 0 or -errno. */
+/* fsync, unless the store is unsynced; 0 or -errno. */
 int local_sync(const struct store_local *s, int fd) MR_MUST_USE;
 int local_temp_open(const struct store_local *s, struct local_temp *ret, struct err *e) MR_MUST_USE;
 int local_temp_write(struct local_temp *t, const void *data, size_t len, struct err *e) MR_MUST_USE;

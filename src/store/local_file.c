@@ -74,7 +74,7 @@ static int temp_create(const struct store_local *s, struct local_temp *t)
 
 int local_sync(const struct store_local *s, int fd)
 {
-	while (!s->scratch && fsync(fd) < 0)
+	while (!s->unsynced && fsync(fd) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return 0;

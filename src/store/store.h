@@ -45,8 +45,9 @@ struct store_info {
 
 struct store_local_opts {
 	const char *root; /* made if it is not there */
-	/* For what is thrown away if its process ends early: objects needn't survive a crash of the machine (nothing is
-	 * synced), and those that are put in one piece have no SHA-256, so that none can be compared. */
+	/* For what is begun anew if its process ends early: objects needn't survive a crash of the machine, nothing is synced. */
+	bool unsynced;
+	/* Unsynced, and those that are put in one piece have no SHA-256, so that none can be compared. */
 	bool scratch;
 };
 int store_open_local(const struct store_local_opts *opts, struct store **ret, struct err *e) MR_MUST_USE;

@@ -457,6 +457,29 @@ static void runs_are_the_chunks_of_a_source_that_can_be_sought(void **state)
 	ladder_plan_release(&sequential);
 }
 
+/* Segments of each chunk of half a minute; those of larger pictures are shorter. */
+static void chunks_of_small_pictures_are_longer(void **state)
+{
+	(void)state;
+	static const struct {
+		int width, height;
+		uint32_t count, chunks[4];
+	} cases[] = {
+		{ 854, 480, 3, { 1, 3, 4 } },
+		{ 480, 854, 3, { 1, 3, 4 } },
+		{ 1280, 720, 4, { 1, 2, 2, 3 } },
+	};
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		struct source s = { cases[i].width, cases[i].height, 0, 24, 1, 48000, 2, 30, 0 };
+		struct ladder_plan p;
+		assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+		assert_int_equal(p.chunk_count, cases[i].count);
+		for (uint32_t k = 0; k < p.chunk_count; k++)
+			assert_int_equal(p.chunks[k].segment_count, cases[i].chunks[k]);
+		ladder_plan_release(&p);
+	}
+}
+
 static void the_plan_survives_json(void **state)
 {
 	(void)state;
@@ -567,6 +590,7 @@ int main(void)
 		cmocka_unit_test(boundaries_lie_on_frames),
 		cmocka_unit_test(a_tiny_tail_is_shared),
 		cmocka_unit_test(runs_are_the_chunks_of_a_source_that_can_be_sought),
+		cmocka_unit_test(chunks_of_small_pictures_are_longer),
 		cmocka_unit_test(the_plan_survives_json),
 		cmocka_unit_test(a_chunk_gets_its_boundaries),
 		cmocka_unit_test(a_late_picture_leaves_no_empty_segment),
