@@ -62,10 +62,11 @@ def speak_and_read(server, folder, wav, seconds, chunks):
     recording = folder / 'recording.webm'
     recording.write_bytes(base64.b64decode(page['recording']))
     made = pcm(recording)
-    assert len(made) / RATE >= seconds - 0.3
+    assert len(made) / RATE >= 0.9 * seconds          # of which a busy machine's microphone leaves out some
     same_sound(made, through_get_media(server, 'session-page', folder))
     said = pcm(wav)
-    place, like = found(said, made[RATE:4 * RATE])
+    # The file begins about when the recorder does, and a phrase may come again in it.
+    place, like = found(said[:13 * RATE], made[RATE:4 * RATE])
     assert like >= 0.95
     for at in range(4 * RATE, min(len(made), len(said) - place) - 3 * RATE, 6 * RATE):
         # On a busy machine the microphone that the file is leaves out a little now and then.
