@@ -28,10 +28,12 @@ static bool put_url(void *ctx, const char *name, struct buf *out)
 {
 	const struct url_maker *m = ctx;
 	_cleanup_free_ char *prefix = key_analysis_prefix(m->f->user_id, m->f->id);
-	_cleanup_free_ char *path = mr_asprintf("/media/%s/%s", prefix, name);
+	_cleanup_free_ char *key = mr_asprintf("%s/%s", prefix, name);
 	int64_t now = clock_wall_ms();
-	return buf_puts(out, m->base_url) &&
-	       signer_presign(m->a->o.signer, "GET", m->host, path, now - now % HOUR_MS, EXPIRES_S, out, NULL) == 0;
+	const struct media_link link = {
+		.base_url = m->base_url, .host = m->host, .key = key, .signed_at_ms = now - now % HOUR_MS, .expires_s = EXPIRES_S
+	};
+	return media_url(m->a, &link, out, NULL) == 0;
 }
 
 static json_t *url_json(struct url_maker *m, bool made, enum byproduct byproduct)

@@ -72,14 +72,19 @@ const char *job_file_key(const struct job *j)
 static int put_url(const struct api *a, const struct job *j, const char *key, const char *base_url, const char *host,
 		   struct buf *out, struct err *e)
 {
-	_cleanup_free_ char *path = mr_asprintf("/media/%s", key);
 	_cleanup_free_ char *name = file_name(j, key);
 	_cleanup_buf_ struct buf disposition;
 	buf_init(&disposition, URL_MAX_BYTES);
-	if (!field_disposition_format(&disposition, true, name) || !buf_puts(out, base_url))
+	if (!field_disposition_format(&disposition, true, name))
 		return err_set(e, ERR_UNAVAILABLE, "no memory for the address");
 	const struct sigv4_pair extra = { .name = "response-content-disposition", .value = disposition.data };
-	return signer_presign_with(a->o.signer, "GET", host, path, &extra, 1, clock_wall_ms(), URL_EXPIRES_S, out, e);
+	const struct media_link link = { .base_url = base_url,
+					 .host = host,
+					 .key = key,
+					 .extra = &extra,
+					 .signed_at_ms = clock_wall_ms(),
+					 .expires_s = URL_EXPIRES_S };
+	return media_url(a, &link, out, e);
 }
 
 static json_t *url_json(const struct api *a, const struct job *j, const char *base_url, const char *host)

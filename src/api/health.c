@@ -3,8 +3,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PROBE_KEY "system/readiness"
-
 int healthz(void *ctx, struct http_request *req, struct err *e)
 {
 	(void)ctx;
@@ -16,19 +14,13 @@ int readyz(void *ctx, struct http_request *req, struct err *e)
 {
 	struct api *a = ctx;
 	int64_t due_ms;
-	struct store_info info;
 	int r = repo_next_due(a->o.repo, WORK_JOBS, &due_ms, e);
 	if (r < 0)
 		return err_set(e, ERR_UNAVAILABLE, "the database does not answer");
-	r = store_stat(a->o.store, PROBE_KEY, &info, e);
-	if (r < 0 && r != -ERR_NOT_FOUND)
-		return err_set(e, ERR_UNAVAILABLE, "the object store does not answer");
-	struct store_put *put;
-	r = store_put_begin(a->o.store, PROBE_KEY, "text/plain", &put, e);
+	r = store_check(a->o.store, e);
 	if (r == -ERR_NO_SPACE)
 		return err_set(e, ERR_NO_SPACE, "the object store is full");
 	if (r < 0)
-		return err_set(e, ERR_UNAVAILABLE, "the object store takes no objects");
-	store_put_abort(put);
+		return err_set(e, ERR_UNAVAILABLE, "the object store does not answer, or takes no objects");
 	return http_respond_text(req, 200, "text/plain; charset=utf-8", "ready\n");
 }

@@ -35,6 +35,17 @@ void unload_file(void *ctx, void *file);
 int load_job(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
 void unload_job(void *ctx, void *job);
 
+/* media.c */
+/* Appends the signed URL by which anybody may GET an object: the store's own where it has such, else this server's /media. */
+struct media_link {
+	const char *base_url, *host; /* of this server, as the client sees it */
+	const char *key;
+	const struct sigv4_pair *extra; /* S3's response-… parameters; NULL: none */
+	int64_t signed_at_ms;
+	uint32_t expires_s;
+};
+int media_url(const struct api *a, const struct media_link *l, struct buf *out, struct err *e) MR_MUST_USE;
+
 /* files.c */
 extern const struct http_sink upload_sink;
 /* The end of an upload begun by upload_sink: stored, probed, ready; `check` (NULL: none) may refuse what the probe found. Takes

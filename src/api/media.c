@@ -1,4 +1,5 @@
-/* GET, HEAD and PUT /media/{key}: the store's objects by pre-signed URL, as S3 itself would answer them. */
+/* GET, HEAD and PUT /media/{key}: the store's objects by pre-signed URL, as S3 itself would answer them; and the URLs that the API
+ * gives out, which lead to the bucket itself where the store is one. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,23 @@
 /* Segments, init segments and by-products never change under their key. */
 #define CACHE_OBJECT "private, max-age=86400, immutable"
 #define CACHE_REVALIDATE "private, no-cache"
+
+int media_url(const struct api *a, const struct media_link *l, struct buf *out, struct err *e)
+{
+	if (store_has_urls(a->o.store))
+		return store_url(a->o.store,
+				 &(struct store_url){ .method = "GET",
+						      .key = l->key,
+						      .extra = l->extra,
+						      .extra_count = l->extra ? 1 : 0,
+						      .signed_at_ms = l->signed_at_ms,
+						      .expires_s = l->expires_s },
+				 out, e);
+	_cleanup_free_ char *path = mr_asprintf("/media/%s", l->key);
+	(void)buf_puts(out, l->base_url);
+	return signer_presign_with(a->o.signer, "GET", l->host, path, l->extra, l->extra ? 1 : 0, l->signed_at_ms, l->expires_s,
+				   out, e);
+}
 
 static int reachable_key(struct api *a, struct http_request *req, bool replace, const char **ret, struct err *e)
 {

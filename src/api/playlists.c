@@ -16,9 +16,11 @@
 #include "job/presentation.h"
 
 struct line_signer {
-	const struct signer *signer;
+	const struct api *api;
 	const char *host;
-	const char *folder; /* absolute path that relative URIs lie in: "/hls/{job}" or "/media/{prefix}/{rendition}" */
+	/* What relative URIs lie in, one of the two: */
+	const char *playlists; /* this server's "/hls/{job}" */
+	const char *objects;   /* keys below "{prefix}" or "{prefix}/{rendition}" */
 	int64_t signed_at_ms;
 	uint32_t expires_s;
 };
@@ -26,8 +28,14 @@ struct line_signer {
 static bool sign_line(void *ctx, const char *relative_uri, struct buf *out)
 {
 	const struct line_signer *l = ctx;
-	_cleanup_free_ char *path = mr_asprintf("%s/%s", l->folder, relative_uri);
-	return signer_presign(l->signer, "GET", l->host, path, l->signed_at_ms, l->expires_s, out, NULL) == 0;
+	_cleanup_free_ char *path = mr_asprintf("%s/%s", l->playlists ? l->playlists : l->objects, relative_uri);
+	if (l->playlists)
+		return signer_presign(l->api->o.signer, "GET", l->host, path, l->signed_at_ms, l->expires_s, out, NULL) == 0;
+	/* Without scheme and host where it is this server's: players know where the playlist came from. */
+	const struct media_link link = {
+		.base_url = "", .host = l->host, .key = path, .signed_at_ms = l->signed_at_ms, .expires_s = l->expires_s
+	};
+	return media_url(l->api, &link, out, NULL) == 0;
 }
 
 static uint32_t lines_expire_s(const struct sigv4_verified *v)
@@ -39,7 +47,7 @@ static uint32_t lines_expire_s(const struct sigv4_verified *v)
 static int render(struct api *a, struct http_request *req, const struct job *j, struct buf *out, struct err *e)
 {
 	const struct sigv4_verified *v = http_request_signature(req);
-	struct line_signer line = { .signer = a->o.signer,
+	struct line_signer line = { .api = a,
 				    .host = http_request_host(req),
 				    .signed_at_ms = v->signed_at_ms,
 				    .expires_s = lines_expire_s(v) };
@@ -48,15 +56,15 @@ static int render(struct api *a, struct http_request *req, const struct job *j, 
 	view.uri_ctx = &line;
 	const char *path = http_request_param(req, "path");
 	if (strcmp(path, KEY_MASTER) == 0) {
-		line.folder = http_request_printf(req, "/hls/%s", j->id);
+		line.playlists = http_request_printf(req, "/hls/%s", j->id);
 		return presentation_multivariant(a->o.repo, j, &view, out, e);
 	}
 	if (strcmp(path, KEY_MANIFEST) == 0) {
-		line.folder = http_request_printf(req, "/media/%s", j->prefix);
+		line.objects = j->prefix;
 		return presentation_manifest(a->o.repo, j, &view, out, e);
 	}
 	if (strcmp(path, KEY_PLAYLIST) == 0) {
-		line.folder = http_request_printf(req, "/media/%s", j->prefix);
+		line.objects = j->prefix;
 		return presentation_media(a->o.repo, j, "", &view, out, e);
 	}
 	const char *slash = strchr(path, '/');
@@ -64,7 +72,7 @@ static int render(struct api *a, struct http_request *req, const struct job *j, 
 	if (!media && !iframes)
 		return err_set(e, ERR_NOT_FOUND, "there is no such playlist");
 	_cleanup_free_ char *rendition = mr_strndup(path, (size_t)(slash - path));
-	line.folder = http_request_printf(req, "/media/%s/%s", j->prefix, rendition);
+	line.objects = http_request_printf(req, "%s/%s", j->prefix, rendition);
 	return media ? presentation_media(a->o.repo, j, rendition, &view, out, e)
 		     : presentation_iframes(a->o.repo, j, rendition, &view, out, e);
 }

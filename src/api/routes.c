@@ -10,11 +10,7 @@
 #define KVS                                                                                                              \
 	.access = HTTP_ACCESS_SIGNED_HEADER, .service = "kinesisvideo", .body = HTTP_BODY_JSON, .body_max_bytes = 128u << 10, \
 	.refuse = kvs_refuse
-/* data: is where hls.js makes its text tracks begin: an empty one. */
-#define PAGE_CSP                                                                                                                \
-	"default-src 'self'; media-src 'self' blob: data:; connect-src 'self'; worker-src 'self' blob:; img-src 'self' data:; " \
-	"style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-#define PAGE .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .page = true, .csp = PAGE_CSP
+#define PAGE .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .page = true
 
 const struct http_route api_routes[] = {
 	{ "GET", "/healthz", healthz, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },

@@ -247,7 +247,8 @@ static void add_page_headers(struct http_request *req)
 	const struct http_route *r = req->match.route;
 	http_response_header(req, "X-Content-Type-Options", "nosniff");
 	if (r && r->page) {
-		http_response_header(req, "Content-Security-Policy", r->csp ? r->csp : "default-src 'none'");
+		if (!reply_header(req, "Content-Security-Policy"))
+			http_response_header(req, "Content-Security-Policy", r->csp ? r->csp : "default-src 'none'");
 		http_response_header(req, "X-Frame-Options", "DENY");
 		http_response_header(req, "Referrer-Policy", "same-origin");
 	}

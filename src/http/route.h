@@ -102,7 +102,7 @@ struct http_route {
 	bool websocket;		      /* the handler hands the connection over: see websocket.h for tokens and Origin */
 	bool public_param;	      /* PUBLIC on purpose although the pattern has a parameter */
 	bool page;		      /* HTML for people: send `csp` and friends instead of the API's own headers */
-	const char *csp;	      /* Content-Security-Policy of a page; NULL: default-src 'none' */
+	const char *csp;	      /* Content-Security-Policy of a page whose handler sets none; NULL: default-src 'none' */
 	const char *service;	      /* SIGNED_HEADER: as signed ("kinesisvideo") */
 	/* Answers with an error, of the layer or the handler, in another form than ours; NULL: http_respond_error. */
 	int (*refuse)(struct http_request *req, const struct err *why);

@@ -54,6 +54,10 @@ struct store_backend {
 				  const struct store_part *parts, size_t count, struct store_info *ret, struct err *e);
 	int (*multipart_abort)(struct store *s, const char *key, const char *upload_id, struct err *e);
 	int (*sweep)(struct store *s, int64_t age_ms, struct err *e);
+
+	/* Both NULL: clients can't reach the objects by themselves. */
+	int (*url)(struct store *s, const struct store_url *u, struct buf *out, struct err *e);
+	bool (*origins)(const struct store *s, struct buf *out);
 };
 
 int store_open_s3(const char *url, struct store **ret, struct err *e) MR_MUST_USE;

@@ -46,6 +46,8 @@ static const struct store_backend s3_backend = {
 	.multipart_complete = s3_upload_complete,
 	.multipart_abort = s3_upload_abort,
 	.sweep = s3_sweep,
+	.url = s3_url,
+	.origins = s3_origins,
 };
 
 static const char *environment(const char *name)

@@ -205,5 +205,9 @@ int s3_list(struct store *s, const char *prefix, const char *after, size_t max, 
 int s3_delete(struct store *s, const char *key, struct err *e) MR_MUST_USE;
 int s3_delete_prefix(struct store *s, const char *prefix, struct err *e) MR_MUST_USE;
 
+/* ---- s3_url.c ---- */
+int s3_url(struct store *s, const struct store_url *u, struct buf *out, struct err *e) MR_MUST_USE;
+bool s3_origins(const struct store *s, struct buf *out) MR_MUST_USE;
+
 /* "2026-11-21T21:53:03.779Z" and "Sat, 21 Nov 2026 21:53:03 GMT" as Unix time; 0: neither. */
 int64_t s3_time_parse(const char *text);

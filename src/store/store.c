@@ -279,3 +279,21 @@ int store_sweep(struct store *s, int64_t age_ms, struct err *e)
 		return err_set(e, ERR_INVALID, "sweep: negative age");
 	return s->ops->sweep(s, age_ms, e);
 }
+
+bool store_has_urls(const struct store *s)
+{
+	return s->ops->url != NULL;
+}
+
+int store_url(struct store *s, const struct store_url *u, struct buf *out, struct err *e)
+{
+	if (!s->ops->url)
+		return err_set(e, ERR_UNSUPPORTED, "this store's objects have no URLs of their own");
+	int r = store_key_check(u->key, e);
+	return r < 0 ? r : s->ops->url(s, u, out, e);
+}
+
+bool store_origins(const struct store *s, struct buf *out)
+{
+	return s->ops->origins && s->ops->origins(s, out);
+}

@@ -24,8 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "net/digest.h"
+#include "net/sigv4.h"
 
 #define STORE_KEY_MAX 1024
 #define STORE_RESERVED_PART ".millrace"
@@ -130,6 +132,22 @@ int store_multipart_abort(struct store *s, const char *key, const char *upload_i
 /* Removes what puts and multiparts that nobody finished left behind, older than `age_ms` (of a bucket: a day at least, because
  * nobody can tell there whether somebody is still at it). */
 int store_sweep(struct store *s, int64_t age_ms, struct err *e) MR_MUST_USE;
+
+/* Clients reach a bucket's objects by themselves, by URLs that are signed for a time (or the operator's public ones, which are
+ * not); those of a folder only through the server. */
+struct store_url {
+	const char *method; /* "GET", "PUT" */
+	const char *key;
+	const struct sigv4_pair *extra; /* further query parameters, signed, too */
+	size_t extra_count;
+	int64_t signed_at_ms;
+	uint32_t expires_s; /* from then on; 604800 at most, and no longer than the credentials last */
+};
+bool store_has_urls(const struct store *s);
+/* Appends the URL. Asks no network but for credentials that expire. ERR_UNSUPPORTED where store_has_urls says no. */
+int store_url(struct store *s, const struct store_url *u, struct buf *out, struct err *e) MR_MUST_USE;
+/* Appends the origins of these URLs as a content security policy names them, with blanks between; false if there are none. */
+bool store_origins(const struct store *s, struct buf *out) MR_MUST_USE;
 
 /* Content types by a key's extension ("m4s" → "video/iso.segment"); never NULL. */
 const char *store_content_type(const char *key);

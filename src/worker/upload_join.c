@@ -12,7 +12,6 @@
 #include "worker/worker.h"
 
 #define LEASE_MS 20000
-#define COPY_BYTES (256u << 10)
 #define PROLONG_EVERY_BYTES (32ull << 20)
 
 int object_remove(struct repo *repo, struct store *store, const char *key, struct err *e)
@@ -33,7 +32,6 @@ struct join {
 	const struct upload_join_opts *o;
 	char joiner[UUID_SIZE];
 	struct resumable upload;
-	char *buffer;
 	uint64_t since_prolonged;
 };
 
@@ -51,26 +49,18 @@ static int copy_piece(struct join *j, const struct upload_piece *piece, struct s
 {
 	struct store_reader *in;
 	struct store_info info;
+	if (worker_is_stopping(j->o->worker))
+		return err_set(e, ERR_UNAVAILABLE, "the server stops: the upload is joined when it is back");
 	int r = store_reader_open(j->o->store, piece->key, &in, &info, e);
 	if (r < 0)
 		return r;
-	uint64_t done = 0;
-	size_t n = 1;
-	while (r == 0 && n > 0) {
-		if (worker_is_stopping(j->o->worker)) {
-			r = err_set(e, ERR_UNAVAILABLE, "the server stops: the upload is joined when it is back");
-			break;
-		}
-		r = store_reader_read(in, done, j->buffer, COPY_BYTES, &n, e);
-		if (r == 0 && n > 0)
-			r = store_put_write(put, j->buffer, n, e);
-		done += n;
-	}
-	store_reader_close(in);
-	if (r == 0 && done != piece->bytes)
-		r = err_set(e, ERR_INTERNAL, "piece %s has %llu bytes, not %llu", piece->key, (unsigned long long)done,
+	if (info.size != piece->bytes)
+		r = err_set(e, ERR_INTERNAL, "piece %s has %llu bytes, not %llu", piece->key, (unsigned long long)info.size,
 			    (unsigned long long)piece->bytes);
-	j->since_prolonged += done;
+	else
+		r = store_put_copy(put, in, e);
+	store_reader_close(in);
+	j->since_prolonged += piece->bytes;
 	return r == 0 && j->since_prolonged >= PROLONG_EVERY_BYTES ? prolong(j, e) : r;
 }
 
@@ -146,9 +136,7 @@ int upload_join(const struct upload_join_opts *o, const char *id, struct err *e)
 	if (r < 0)
 		return r;
 	struct err why = { 0 };
-	j.buffer = mr_calloc(1, COPY_BYTES);
 	r = join(&j, &why);
-	free(j.buffer);
 	if (r < 0)
 		log_info("upload_join_failed", LOG_S("file", j.upload.id), LOG_E(&why));
 	if (r == 0 || is_final(&j, &why))

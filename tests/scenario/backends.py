@@ -16,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import postgres  # noqa: E402
 
 # Words of --backends: the variable that each sets.
-WORDS = {'sqlite': 'MILLRACE_TEST_DATABASE', 'postgres': 'MILLRACE_TEST_DATABASE'}
+WORDS = {'sqlite': 'MILLRACE_TEST_DATABASE', 'postgres': 'MILLRACE_TEST_DATABASE',
+         'file': 'MILLRACE_TEST_STORE', 's3': 'MILLRACE_TEST_STORE'}
 
 
 def choose(words):
@@ -35,10 +36,12 @@ def start():
     """All that were chosen."""
     if has('postgres'):
         postgres_url()
+    if has('s3'):
+        s3_port()
 
 
 def options(folder):
-    return database(folder)
+    return database(folder) + store(folder)
 
 
 # ---- PostgreSQL ----
@@ -63,3 +66,28 @@ def database_url(folder):
 
 def database(folder):
     return ['--database', database_url(folder)] if has('postgres') else []
+
+
+# ---- S3 ----
+
+def s3_port():
+    """The run's server; its credentials are in the environment."""
+    if 'MILLRACE_TEST_S3' not in os.environ:
+        import s3_server   # which stands on server.py, which stands on this
+        server = s3_server.S3Server().__enter__()
+        atexit.register(server.__exit__)
+        os.environ.update(server.env, MILLRACE_TEST_S3=str(server.port))
+    return int(os.environ['MILLRACE_TEST_S3'])
+
+
+def bucket(folder):
+    """A server's own, named after its folder."""
+    import s3_server
+    name = 's' + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    s3_server.client(s3_port()).create_bucket(Bucket=name)
+    return name
+
+
+def store(folder):
+    import s3_server
+    return ['--store', s3_server.url(s3_port(), bucket(folder))] if has('s3') else []

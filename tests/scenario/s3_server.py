@@ -1,6 +1,6 @@
 """A real S3 server on loopback: Ceph's radosgw over an object store in memory, and a proxy that breaks its connections.
 
-    with S3Server(folder) as s3:                       # some two seconds, 140 MB; Debian's radosgw, ceph-mon, ceph-osd, ceph-common
+    with S3Server() as s3:                             # some two seconds, 140 MB; Debian's radosgw, ceph-mon, ceph-osd, ceph-common
         s3.client.create_bucket(Bucket='films')        # boto3
         url = s3.url('films', 'prefix', region='us-east-1')    # what --store takes
         env = s3.env                                   # the credentials
@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -85,9 +86,19 @@ def available():
     return all(shutil.which(name) for name in ('radosgw', 'radosgw-admin', 'ceph-mon', 'ceph-osd', 'ceph', 'monmaptool'))
 
 
+def client(port):
+    return boto3.client('s3', endpoint_url=f'http://127.0.0.1:{port}', region_name='us-east-1', aws_access_key_id=KEY,
+                        aws_secret_access_key=SECRET, config=Config(s3={'addressing_style': 'path'}))
+
+
+def url(port, bucket, prefix='', **options):
+    options = {'endpoint': f'http://127.0.0.1:{port}', **options}
+    return f's3://{bucket}/{urllib.parse.quote(prefix)}?{urllib.parse.urlencode(options)}'
+
+
 class S3Server:
-    def __init__(self, folder, bytes_max=2 << 30):
-        self.folder = pathlib.Path(folder) / 'ceph'
+    def __init__(self, bytes_max=2 << 30):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='millrace-s3-'))   # pytest's folders are their owner's alone
         self.bytes_max = bytes_max
         self.port = reserve_port()
         self.processes = {}
@@ -105,19 +116,14 @@ class S3Server:
         for process in reversed(self.processes.values()):
             process.kill()
             process.wait()
-
-    @property
-    def endpoint(self):
-        return f'http://127.0.0.1:{self.port}'
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def client(self):
-        return boto3.client('s3', endpoint_url=self.endpoint, region_name='us-east-1', aws_access_key_id=KEY,
-                            aws_secret_access_key=SECRET, config=Config(s3={'addressing_style': 'path'}))
+        return client(self.port)
 
     def url(self, bucket, prefix='', port=0, **options):
-        options = {'endpoint': f'http://127.0.0.1:{port or self.port}', **options}
-        return f's3://{bucket}/{urllib.parse.quote(prefix)}?{urllib.parse.urlencode(options)}'
+        return url(port or self.port, bucket, prefix, **options)
 
     def pause(self):
         """It takes connections and answers nothing, until resume()."""
@@ -174,9 +180,6 @@ class S3Server:
         if self.user:
             for path in (r, *r.iterdir()):
                 os.chown(path, self.user.pw_uid, self.user.pw_gid)
-            for parent in r.parents:   # pytest's folders are their owner's alone
-                if parent != pathlib.Path('/') and parent.stat().st_uid == 0:
-                    parent.chmod(parent.stat().st_mode | 0o011)
         self._run('monmaptool', '--create', '--clobber', '--fsid', fsid, '--addv', 'a', f'[v2:127.0.0.1:{mon}]', r / 'monmap')
         self._run('ceph-authtool', '--create-keyring', r / 'keyring', '--gen-key', '-n', 'mon.', '--cap', 'mon', 'allow *')
         for name in ('client.admin', 'client.rgw', 'osd.0'):

@@ -12,8 +12,8 @@ CONFORMANCE = BUILD / 'tests' / 'unit' / 'store' / 'test_store_conformance'
 
 
 @pytest.fixture(scope='module')
-def s3(tmp_path_factory):
-    with S3Server(tmp_path_factory.mktemp('s3')) as server:
+def s3():
+    with S3Server() as server:
         yield server
 
 

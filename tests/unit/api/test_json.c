@@ -1,4 +1,7 @@
 /* api: files and jobs as their JSON, field by field. */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../job/repo_fixture.h"
@@ -27,6 +30,7 @@ struct json_fixture {
 	struct repo_fixture *rows;
 	struct signer *signer;
 	struct api api;
+	char root[64];
 };
 
 static int setup(void **state)
@@ -38,8 +42,19 @@ static int setup(void **state)
 	struct repo_fixture *f = rows;
 	OK(signer_new(f->repo, NULL, 0, &j->signer, &f->e));
 	j->api.o.signer = j->signer;
+	(void)snprintf(j->root, sizeof(j->root), "/tmp/millrace-api-XXXXXX");
+	assert_non_null(mkdtemp(j->root));
+	OK(store_open_local(&(struct store_local_opts){ .root = j->root }, &j->api.o.store, &f->e));
 	*state = j;
 	return 0;
+}
+
+static int unlink_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
 }
 
 static int teardown(void **state)
@@ -48,6 +63,8 @@ static int teardown(void **state)
 	signer_free(j->signer);
 	void *rows = j->rows;
 	(void)repo_fixture_teardown(&rows);
+	store_close(j->api.o.store);
+	assert_int_equal(nftw(j->root, unlink_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 	free(j);
 	return 0;
 }
@@ -118,6 +135,36 @@ static void a_file_with_by_products(void **state)
 	json_t *loudness = json_object_get(json_object_get(out, "probe"), "loudness");
 	assert_true(json_real_value(json_object_get(loudness, "integrated_lufs")) == -23.5);
 	json_decref(out);
+}
+
+static void by_products_in_a_bucket(void **state)
+{
+	struct json_fixture *j = *state;
+	struct repo_fixture *f = j->rows;
+	struct store *folder = j->api.o.store;
+	char name[] = "n", key[] = "k", type[] = "", probe[] = "{}", known[] = "{\"poster\":{\"width\":4}}";
+	struct file file = { .id = "0190aaaa-0000-7000-8000-000000000001", .user_id = "u", .name = name, .key = key,
+			  .content_type = type, .ready = true, .probe_json = probe, .analysis = ANALYSIS_DONE,
+			  .analysis_json = known };
+	static const struct {
+		const char *store, *start;
+	} cases[] = {
+		{ "s3://films/a%20b?endpoint=https://s3.example",
+		  "https://films.s3.example/a%20b/analysis/u/0190aaaa-0000-7000-8000-000000000001/poster.jpg?X-Amz-Algorithm=" },
+		{ "s3://films?public_url=https://cdn.example/",
+		  "https://cdn.example/analysis/u/0190aaaa-0000-7000-8000-000000000001/poster.jpg" },
+	};
+	assert_int_equal(setenv("AWS_ACCESS_KEY_ID", "AK", 1) | setenv("AWS_SECRET_ACCESS_KEY", "S", 1), 0);
+	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
+		OK(store_open(cases[i].store, &j->api.o.store, &f->e));
+		json_t *out = shown(j, &file);
+		const char *url = json_string_value(json_object_get(json_object_get(out, "analysis"), "poster_url"));
+		assert_non_null(url);
+		assert_memory_equal(url, cases[i].start, strlen(cases[i].start));
+		json_decref(out);
+		store_close(j->api.o.store);
+	}
+	j->api.o.store = folder;
 }
 
 static json_t *json_of(struct json_fixture *j, const struct job *job)
@@ -253,6 +300,7 @@ int main(void)
 		cmocka_unit_test(times_are_iso_8601),
 		T(a_file),
 		T(a_file_with_by_products),
+		T(by_products_in_a_bucket),
 		T(a_new_job),
 		T(progress_is_rounded_down),
 		T(a_failed_job_says_why),
