@@ -232,7 +232,9 @@ int kvs_client_start(const struct kvs_client_opts *opts, struct kvs_client **ret
 		kvs_client_stop(c);
 		return r;
 	}
+	(void)pthread_mutex_lock(&c->lock);
 	c->fetching = pool_submit(c->pool, fetch_keys, c) == 0; /* so that they are there for the first session */
+	(void)pthread_mutex_unlock(&c->lock);
 	*ret = c;
 	return 0;
 }
