@@ -23,7 +23,7 @@
 #include "media/video_graph.h"
 
 /* x264 takes several frames in a moment and is then busy with one for long; a rung that can't wait would hold up the others. */
-#define RUNG_ENCODE_AHEAD 8
+#define RUNG_ENCODE_AHEAD 4
 
 struct rung_encode;
 /* Borrows all. */
