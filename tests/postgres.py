@@ -118,6 +118,11 @@ class Postgres:
     def sql(self, text):
         return sql(self.url, text)
 
+    def kill_backends(self):
+        """Cuts every connection but the one that says so."""
+        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                 'AND pid <> pg_backend_pid()')
+
     def schema(self, name):
         """The URL of a schema of that name, which is made where there is none."""
         self.sql(f'CREATE SCHEMA IF NOT EXISTS "{name}"')

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cmd/database_hints.h"
 #include "os/fd.h"
 
 int backends_open(struct backends *b, const struct backends_opts *opts, struct err *e)
@@ -14,6 +15,8 @@ int backends_open(struct backends *b, const struct backends_opts *opts, struct e
 		r = store_open_local(&opts->store, &b->store, e);
 	if (r == 0)
 		r = bus_open(&(struct bus_opts){ .url = NULL }, &b->bus, e);
+	if (r == 0)
+		r = database_hints_start(b->db, b->bus, &b->hints, e);
 	return r;
 }
 
@@ -34,6 +37,7 @@ int backends_from_options(struct backends *b, const struct options *o, struct er
 
 void backends_close(struct backends *b)
 {
+	database_hints_stop(b->hints);
 	bus_close(b->bus);
 	if (b->store)
 		store_close(b->store);

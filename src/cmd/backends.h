@@ -19,6 +19,7 @@ struct backends {
 	struct repo *repo;
 	struct store *store;
 	struct bus *bus;
+	struct database_hints *hints; /* NULL: the bus itself, or nobody, tells other processes */
 };
 struct backends_opts {
 	const char *database; /* URL: db/db.h */

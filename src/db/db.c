@@ -395,6 +395,12 @@ int db_listen(struct db *db, db_heard_fn fn, void *ctx, struct err *e)
 				    err_set(e, ERR_UNSUPPORTED, "this database tells nothing");
 }
 
+void db_listen_stop(struct db *db)
+{
+	if (db->driver->listen_stop)
+		db->driver->listen_stop(db->shared);
+}
+
 int db_notify(struct db *db, const char *text, struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;

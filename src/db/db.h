@@ -79,6 +79,8 @@ int db_now_ms(struct db_conn *c, int64_t *ret_ms, struct err *e) MR_MUST_USE;
  * `text` NULL: some may have been missed. It must not block. Once for each db. ERR_UNSUPPORTED: this database tells nothing. */
 typedef void (*db_heard_fn)(void *ctx, const char *text);
 int db_listen(struct db *db, db_heard_fn fn, void *ctx, struct err *e) MR_MUST_USE;
+/* Earlier than db_close: fn isn't called any more when it returns. */
+void db_listen_stop(struct db *db);
 /* At most DB_NOTIFY_MAX bytes; not within db_transact. */
 #define DB_NOTIFY_MAX 7000
 int db_notify(struct db *db, const char *text, struct err *e) MR_MUST_USE;

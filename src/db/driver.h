@@ -50,6 +50,7 @@ struct db_driver {
 
 	/* db_listen, db_notify; NULL: all who open the database are on this machine, and nothing is told. */
 	int (*listen)(void *shared, db_heard_fn fn, void *ctx, struct err *e);
+	void (*listen_stop)(void *shared);
 	int (*notify)(struct db_conn *c, const char *text, struct err *e);
 };
 

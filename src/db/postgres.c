@@ -238,5 +238,6 @@ const struct db_driver db_driver_postgres = {
 	.get_real = db_pg_get_real,
 	.get_text = db_pg_get_text,
 	.listen = db_pg_listen,
+	.listen_stop = db_pg_listen_stop,
 	.notify = db_pg_notify,
 };

@@ -81,5 +81,6 @@ char *db_pg_script_text(const char *sql);
 /* ---- LISTEN (postgres_listen.c) ---- */
 
 int db_pg_listen(void *shared, db_heard_fn fn, void *ctx, struct err *e) MR_MUST_USE;
-void db_pg_listen_stop(struct pg_shared *s);
+/* Does nothing where nobody listens. */
+void db_pg_listen_stop(void *shared);
 int db_pg_notify(struct db_conn *conn, const char *text, struct err *e) MR_MUST_USE;

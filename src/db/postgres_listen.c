@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -96,14 +95,14 @@ int db_pg_listen(void *shared, db_heard_fn fn, void *ctx, struct err *e)
 	return 0;
 }
 
-void db_pg_listen_stop(struct pg_shared *s)
+void db_pg_listen_stop(void *shared)
 {
+	struct pg_shared *s = shared;
 	struct pg_listener *l = mr_steal(s->listener);
 	if (!l)
 		return;
-	static const uint64_t one = 1;
 	atomic_store(&l->stopping, true);
-	(void)fd_write_full(l->stop, &one, sizeof(one), NULL);
+	(void)eventfd_write(l->stop, 1);
 	(void)pthread_join(l->thread, NULL);
 	fd_close(&l->stop);
 	free(l);

@@ -262,7 +262,7 @@ static void a_deadlock_is_run_again(void **state)
 		pthread_join(threads[i], NULL);
 	assert_int_equal(both[0].result, 0);
 	assert_int_equal(both[1].result, 0);
-	assert_int_equal(both[0].runs + both[1].runs, 3);
+	assert_true(both[0].runs + both[1].runs >= 3);
 	assert_int_equal(number(f, f->db, "SELECT SUM(x) FROM t"), 4);
 }
 
@@ -439,7 +439,8 @@ static void scripts_compare_by_bytes(void **state)
 	OK(db_migrate(f->db, &f->e));
 	assert_int_equal(number(f, f->db,
 				"SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = current_schema()"
-				" AND table_name NOT IN ('t', 'schema_version') AND data_type = 'text'"
+				" AND table_name NOT IN ('t', 'schema_version') AND data_type = 'text' AND table_name NOT IN"
+				" (SELECT viewname FROM pg_views WHERE schemaname = current_schema())"
 				" AND collation_name IS DISTINCT FROM 'C'"),
 			 0);
 }
