@@ -13,10 +13,10 @@ SANITIZED := env ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:str
 ASAN := -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 
 .DEFAULT_GOAL := build
-.PHONY: help deps build run test test-build test-asan test-clang check sanitize fuzz coverage soak bench clean
+.PHONY: help deps build run services services-stop test test-build test-asan test-clang check sanitize fuzz coverage soak bench clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[a-z -]*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[a-z -]*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
 
 deps: ## install what is missing: Debian's packages, the page's from npm
 	tools/deps.sh build run
@@ -29,6 +29,13 @@ run: ## serve on LISTEN (127.0.0.1:8080) and send a sample video through
 	tools/deps.sh run
 	$(SETUP) build -Dtests=false
 	@LISTEN=$(LISTEN) DATA=$(DATA) tools/run.sh
+
+services: ## PostgreSQL and Redis for development, on loopback, and the settings that use them
+	tools/deps.sh services
+	@tools/services.sh start
+
+services-stop: ## stop them
+	@tools/services.sh stop
 
 # What the tests need, without running them; .ci/run starts with it.
 test-build:

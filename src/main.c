@@ -11,6 +11,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "serve", cmd_serve, "the server: HTTP API, page, worker threads" },
+	{ "worker", cmd_worker, "worker threads alone, for a server's database and store" },
 	{ "ladder", cmd_ladder, "FILE DIR: adaptive HLS of one file into a folder, without a server" },
 	{ "convert", cmd_convert, "IN OUT: one file's sound in another format, without a server" },
 	{ "narrate", cmd_narrate, "SCRIPT OUT: a script spoken over music, as HLS or MP3, without a server" },

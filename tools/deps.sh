@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and nothing when all is there: tools/deps.sh [build|run|test|check|coverage|bench|fuzz]...
+# Installs what is missing, and nothing when all is there: tools/deps.sh [build|run|test|check|coverage|bench|fuzz|services]...
 #
 #   tools/deps.sh build      # what compiles build/millrace and its page
 #   tools/deps.sh list test  # prints the Debian packages of a mode, one a line
@@ -16,11 +16,12 @@ build='gcc libc6-dev make meson ninja-build pkg-config python3 ca-certificates
 run='ffmpeg curl'
 test="$run libcmocka-dev clang binutils python3-pytest python3-pytest-xdist python3-boto3 awscli python3-requests python3-jwt
 	python3-websockets python3-yaml python3-jsonschema python3-cryptography chromium flite mp3val flac opus-tools
-	vorbis-tools redis-server postgresql
+	vorbis-tools redis-server postgresql nginx-light
 	radosgw ceph-mon ceph-osd ceph-common"
 check='libcmocka-dev clang clang-tidy cppcheck python3-pytest binutils'
 coverage='gcovr'
 bench='ffmpeg curl flite nginx-light wrk python3-requests python3-websockets'
+services='postgresql redis-server'
 fuzz='libcmocka-dev clang libclang-rt-14-dev'
 
 say() { printf '%s\n' "deps: $*" >&2; }
@@ -35,7 +36,8 @@ packages_of() {
 	coverage) echo $build $test $coverage ;;
 	bench) echo $build $bench ;;
 	fuzz) echo $build $fuzz ;;
-	*) die "unknown mode '$1': build, run, test, check, coverage, bench or fuzz" ;;
+	services) echo $services ;;
+	*) die "unknown mode '$1': build, run, test, check, coverage, bench, fuzz or services" ;;
 	esac
 }
 

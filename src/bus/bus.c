@@ -50,7 +50,7 @@ static int new_local(struct bus **ret, struct err *e)
 
 int bus_open(const struct bus_opts *opts, struct bus **ret, struct err *e)
 {
-	struct bus *b;
+	struct bus *b = NULL;
 	int r = new_local(&b, e);
 	if (r < 0)
 		return r;

@@ -1,10 +1,26 @@
 /* Opening and closing what commands stand on. */
 #include "cmd/backends.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd/database_hints.h"
 #include "os/fd.h"
+
+static void on_bus_state(void *ctx, bool connected, const char *why)
+{
+	(void)ctx;
+	if (connected)
+		log_info("bus_connected");
+	else
+		log_warn("bus_away", LOG_S("reason", why), LOG_S("meanwhile", "the database is asked"));
+}
+
+static bool bus_is_local(const char *url)
+{
+	return !url || strcmp(url, "local") == 0;
+}
 
 int backends_open(struct backends *b, const struct backends_opts *opts, struct err *e)
 {
@@ -12,17 +28,17 @@ int backends_open(struct backends *b, const struct backends_opts *opts, struct e
 	if (r == 0)
 		r = repo_open(b->db, &b->repo, e);
 	if (r == 0)
-		r = store_open_local(&opts->store, &b->store, e);
+		r = opts->store ? store_open(opts->store, &b->store, e) : store_open_local(&opts->folder, &b->store, e);
 	if (r == 0)
-		r = bus_open(&(struct bus_opts){ .url = NULL }, &b->bus, e);
-	if (r == 0)
+		r = bus_open(&(struct bus_opts){ .url = opts->bus, .on_state = on_bus_state }, &b->bus, e);
+	if (r == 0 && bus_is_local(opts->bus)) /* Redis carries them otherwise */
 		r = database_hints_start(b->db, b->bus, &b->hints, e);
 	return r;
 }
 
 int backends_from_options(struct backends *b, const struct options *o, struct err *e)
 {
-	const char *data = options_get(o, "data"), *database = options_get(o, "database");
+	const char *data = options_get(o, "data"), *database = options_get(o, "database"), *store = options_get(o, "store");
 	_cleanup_free_ char *file = mr_asprintf("sqlite:%s/millrace.db", data);
 	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
 	uint64_t connections = 0;
@@ -30,8 +46,10 @@ int backends_from_options(struct backends *b, const struct options *o, struct er
 		return -ERR_INVALID;
 	struct backends_opts opts = { .database = database ? database : file,
 				      .database_connections = (uint32_t)connections,
-				      .store = { .root = root } };
-	int r = dir_make(data, 0700, e);
+				      .store = store,
+				      .folder = { .root = root },
+				      .bus = options_get(o, "bus") };
+	int r = database && store ? 0 : dir_make(data, 0700, e);
 	return r < 0 ? r : backends_open(b, &opts, e);
 }
 

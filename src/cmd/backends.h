@@ -24,7 +24,9 @@ struct backends {
 struct backends_opts {
 	const char *database; /* URL: db/db.h */
 	uint32_t database_connections; /* most at once; 0: what the database suggests */
-	struct store_local_opts store;
+	const char *store; /* store_open's URL; NULL: a folder, by `folder` */
+	struct store_local_opts folder;
+	const char *bus; /* bus_open's URL; NULL: local */
 };
 int backends_open(struct backends *b, const struct backends_opts *opts, struct err *e) MR_MUST_USE;
 
@@ -32,12 +34,20 @@ int backends_open(struct backends *b, const struct backends_opts *opts, struct e
 	{ "data", "DIR", "data", "folder of the database and the objects" },                                               \
 		{ "database", "URL", NULL, "sqlite:PATH or postgres://… (default: sqlite:DIR/millrace.db)",                \
 		  .secret = true },                                                                                        \
+		{ "store", "URL", NULL, "file:PATH or s3://BUCKET[/PREFIX]?… (default: file:DIR/store)" },                 \
+		{ "database-connections", "N", NULL, "connections to the database at once (default: 4; PostgreSQL: 8)" },  \
 	{                                                                                                                  \
-		"database-connections", "N", NULL, "connections to the database at once (default: 4; PostgreSQL: 8)"       \
+		"bus", "URL", "local", "how processes hear of changes: local, redis://HOST or rediss://HOST",              \
+			.secret = true                                                                                     \
 	}
-/* As these options say; makes the folder where there is none. */
+/* As these options say; makes the folder where there is none. Changes of the bus's connection become log lines. */
 int backends_from_options(struct backends *b, const struct options *o, struct err *e) MR_MUST_USE;
 void backends_close(struct backends *b);
 
+#define LOG_OPTION_DEFS                                                       \
+	{ "log-level", "LEVEL", "info", "debug, info, warn or error" },      \
+	{                                                                     \
+		"log-json", NULL, NULL, "log lines as JSON instead of logfmt" \
+	}
 /* Sets up the log by the options "log-level" and, where the command has it, "log-json". */
 int setup_log(const struct options *o, bool json, struct err *e) MR_MUST_USE;

@@ -4,6 +4,7 @@
 enum { EXIT_USAGE = 2 };
 
 int cmd_serve(int argc, char **argv);
+int cmd_worker(int argc, char **argv);
 int cmd_ladder(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_narrate(int argc, char **argv);

@@ -79,7 +79,7 @@ int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct 
 {
 	int r = locate_task(opts->task, &o->task_path, e);
 	if (r == 0)
-		r = backends_open(&o->on, &(struct backends_opts){ .database = "sqlite::memory:", .store = opts->store }, e);
+		r = backends_open(&o->on, &(struct backends_opts){ .database = "sqlite::memory:", .folder = opts->store }, e);
 	if (r == 0)
 		r = bus_subscribe(o->on.bus, BUS_JOB, on_job, o, &o->news, e);
 	if (r == 0)

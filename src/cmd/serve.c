@@ -1,10 +1,8 @@
 /* millrace serve: the front process with its worker threads. Assembles the layers, waits for a signal, takes them down
  * in the reverse order. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -17,13 +15,12 @@
 #include "cmd/backends.h"
 #include "cmd/cmd.h"
 #include "cmd/live.h"
-#include "cmd/locate.h"
 #include "cmd/options.h"
+#include "cmd/process.h"
+#include "cmd/worker_parts.h"
 #include "http/auth.h"
 #include "http/server.h"
 #include "os/pool.h"
-#include "worker/speech_config.h"
-#include "worker/worker.h"
 
 #define POOL_BACKLOG 4096
 #define DRAIN_MS 20000
@@ -33,10 +30,7 @@ static const struct option_def defs[] = {
 	{ "config", "FILE", NULL, "read options from FILE, a line each: NAME = VALUE" },
 	BACKENDS_OPTION_DEFS,
 	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
-	{ "workers", "N", NULL, "chunks that run at once here; 0: none (default: the number of cores)" },
-	{ "analyze", "on|off", "on", "make poster, storyboard, waveform and loudness of every new file" },
-	{ "speech", "PROVIDER", "flite", "who speaks: flite, or openai+http(s)://HOST/v1?model=…" },
-	{ "speech-api-key", "KEY", NULL, "the endpoint's key", .secret = true },
+	WORKER_OPTION_DEFS,
 	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)",
 	  .repeats = true, .secret = true },
 	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)",
@@ -56,7 +50,6 @@ static const struct option_def defs[] = {
 	{ "http-threads", "N", "2", "threads that move HTTP bytes" },
 	{ "io-threads", "N", "8", "threads on which store transfers and requests run" },
 	{ "max-connections", "N", "1000", "HTTP connections at once" },
-	{ "task", "FILE", NULL, "the millrace-task executable (default: beside this program)" },
 	{ "streams", "WHERE", "builtin", "where live sessions go: builtin, or kvs://REGION[?endpoint=URL] (AWS)" },
 	{ "live-session-url", "URL", NULL, "asked before a live session is opened; {session} and {user} are put in" },
 	{ "fragment-webhook", "URL", NULL, "told of each new fragment, signed; {stream} and {user} are put in" },
@@ -67,16 +60,13 @@ static const struct option_def defs[] = {
 	{ "put-idle", "SECONDS", "30", "PutMedia without a byte for so long is cut" },
 	{ "put-age", "SECONDS", "2700", "PutMedia is told to connect anew after so long" },
 	{ "live-url", "URL", NULL, "what PutMedia's clients see, where a proxy hides it" },
-	{ "log-level", "LEVEL", "info", "debug, info, warn or error" },
-	{ "log-json", NULL, NULL, "log lines as JSON instead of logfmt" },
+	LOG_OPTION_DEFS,
 };
 
 struct server {
 	struct options options;
-	char *task_path;
 	struct backends on;
-	struct speech_config *speech;
-	struct worker *worker;
+	struct worker_parts work;
 	struct pool *pool;
 	struct live_parts live;
 	struct http_auth *auth;
@@ -116,42 +106,6 @@ static int load_keys(struct server *s, struct err *e)
 	return r;
 }
 
-static int read_analyze(struct server *s, bool *ret, struct err *e)
-{
-	const char *v = options_get(&s->options, "analyze");
-	if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0)
-		return err_set(e, ERR_INVALID, "--analyze: expected on or off");
-	*ret = strcmp(v, "on") == 0;
-	return 0;
-}
-
-static int start_worker(struct server *s, struct err *e)
-{
-	uint64_t threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-	bool analyze = false;
-	int r = read_analyze(s, &analyze, e);
-	if (r == 0)
-		r = speech_config_parse(options_get(&s->options, "speech"),
-					options_get(&s->options, "speech-api-key"), &s->speech, e);
-	if (r == 0 && options_get(&s->options, "workers"))
-		r = options_number(&s->options, "workers", 0, 256, &threads, e);
-	if (r == 0)
-		r = locate_task(options_get(&s->options, "task"), &s->task_path, e);
-	if (r == 0)
-		r = worker_start(&(struct worker_opts){ .repo = s->on.repo,
-							 .input = s->on.store,
-							 .output = s->on.store,
-							 .bus = s->on.bus,
-							 .speech = s->speech,
-							 .task_path = s->task_path,
-							 .threads = (uint32_t)threads,
-							 .analyze = analyze,
-							 .short_lane = true,
-							 .janitor = true },
-				 &s->worker, e);
-	return r;
-}
-
 /* The variable without our prefix is what the system is set up with that the meditation routes come from. */
 static int read_streaming(const struct options *o, bool *ret, struct err *e)
 {
@@ -180,7 +134,7 @@ static int start_live(struct server *s, struct err *e)
 	if (r == 0)
 		r = live_parts_start(&s->live,
 				     &(struct live_parts_opts){ .on = &s->on,
-								.zygote = worker_zygote(s->worker),
+								.zygote = worker_zygote(s->work.worker),
 								.pool = s->pool,
 								.streams_url = options_get(o, "streams"),
 								.session_url = options_get(o, "live-session-url"),
@@ -221,7 +175,7 @@ static int start_http(struct server *s, struct err *e)
 	if (r == 0)
 		r = api_new(&(struct api_opts){ .repo = s->on.repo,
 						 .store = s->on.store,
-						 .worker = s->worker,
+						 .worker = s->work.worker,
 						 .bus = s->on.bus,
 						 .auth = s->auth,
 						 .signer = s->signer,
@@ -261,32 +215,19 @@ static void stop(struct server *s)
 	if (s->http && http_server_drain(s->http, DRAIN_MS) < 0)
 		log_warn("drain_incomplete", LOG_I("ms", DRAIN_MS));
 	/* The HTTP server waits for handlers: they must not wait for tasks or join uploads any longer. */
-	if (s->worker)
-		worker_interrupt(s->worker);
+	if (s->work.worker)
+		worker_interrupt(s->work.worker);
 	if (s->http)
 		http_server_stop(s->http);
 	live_parts_stop(&s->live);
-	worker_stop(s->worker);
-	speech_config_free(s->speech);
+	worker_parts_stop(&s->work);
 	pool_free(s->pool);
 	api_free(s->api);
 	http_auth_free(s->auth);
 	signer_free(s->signer);
 	backends_close(&s->on);
 	free(s->session_key_hex);
-	free(s->task_path);
 	options_release(&s->options);
-}
-
-/* Connections, objects on their way and the database may need more descriptors than the 1024 that a shell usually allows. Nothing
- * here uses select(2), which could not take them. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 static int start(struct server *s, struct err *e)
@@ -302,7 +243,7 @@ static int start(struct server *s, struct err *e)
 	if (r == 0)
 		r = load_keys(s, e);
 	if (r == 0)
-		r = start_worker(s, e);
+		r = worker_parts_start(&s->work, &s->options, &s->on, e);
 	if (r == 0)
 		r = start_http(s, e);
 	return r;
@@ -321,15 +262,8 @@ int cmd_serve(int argc, char **argv)
 {
 	struct server *s = mr_calloc(1, sizeof(*s));
 	struct err e = { 0 };
-	/* Blocked before any thread starts, so that every thread inherits it and sigwait gets the signal. */
 	sigset_t signals;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	raise_descriptor_limit();
-
+	process_prepare(&signals);
 	int code = 0;
 	int r = options_parse(&s->options, defs, MR_ARRAY_SIZE(defs), argc, argv, &e);
 	if (r == 0 && s->options.help) {
@@ -339,10 +273,8 @@ int cmd_serve(int argc, char **argv)
 	} else if (r == 0) {
 		r = start(s, &e);
 		if (r == 0) {
-			int signal_number = 0;
 			log_info("listening", LOG_S("url", http_server_url(s->http)), LOG_I("pid", getpid()));
-			(void)sigwait(&signals, &signal_number);
-			log_info("stopping", LOG_S("signal", signal_number == SIGTERM ? "SIGTERM" : "SIGINT"));
+			process_wait(&signals);
 		}
 	}
 	if (r < 0) {

@@ -82,7 +82,7 @@ bool worker_identity_gone(const char *id)
 	if (strcmp(host, their_host) != 0 || strcmp(boot, BOOT_UNKNOWN) == 0 || strcmp(their_boot, BOOT_UNKNOWN) == 0)
 		return false;
 	if (strcmp(boot, their_boot) != 0)
-		return true; /* the machine was started again since */
+		return false; /* an earlier boot of this machine, or another machine of that name: the lease decides */
 	int r = start_time(pid, &now);
 	return r == -ERR_NOT_FOUND || (r == 0 && now != started);
 }

@@ -8,5 +8,5 @@
 #define WORKER_ID_SIZE 96
 
 void worker_identity(char out[WORKER_ID_SIZE]);
-/* True only if it is certain: this machine, this or an earlier boot, and no such process any more. */
+/* True only if it is certain: this machine, this boot, and no such process any more. */
 bool worker_identity_gone(const char *id);

@@ -161,21 +161,43 @@ static void tell(struct publisher *p, const struct job *j)
 	bus_publish(p->opts.bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });
 }
 
-/* Loads the job and stores what is visible but not published. */
-static int publish_visible(struct publisher *p, const char *job_id, struct err *e)
+/* Whether another process has published a later version meanwhile. What was stored here may lie over it then. */
+static bool was_overtaken(struct publisher *p, const char *job_id, const struct presentation *view)
+{
+	struct job now;
+	if (repo_job_get(p->opts.repo, NULL, job_id, &now, NULL) < 0)
+		return false;
+	bool overtaken = now.published_segments > view->segments || (now.ended && !view->ended);
+	job_release(&now);
+	return overtaken;
+}
+
+/* Loads the job and stores what is visible but not published, or lies under a version that was `overtaken`. */
+static int publish_once(struct publisher *p, const char *job_id, bool *overtaken, struct err *e)
 {
 	struct job j;
 	int r = repo_job_get(p->opts.repo, NULL, job_id, &j, e);
 	if (r < 0)
 		return r;
 	struct presentation view = { .segments = j.visible_segments, .ended = j.ended };
-	if (j.visible_segments > j.published_segments || j.ended) {
+	if (*overtaken || j.visible_segments > j.published_segments || j.ended) {
 		r = publish_version(p, &j, &view, e);
 		leftovers_remove(p->opts.repo, p->opts.store, &j);
+		*overtaken = was_overtaken(p, job_id, &view);
 	}
 	if (r == 0)
 		tell(p, &j);
 	job_release(&j);
+	return r;
+}
+
+static int publish_visible(struct publisher *p, const char *job_id, struct err *e)
+{
+	bool overtaken = false;
+	int r;
+	do
+		r = publish_once(p, job_id, &overtaken, e);
+	while (overtaken);
 	return r;
 }
 

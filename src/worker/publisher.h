@@ -6,6 +6,9 @@
  * published < visible, which the janitor's look at lagging jobs mends. Nudges are hints: losing one makes a version
  * later, never wrong.
  *
+ * Several processes may publish versions of one job at the same time, and a late one may lie over a newer one in the store for a
+ * moment: who finds, after having stored, that the row says more stores again. What fronts render isn't touched by that.
+ *
  * Media playlists are stored before the multivariant one, so that it never names what cannot be fetched.
  */
 #pragma once

@@ -21,7 +21,7 @@
 #include "worker/task_client.h"
 
 #define THREADS_MAX 256
-#define LEASE_MS 15000
+#define LEASE_DEFAULT_MS 15000
 #define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
 #define AFTER_ERROR_MS 1000 /* the database is away */
 /* So many narrations may wait for an endpoint at a time, each with a sleeping task of some 30 MB, without keeping others from being
@@ -111,7 +111,7 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 {
 	struct err e = { 0 };
 	struct claim c;
-	int r = repo_claim(w->opts.repo, class, worker_id, LEASE_MS, &c, &e);
+	int r = repo_claim(w->opts.repo, class, worker_id, w->opts.lease_ms, &c, &e);
 	if (r == -ERR_NOT_FOUND)
 		return idle_ms(w, class);
 	if (r < 0) {
@@ -201,6 +201,8 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 {
 	struct worker *w = mr_calloc(1, sizeof(*w));
 	w->opts = *opts;
+	if (!w->opts.lease_ms)
+		w->opts.lease_ms = LEASE_DEFAULT_MS;
 	w->stand_ins = stand_ins_new();
 	(void)pthread_mutex_init(&w->lock, NULL);
 	cond_init_monotonic(&w->wake);

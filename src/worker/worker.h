@@ -30,6 +30,7 @@ struct worker_opts {
 	const struct speech_config *speech; /* who speaks for narrations; NULL: none is made here */
 	const char *task_path; /* the millrace-task executable */
 	uint32_t threads;
+	int64_t lease_ms; /* of claims: a worker that is silent for so long loses them; 0: the default, 15 s */
 	/* Files that become ready here get an analysis; and one more thread (beside those for jobs) makes analyses, when no
 	 * job's chunk can be claimed: a job never waits for it, and its tasks are nice. */
 	bool analyze;

@@ -1,0 +1,125 @@
+"""Servers without workers and workers without a server over one database and one store: jobs spread, a worker that is stopped,
+killed or paused for longer than its lease costs nothing, and the bytes are those of a single process."""
+import contextlib
+import hashlib
+import sqlite3
+
+import pytest
+
+from client import Client, Watch
+from redis_server import Redis
+from server import Server, files_below, wait_for
+from workers import Worker
+
+PARAMS = {'rungs': ['240p', '144p'], 'segment_seconds': 2}
+LEASE = ('--lease', '2')
+
+
+def digests(folder):
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files_below(folder)}
+
+
+def rows(server, sql, *values):
+    with contextlib.closing(sqlite3.connect(f'file:{server.data}/millrace.db?mode=ro', uri=True)) as db:
+        return db.execute(sql, values).fetchall()
+
+
+def objects(server, job_id):
+    return digests(server.store / 'hls' / 'local' / job_id)
+
+
+@pytest.fixture(scope='module')
+def expected(tmp_path_factory, sample):
+    """The objects of the job as a server alone makes them."""
+    with Server(tmp_path_factory.mktemp('alone'), '--workers', '2') as s:
+        c = Client(s.url)
+        job = c.run_job(c.upload(sample)['file_id'], **PARAMS)
+        found = objects(s, job['job_id'])
+    Server.live.remove(s)
+    return found
+
+
+@pytest.fixture
+def front(make_server, sample):
+    server = make_server('--workers', '0', *LEASE)
+    client = Client(server.url)
+    client.source = client.upload(sample)['file_id']
+    return server, client
+
+
+def start_on(client, worker):
+    """A job that the worker is in the middle of."""
+    job_id = client.start_job(client.source, **PARAMS)['job_id']
+    wait_for(worker.tasks, 'the worker has a task')
+    return job_id
+
+
+def test_workers_and_two_fronts(front, make_server, expected):
+    server, client = front
+    second = make_server('--workers', '0', '--data', server.data, name='second')
+    other = Client(second.url)
+    with Worker(server, '--workers', '1', *LEASE) as a, Worker(server, '--workers', '1', *LEASE) as b:
+        job_id = client.start_job(client.source, **PARAMS)['job_id']
+        stream = other.get(f'/api/jobs/{job_id}/events', stream=True)
+        with stream:   # of the front that was not asked to make it
+            assert any(b'"status":"completed"' in line.replace(b' ', b'') for line in stream.iter_lines())
+        other.complete(job_id, Watch())
+        assert client.job(job_id)['status'] == 'completed'
+        done = [len(w.events('chunk_done')) for w in (a, b)]
+        chunks, = rows(server, 'SELECT COUNT(*) FROM chunk WHERE job_id = ? AND kind = 1', job_id)[0]
+        assert sum(done) == chunks, 'nothing is made twice'
+    assert objects(server, job_id) == expected
+    playlist = other.get(other.job(job_id)['streaming']['playlist_url'])
+    assert playlist.status_code == 200 and '#EXTM3U' in playlist.text
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_chunk_back(front, expected):
+    server, client = front
+    with Worker(server, '--workers', '1', *LEASE) as a:
+        job_id = start_on(client, a)
+        a.stop()
+    with Worker(server, '--workers', '1', *LEASE):
+        client.complete(job_id)
+    assert rows(server, 'SELECT SUM(failures) FROM chunk WHERE job_id = ?', job_id) == [(0,)]
+    assert objects(server, job_id) == expected
+
+
+def test_a_paused_worker_cannot_commit(front, expected):
+    server, client = front
+    with Worker(server, '--workers', '1', *LEASE) as a:
+        job_id = start_on(client, a)
+        a.pause()
+        try:
+            with Worker(server, '--workers', '1', *LEASE) as b:
+                client.complete(job_id)   # b has waited for the lease, and made what a had claimed
+                assert b.events('chunk_done')
+                before = objects(server, job_id)
+        finally:
+            a.go_on()
+        wait_for(lambda: a.events('chunk_dropped'), 'the worker sees that its claim is gone')
+        assert not a.events('job_failed') and not a.events('chunk_failed')
+        wait_for(lambda: not a.tasks(), 'its task ends')
+        second = client.start_job(client.source, **PARAMS)['job_id']
+        client.complete(second)           # and it goes on working
+    assert objects(server, job_id) == before == expected
+
+
+def test_redis_is_stopped_in_the_middle_of_a_job(tmp_path, make_server, sample, expected):
+    with Redis(tmp_path / 'redis', tls=True, password='secret') as redis:
+        bus = ('--bus', redis.url)
+        server = make_server('--workers', '0', *LEASE, *bus)
+        client = Client(server.url)
+        client.source = client.upload(sample)['file_id']
+        with Worker(server, '--workers', '1', *LEASE, *bus) as a:
+            for process in server, a:
+                wait_for(lambda p=process: 'event=bus_connected' in p.log(), 'Redis is connected')
+            job_id = start_on(client, a)
+            redis.stop()
+            client.complete(job_id)
+            redis.start()
+            for process in server, a:
+                wait_for(lambda p=process: p.log().count('event=bus_connected') == 2, 'Redis is connected again')
+                assert process.log().count('event=bus_away') == 1, 'it is said once'
+                assert 'secret' not in process.log()
+            client.run_job(client.source, **PARAMS)
+    assert objects(server, job_id) == expected

@@ -1,0 +1,77 @@
+"""millrace worker as a process of its own, beside a server that has the same database and store.
+
+    with Server(tmp_path, '--workers', '0') as s, Worker(s, '--workers', '1') as w: …
+"""
+import pathlib
+import re
+import signal
+import subprocess
+
+from server import MILLRACE, REPORT, Server, alive, children, clean_environment, limit, wait_for
+
+
+class Worker:
+    count = 0
+
+    def __init__(self, server, *options):
+        Worker.count += 1
+        self.folder = pathlib.Path(server.folder) / f'worker{Worker.count}'
+        self.folder.mkdir(parents=True)
+        self.log_path = self.folder / 'worker.log'
+        self.command = [MILLRACE, 'worker', '--data', server.data, '--analyze', 'off', *map(str, options)]
+        self.env = clean_environment(**server.env)
+        self.process = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and kind is None:
+                self.stop()
+        finally:
+            if self.process:
+                self.process.kill()
+                self.process.wait()
+            Server.live.remove(self)
+
+    def start(self):
+        with self.log_path.open('ab') as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+        if self not in Server.live:
+            Server.live.append(self)
+        wait_for(lambda: 'event=working' in self.log() or self.process.poll() is not None, 'the worker works')
+        assert self.process.poll() is None, self.log()
+        return self
+
+    def log(self):
+        return self.log_path.read_text(errors='replace') if self.log_path.exists() else ''
+
+    def events(self, name):
+        return re.findall(rf'event={name} .*', self.log())
+
+    def tasks(self):
+        return [task for zygote in children(self.process.pid) for task in children(zygote)]
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        left = [*children(self.process.pid), *self.tasks()]
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with their worker')
+
+    def stop(self):
+        left = [*children(self.process.pid), *self.tasks()]
+        self.process.terminate()
+        code = self.process.wait(limit(30))
+        self.process = None
+        assert code == 0, f'the worker ended with {code} on SIGTERM'
+        report = REPORT.search(self.log())
+        assert not report, self.log()[report.start():report.start() + 4000]
+        wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with their worker')

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# PostgreSQL and Redis for development, without containers: tools/services.sh start|stop|status.
+#
+# They run as an unprivileged user (as whoever calls it; called by root, as `nobody`), over folders below $SERVICES (build/services),
+# on loopback, and outlive the shell. `start` prints the settings that point Millrace at them; doing it again changes nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$(realpath -m "${SERVICES:-build/services}")
+pg_port=${PG_PORT:-55432} redis_port=${REDIS_PORT:-56379}
+pg_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1 || true)
+
+say() { printf '%s\n' "services: $*" >&2; }
+as_user() {
+	if [ "$(id -u)" = 0 ]; then setpriv --reuid nobody --regid nogroup --clear-groups "$@"; else "$@"; fi
+}
+pg_up() { as_user "$pg_bin/pg_ctl" -D "$folder/postgres" status >/dev/null 2>&1; }
+redis_up() { redis-cli -h 127.0.0.1 -p "$redis_port" ping >/dev/null 2>&1; }
+
+start() {
+	[ -n "$pg_bin" ] && command -v redis-server >/dev/null || { say "needs the packages postgresql and redis-server"; exit 1; }
+	mkdir -p "$folder/postgres" "$folder/redis"
+	[ "$(id -u)" != 0 ] || chown nobody:nogroup "$folder/postgres" "$folder/redis"
+	chmod 0700 "$folder/postgres"
+	if [ ! -f "$folder/postgres/PG_VERSION" ]; then
+		as_user "$pg_bin/initdb" -D "$folder/postgres" -U millrace -A trust -E UTF8 --locale=C >/dev/null
+	fi
+	pg_up || as_user "$pg_bin/pg_ctl" -D "$folder/postgres" -l "$folder/postgres/log" -w \
+		-o "-p $pg_port -c listen_addresses=127.0.0.1 -c unix_socket_directories=" start >/dev/null
+	"$pg_bin/psql" -h 127.0.0.1 -p "$pg_port" -U millrace -d postgres -Atqc \
+		"SELECT 1 FROM pg_database WHERE datname = 'millrace'" | grep -q 1 ||
+		"$pg_bin/createdb" -h 127.0.0.1 -p "$pg_port" -U millrace millrace
+	redis_up || as_user redis-server --bind 127.0.0.1 --port "$redis_port" --dir "$folder/redis" --save '' --appendonly no \
+		--daemonize yes --pidfile "$folder/redis/pid" --logfile "$folder/redis/log" >/dev/null
+	say "PostgreSQL on port $pg_port, Redis on port $redis_port"
+	echo "export MILLRACE_DATABASE=postgres://millrace@127.0.0.1:$pg_port/millrace MILLRACE_BUS=redis://127.0.0.1:$redis_port"
+}
+
+stop() {
+	if [ -n "$pg_bin" ] && pg_up; then as_user "$pg_bin/pg_ctl" -D "$folder/postgres" -m fast -w stop >/dev/null; fi
+	if redis_up; then redis-cli -h 127.0.0.1 -p "$redis_port" shutdown nosave >/dev/null 2>&1 || true; fi
+	say "stopped"
+}
+
+status() {
+	if [ -n "$pg_bin" ] && pg_up; then say "PostgreSQL runs"; else say "PostgreSQL doesn't run"; fi
+	if redis_up; then say "Redis runs"; else say "Redis doesn't run"; fi
+}
+
+case ${1:-} in
+start | stop | status) "$1" ;;
+*) say "start, stop or status"; exit 2 ;;
+esac
