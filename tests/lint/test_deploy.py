@@ -94,11 +94,12 @@ def test_the_image_has_what_the_programs_need():
             assert (ROOT / name).exists(), name
     assert re.search(r'^USER \d+:\d+$', text, re.M) and 'HEALTHCHECK' in text
     listed = set(re.search(r'(?s)apt-get install -y --no-install-recommends (.*?)&&', text)[1].replace('\\', ' ').split())
-    needed = {name for program in ('millrace', 'millrace-task')
-              for name in re.findall(r'NEEDED\s+(\S+)', subprocess.run([tool('objdump'), '-p', BUILD / program], capture_output=True,
-                                                                       text=True, check=True).stdout)}
+    headers = [subprocess.run([tool('objdump'), '-p', BUILD / program], capture_output=True, text=True, check=True).stdout
+               for program in ('millrace', 'millrace-task')]
+    needed = set(re.findall(r'NEEDED\s+(\S+)', '\n'.join(headers)))
     needed = {name for name in needed if not re.match(r'lib(c|m|gcc_s|pthread|asan|ubsan|tsan)\.so|ld-linux', name)}
-    owners = subprocess.run([tool('dpkg-query'), '-S', *(f'*/{name}' for name in needed)], capture_output=True, text=True, check=False)
+    owners = subprocess.run([tool('dpkg-query'), '-S', *(f'*/{name}' for name in needed)], capture_output=True, text=True,
+                            check=False)
     found = {line.split(': ')[1].rsplit('/', 1)[1]: line.split(':')[0] for line in owners.stdout.splitlines() if ': ' in line}
     packages = {found[name] for name in needed if name in found}
     assert packages and packages <= listed, packages - listed
