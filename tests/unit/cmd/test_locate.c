@@ -60,7 +60,7 @@ static void backends_open_and_close(void **state)
 	char root[] = "/tmp/millrace-backends-XXXXXX";
 	assert_non_null(mkdtemp(root));
 	_cleanup_free_ char *url = mr_asprintf("sqlite:%s/m.db", root), *folder = mr_asprintf("%s/store", root);
-	const struct backends_opts good = { .database = url, .store = { .root = folder } };
+	const struct backends_opts good = { .database = url, .folder = { .root = folder } };
 	struct backends b = { 0 };
 	if (backends_open(&b, &good, &e) < 0)
 		fail_msg("%s", e.message);
@@ -76,7 +76,7 @@ static void backends_open_and_close(void **state)
 		assert_true(backends_open(&b, &opts, &e) < 0);
 		backends_close(&b);
 	}
-	assert_true(backends_open(&b, &(struct backends_opts){ .database = url, .store = { .root = in_the_way } }, &e) < 0);
+	assert_true(backends_open(&b, &(struct backends_opts){ .database = url, .folder = { .root = in_the_way } }, &e) < 0);
 	assert_non_null(b.repo);
 	backends_close(&b);
 	assert_null(b.repo);
