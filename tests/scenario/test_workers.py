@@ -54,6 +54,19 @@ def start_on(client, worker):
     return job_id
 
 
+def pause_between_writes(server, worker):
+    """Not while it holds SQLite's lock, for which all others would wait."""
+    def paused():
+        worker.pause()
+        try:
+            with contextlib.closing(sqlite3.connect(server.data / 'millrace.db', timeout=0.5)) as db:
+                db.execute('BEGIN IMMEDIATE')
+            return True
+        except sqlite3.OperationalError:
+            worker.go_on()
+    wait_for(paused, 'it is paused between two writes')
+
+
 def test_workers_and_two_fronts(front, make_server, expected):
     server, client = front
     second = make_server('--workers', '0', '--data', server.data, name='second')
@@ -88,7 +101,7 @@ def test_a_paused_worker_cannot_commit(front, expected):
     server, client = front
     with Worker(server, '--workers', '1', *LEASE) as a:
         job_id = start_on(client, a)
-        a.pause()
+        pause_between_writes(server, a)
         try:
             with Worker(server, '--workers', '1', *LEASE) as b:
                 client.complete(job_id)   # b has waited for the lease, and made what a had claimed
