@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # PostgreSQL and Redis for development, without containers: tools/services.sh start|stop|status.
 #
-# They run as an unprivileged user (as whoever calls it; called by root, as `nobody`), over folders below $SERVICES (build/services),
+# They run as an unprivileged user (whoever calls it; called by root, `nobody`), over folders below $SERVICES (build/services),
 # on loopback, and outlive the shell. `start` prints the settings that point Millrace at them; doing it again changes nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
