@@ -177,10 +177,17 @@ int s3_upload_begin(struct store *s, const char *key, const char *content_type, 
 int s3_upload_put(struct store *s, const char *key, const char *id, uint32_t number, const void *data, size_t len,
 		  struct store_part *ret, struct err *e) MR_MUST_USE;
 
+/* Memory of whole parts, straight from the kernel and back: malloc would keep what is freed for each thread that wrote a part.
+ * NULL: there is none, and the old one is as it was. `bytes` are multiples of 64 KiB. */
+char *s3_buffer_resize(char *buffer, size_t bytes, size_t to_bytes) MR_MUST_USE;
+/* NULL is fine. */
+void s3_buffer_free(char *buffer, size_t bytes);
+
 /* A part on its way: sent, or copied by S3 itself from an object of this store. Zeroed: none. */
 struct s3_part {
 	struct s3_flight *flight;
-	char *take_data; /* freed at the end */
+	char *take_data; /* freed at the end: a buffer of take_bytes */
+	size_t take_bytes;
 	char number[12], md5[S3_MD5_SIZE], md5_hex[33];
 	char *source, *range, *match;
 	struct store_part found;

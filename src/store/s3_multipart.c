@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
@@ -83,6 +84,19 @@ int s3_upload_begin(struct store *store, const char *key, const char *content_ty
 
 /* ---- parts ---- */
 
+char *s3_buffer_resize(char *buffer, size_t bytes, size_t to_bytes)
+{
+	void *p = buffer ? mremap(buffer, bytes, to_bytes, MREMAP_MAYMOVE)
+			 : mmap(NULL, to_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void s3_buffer_free(char *buffer, size_t bytes)
+{
+	if (buffer)
+		(void)munmap(buffer, bytes);
+}
+
 static int check_sent(void *ctx, const struct s3_answer *a, struct err *e)
 {
 	struct s3_part *p = ctx;
@@ -156,7 +170,7 @@ void s3_part_copy(struct store_s3 *s, const char *key, const char *id, uint32_t 
 
 static void part_release(struct s3_part *part)
 {
-	free(part->take_data);
+	s3_buffer_free(part->take_data, part->take_bytes);
 	free(part->source);
 	free(part->range);
 	free(part->match);

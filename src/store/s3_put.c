@@ -60,7 +60,7 @@ static void put_free(struct s3_put *p)
 	sha256_stream_free(p->sum);
 	free(p->key);
 	free(p->content_type);
-	free(p->data);
+	s3_buffer_free(p->data, p->cap);
 	free(p->parts);
 	free(p);
 }
@@ -142,6 +142,7 @@ static int send_part(struct s3_put *p, struct err *e)
 	if (r < 0)
 		return r;
 	part->take_data = mr_steal(p->data);
+	part->take_bytes = p->cap;
 	s3_part_send(p->store, p->key, p->id, number, part->take_data, p->len, part);
 	p->len = p->cap = 0;
 	return 0;
@@ -157,7 +158,7 @@ static int grow(struct s3_put *p, size_t need, size_t most, struct err *e)
 	cap = cap < most ? cap : most;
 	if (cap <= p->cap)
 		return 0;
-	char *grown = realloc(p->data, cap);
+	char *grown = s3_buffer_resize(p->data, p->cap, cap);
 	if (!grown)
 		return err_set(e, ERR_UNAVAILABLE, "no memory to put %s", p->key);
 	p->data = grown;
