@@ -208,6 +208,8 @@ static bool may_send_locked(struct hook *h, const struct untold *u, int64_t now,
 static void done_locked(struct hook *h, const struct untold *u, bool told, int64_t took_ms)
 {
 	struct hook_stream *st = find_locked(h, u->f.stream_id);
+	if (!st)
+		return;
 	h->slow_busy -= st->slow;
 	st->busy = false;
 	st->told = told ? u->f.number : st->told;

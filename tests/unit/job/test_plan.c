@@ -462,8 +462,7 @@ static void chunks_of_small_pictures_are_longer(void **state)
 {
 	(void)state;
 	static const struct {
-		int width, height;
-		uint32_t count, chunks[4];
+		uint32_t width, height, count, chunks[4];
 	} cases[] = {
 		{ 854, 480, 3, { 1, 3, 4 } },
 		{ 480, 854, 3, { 1, 3, 4 } },
