@@ -26,21 +26,11 @@ enum bus_topic {
 	BUS_STREAM,  /* a stream has a new fragment, or its writer has come or gone */
 };
 
-/* How far a job is, for who is asked again and again: good for BUS_PROGRESS_TTL_MS, then the rows are to be asked. */
-#define BUS_PROGRESS_TTL_MS 2000
-struct bus_progress {
-	int64_t revision; /* of the job's row: what has a lower one is older */
-	int status;	  /* enum job_status */
-	double percent;
-	char stage[24]; /* a word */
-};
-
 struct bus_event {
 	enum bus_topic topic;
 	const char *user_id; /* BUS_JOB */
 	const char *job_id;  /* BUS_JOB */
 	const char *stream_id; /* BUS_STREAM */
-	const struct bus_progress *progress; /* BUS_JOB; NULL: not known here */
 };
 
 struct bus;
@@ -87,7 +77,6 @@ void bus_deliver(struct bus *b, const struct bus_event *ev);
 void bus_event_format(const struct bus_event *ev, char out[BUS_EVENT_MAX]);
 struct bus_event_copy {
 	struct bus_event event; /* borrows from the others */
-	struct bus_progress progress;
 	char id[40];
 	char user[BUS_EVENT_MAX];
 };

@@ -1,6 +1,5 @@
-/* Events as text, for what carries them between processes: "job ID REVISION STATUS PERCENT STAGE USER" (revision 0: without
- * progress), "work", "doomed", "stream ID". The user comes last, since it may hold anything but a line's end. */
-#include <inttypes.h>
+/* Events as text, for what carries them between processes: "job ID USER", "work", "doomed", "stream ID". The user comes last, since
+ * it may hold anything but a line's end. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,12 +7,10 @@
 
 void bus_event_format(const struct bus_event *ev, char out[BUS_EVENT_MAX])
 {
-	const struct bus_progress none = { .stage = "-" }, *p = ev->progress ? ev->progress : &none;
 	out[0] = '\0';
 	switch (ev->topic) {
 	case BUS_JOB:
-		(void)snprintf(out, BUS_EVENT_MAX, "job %s %" PRId64 " %d %.4f %s %s", ev->job_id, p->revision, p->status,
-			       p->percent, p->stage[0] ? p->stage : "-", ev->user_id ? ev->user_id : "");
+		(void)snprintf(out, BUS_EVENT_MAX, "job %s %s", ev->job_id, ev->user_id ? ev->user_id : "");
 		break;
 	case BUS_WORK:
 		(void)snprintf(out, BUS_EVENT_MAX, "work");
@@ -29,18 +26,12 @@ void bus_event_format(const struct bus_event *ev, char out[BUS_EVENT_MAX])
 
 static bool parse_job(const char *text, struct bus_event_copy *ret)
 {
-	int at = 0;
-	struct bus_progress *p = &ret->progress;
-	int n = sscanf(text, "%39s %18" SCNd64 " %9d %lf %23s %n", ret->id, &p->revision, &p->status, &p->percent, p->stage, &at);
-	if (n != 5 || !at)
+	size_t id = strcspn(text, " ");
+	if (id == 0 || id >= sizeof(ret->id) || text[id] != ' ')
 		return false;
-	(void)snprintf(ret->user, sizeof(ret->user), "%s", text + at);
-	if (strcmp(p->stage, "-") == 0)
-		p->stage[0] = '\0';
-	ret->event = (struct bus_event){ .topic = BUS_JOB,
-					 .job_id = ret->id,
-					 .user_id = ret->user,
-					 .progress = p->revision > 0 ? p : NULL };
+	(void)snprintf(ret->id, sizeof(ret->id), "%.*s", (int)id, text);
+	(void)snprintf(ret->user, sizeof(ret->user), "%s", text + id + 1);
+	ret->event = (struct bus_event){ .topic = BUS_JOB, .job_id = ret->id, .user_id = ret->user };
 	return true;
 }
 

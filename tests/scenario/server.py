@@ -113,7 +113,21 @@ def reserve_port():
     raise AssertionError('all ports are taken')
 
 
-class Server:
+class Running:
+    """A process for the length of a with: stopped properly unless something failed, closed in any case."""
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and kind is None:
+                self.stop()
+        finally:
+            self.close()
+
+
+class Server(Running):
     live = []   # those whose logs a failing test shows
 
     def __init__(self, folder, *options, env=None):
@@ -127,16 +141,6 @@ class Server:
         self.port = 0
         self.process = None
         self.helpers = set()   # zygotes seen: none may outlive its server
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, kind, *_):
-        try:
-            if self.process and kind is None:
-                self.stop()
-        finally:
-            self.close()
 
     @property
     def url(self):

@@ -7,10 +7,10 @@ import re
 import signal
 import subprocess
 
-from server import MILLRACE, REPORT, Server, alive, children, clean_environment, limit, wait_for
+from server import MILLRACE, REPORT, Running, Server, alive, children, clean_environment, limit, wait_for
 
 
-class Worker:
+class Worker(Running):
     count = 0
 
     def __init__(self, server, *options):
@@ -22,19 +22,6 @@ class Worker:
         self.env = clean_environment(**server.env)
         self.process = None
 
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, kind, *_):
-        try:
-            if self.process and kind is None:
-                self.stop()
-        finally:
-            if self.process:
-                self.process.kill()
-                self.process.wait()
-            Server.live.remove(self)
-
     def start(self):
         with self.log_path.open('ab') as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
@@ -43,6 +30,12 @@ class Worker:
         wait_for(lambda: 'event=working' in self.log() or self.process.poll() is not None, 'the worker works')
         assert self.process.poll() is None, self.log()
         return self
+
+    def close(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        Server.live.remove(self)
 
     def log(self):
         return self.log_path.read_text(errors='replace') if self.log_path.exists() else ''

@@ -58,9 +58,8 @@ static void urls_that_are_refused(void **state)
 static void events_survive_their_text(void **state)
 {
 	(void)state;
-	const struct bus_progress p = { .revision = 77, .status = 3, .percent = 12.5, .stage = "encoding" };
 	const struct bus_event events[] = {
-		{ .topic = BUS_JOB, .job_id = "0193-a", .user_id = "a user, with blanks", .progress = &p },
+		{ .topic = BUS_JOB, .job_id = "0193-a", .user_id = "a user, with blanks" },
 		{ .topic = BUS_JOB, .job_id = "0193-b", .user_id = "" },
 		{ .topic = BUS_WORK },
 		{ .topic = BUS_DOOMED },
@@ -72,14 +71,14 @@ static void events_survive_their_text(void **state)
 		bus_event_format(&events[i], text);
 		assert_true(bus_event_parse(text, &copy));
 		assert_int_equal(copy.event.topic, events[i].topic);
-		assert_int_equal(!copy.event.progress, !events[i].progress);
 		bus_event_format(&copy.event, again);
 		assert_string_equal(text, again);
 	}
 	struct bus_event_copy copy;
 	assert_false(bus_event_parse("", &copy));
 	assert_false(bus_event_parse("job", &copy));
-	assert_false(bus_event_parse("job 0193-a x", &copy));
+	assert_false(bus_event_parse("job  x", &copy));
+	assert_false(bus_event_parse("job 0193-a", &copy));
 	assert_false(bus_event_parse("stream ", &copy));
 	assert_false(bus_event_parse("tomorrow", &copy));
 }
