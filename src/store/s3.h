@@ -29,7 +29,7 @@
 #define S3_TEXT_MAX (8u << 20)   /* an answer in XML: a thousand of the longest keys */
 #define S3_PATIENCE_S 25         /* for one call of store.h's, all attempts together */
 #define S3_STALL_S 8
-#define S3_LONG_STALL_S 120 /* where S3 itself copies or puts together before it answers */
+#define S3_LONG_STALL 15 /* times as long where S3 itself copies or puts together before it answers */
 
 /* ---- s3_config.c: what "s3://bucket/prefix?…" says; pure ---- */
 

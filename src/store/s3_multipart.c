@@ -163,7 +163,7 @@ void s3_part_copy(struct store_s3 *s, const char *key, const char *id, uint32_t 
 	q.headers[0] = (struct sigv4_pair) { "x-amz-copy-source", part->source };
 	q.headers[1] = (struct sigv4_pair) { "x-amz-copy-source-range", part->range };
 	q.headers[2] = (struct sigv4_pair) { "x-amz-copy-source-if-match", part->match };
-	q.stall_s = S3_LONG_STALL_S;
+	q.stall_s = S3_LONG_STALL * s->config.stall_s;
 	q.check = check_copied;
 	part->flight = s3_start(s, &q);
 }
@@ -318,7 +318,7 @@ static int send_complete(struct store_s3 *s, const char *key, const char *id, co
 				      .headers = { { "content-type", "application/xml" } },
 				      .body = body.data,
 				      .body_len = body.len,
-				      .stall_s = S3_LONG_STALL_S,
+				      .stall_s = S3_LONG_STALL * s->config.stall_s,
 				      .patience_s = patience_s,
 				      .check = check_complete,
 				      .ctx = ret };

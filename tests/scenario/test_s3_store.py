@@ -43,7 +43,8 @@ def test_the_store_keeps_its_promises_on_s3(s3, bucket):
     assert keys(s3, bucket) == ['t/of somebody else']
 
 
-def test_the_store_keeps_its_promises_while_connections_break(s3, bucket):
+@pytest.mark.soak
+def test_soak_the_store_keeps_its_promises_while_connections_break(s3, bucket):
     with S3Faults(s3.port, share=0.2) as broken:
         conformance(s3, s3.url(bucket, port=broken.port, stale_hours=0, stall_seconds=1, patience_seconds=120))
         assert all(broken.counts[fault] for fault in broken.faults), broken.counts
