@@ -257,7 +257,7 @@ static enum s3_verdict judge(struct s3_flight *f, struct s3_answer *ret, struct 
 	call_answer_release(&a);
 	/* Copying and putting together begin their answer before they know. What isn't XML has no code: a proxy's page.
 	 */
-	if (f->text.len && (a.status / 100 != 2 || memmem(f->text.data, f->text.len, "<Error>", 7)))
+	if (f->text.data && f->text.len && (a.status / 100 != 2 || memmem(f->text.data, f->text.len, "<Error>", 7)))
 		if (s3_xml_read(f->text.data, f->text.len, on_error_field, &told, e) < 0 && a.status / 100 == 2)
 			return S3_AGAIN;
 	enum s3_verdict v =
