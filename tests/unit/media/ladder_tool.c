@@ -45,6 +45,8 @@ static int tool_object(void *ctx, const struct task_object *o, const void *data,
 	bool written = o->size_bytes == 0 || fwrite(data, 1, o->size_bytes, f) == o->size_bytes;
 	if (fclose(f) != 0 || !written)
 		return err_set(e, ERR_IO, "write %s", path);
+	/* Progress is told by another thread: a line stays in one piece. */
+	flockfile(stdout);
 	printf("{\"object\": \"%s\", \"rendition\": %u, \"index\": %u, \"start\": %lld, \"duration\": %lld, \"size\": %llu, "
 	       "\"codecs\": \"%s\", \"iframes\": [",
 	       o->kind == TASK_OBJECT_INIT ? "init" : "segment", o->rendition, o->index, (long long)o->start_ticks,
@@ -53,6 +55,7 @@ static int tool_object(void *ctx, const struct task_object *o, const void *data,
 		printf("%s[%lld, %llu, %llu]", i ? ", " : "", (long long)o->iframes[i].ticks,
 		       (unsigned long long)o->iframes[i].offset, (unsigned long long)o->iframes[i].size_bytes);
 	printf("]}\n");
+	funlockfile(stdout);
 	return 0;
 }
 
