@@ -16,6 +16,8 @@ export interface Job {
 	status: JobStatus;
 	file_id?: string | null;
 	filename?: string | null;
+	/** Seconds of what is made; null until it is known. */
+	duration?: number | null;
 	progress: { percent: number; stage: string | null; speed: number | null; eta_seconds: number | null };
 	streaming: {
 		enabled: boolean;
@@ -42,11 +44,21 @@ export interface ProbeStream {
 	height?: number | null;
 }
 
+/** By-products; the URLs are null where there are none (yet). */
+export interface Analysis {
+	status: 'pending' | 'done' | 'failed' | 'off';
+	poster_url: string | null;
+	storyboard_url: string | null;
+	waveform_url: string | null;
+	waveform_image_url: string | null;
+}
+
 export interface FileRecord {
 	file_id: string;
 	filename?: string | null;
 	size?: number | null;
 	probe?: { duration?: number | null; format?: string | null; streams?: ProbeStream[] } | null;
+	analysis?: Analysis;
 }
 
 export interface Session {

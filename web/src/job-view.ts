@@ -13,6 +13,10 @@ const connectionTexts: Record<FeedState, string> = {
 	offline: 'The server does not answer. Trying again…',
 };
 
+/** By-products are made when no job has anything to do: asked for again, ever more rarely. */
+const ANALYSIS_FIRST_MS = 1500;
+const ANALYSIS_LAST_MS = 60_000;
+
 export interface JobViewHooks {
 	changed(job: Job): void;
 	deleted(jobId: string): void;
@@ -35,6 +39,7 @@ export class JobView {
 	private file: FileRecord | null = null;
 	private percent = 0;
 	private segments = 0;
+	private analysisTimer = 0;
 
 	constructor(private readonly hooks: JobViewHooks) {
 		this.player = new Player({ freshUrl: async () => (await api.getJob(this.jobId)).streaming?.playlist_url ?? null });
@@ -58,6 +63,7 @@ export class JobView {
 	close(): void {
 		this.feed?.stop();
 		this.feed = null;
+		window.clearTimeout(this.analysisTimer);
 		this.player.detach();
 		this.convert.offer('');
 		this.mp3.offer(null);
@@ -157,8 +163,9 @@ export class JobView {
 		const url = job.streaming?.playlist_url;
 		const active = isActive(job.status);
 		this.player.setGrowing(active);
-		if (url && !this.player.isAttached) this.player.attach(url, active || wasActive);
+		if (url && !this.player.isAttached) this.player.attach(job.job_id, url, active || wasActive);
 		if (!url && !active) this.player.detach();
+		this.drawPictures(job);
 		const cover: Partial<Record<Job['status'], string>> = {
 			pending: 'In the queue',
 			failed: 'Nothing to play',
@@ -168,11 +175,23 @@ export class JobView {
 		htmlById('player-cover').classList.toggle('turning', job.status === 'processing' || Boolean(url));
 	}
 
+	/** By-products show what the source shows, so they fit a stream of all of it. */
+	private drawPictures(job: Job): void {
+		const analysis = this.file?.analysis;
+		this.player.setPictures({
+			storyboardUrl: analysis?.storyboard_url ?? null,
+			waveformUrl: analysis?.waveform_url ?? null,
+			duration: job.duration ?? 0,
+		});
+	}
+
 	private async loadFile(fileId: string): Promise<void> {
 		const jobId = this.jobId;
 		const file = await api.getFile(fileId).catch(() => null);
 		if (!file || jobId !== this.jobId) return;
 		this.file = file;
+		if (this.job) this.drawPictures(this.job);
+		this.awaitAnalysis(file, ANALYSIS_FIRST_MS);
 		this.convert.offer(file.probe?.streams?.some((stream) => stream.kind === 'audio') ? fileId : '');
 		const picture = file.probe?.streams?.find((stream) => stream.width && stream.height);
 		const facts = [
@@ -181,6 +200,18 @@ export class JobView {
 			file.size ? format.bytes(file.size) : '',
 		];
 		setText(htmlById('job-facts'), facts.filter(Boolean).join('  ·  '));
+	}
+
+	private awaitAnalysis(file: FileRecord, delayMs: number): void {
+		if (file.analysis?.status !== 'pending') return;
+		const jobId = this.jobId;
+		this.analysisTimer = window.setTimeout(async () => {
+			const now = await api.getFile(file.file_id).catch(() => file);
+			if (jobId !== this.jobId) return;
+			this.file = now;
+			if (this.job) this.drawPictures(this.job);
+			this.awaitAnalysis(now, Math.min(2 * delayMs, ANALYSIS_LAST_MS));
+		}, delayMs);
 	}
 
 	private async act(button: HTMLButtonElement, what: () => Promise<unknown>): Promise<boolean> {
