@@ -2,6 +2,7 @@
 import { ApiError, api, isActive, type FileRecord, type Job } from './api';
 import { Convert } from './convert';
 import { announce, byId, confirmAction, htmlById, setProgress, setText, show } from './dom';
+import { facts } from './facts';
 import * as format from './format';
 import { JobFeed, type FeedState } from './job-feed';
 import { Mp3 } from './mp3';
@@ -155,6 +156,11 @@ export class JobView {
 		show(this.retryButton, job.status === 'failed');
 		show(this.cancelButton, active);
 		show(this.deleteButton, !active);
+		this.section.classList.toggle('file-only', job.kind === 'convert');
+		const link = byId('job-file', HTMLAnchorElement);
+		show(link, job.kind === 'convert' && job.status === 'completed' && job.download?.available !== false);
+		link.href = api.filePath(job.job_id);
+		setText(link, `Download (${format.bytes(job.result?.bytes ?? 0)})`);
 		show(this.copyButton, Boolean(job.streaming?.playlist_url) && navigator.clipboard !== undefined);
 	}
 
@@ -193,13 +199,7 @@ export class JobView {
 		if (this.job) this.drawPictures(this.job);
 		this.awaitAnalysis(file, ANALYSIS_FIRST_MS);
 		this.convert.offer(file.probe?.streams?.some((stream) => stream.kind === 'audio') ? fileId : '');
-		const picture = file.probe?.streams?.find((stream) => stream.width && stream.height);
-		const facts = [
-			file.probe?.duration ? format.clock(file.probe.duration) : '',
-			picture ? `${picture.width} × ${picture.height}` : '',
-			file.size ? format.bytes(file.size) : '',
-		];
-		setText(htmlById('job-facts'), facts.filter(Boolean).join('  ·  '));
+		setText(htmlById('job-facts'), facts(file).join('  ·  '));
 	}
 
 	private awaitAnalysis(file: FileRecord, delayMs: number): void {
