@@ -1,9 +1,11 @@
 #!/bin/sh
-# Builds the page and embeds it: build-page.sh OUTPUT.c (called by meson, see meson.build).
+# Builds the page and embeds it: build-page.sh OUTPUT.c DEPFILE (called by meson, see meson.build).
 # The bundle goes beside the output, so that build directories don't disturb each other; the packages are shared and are
 # installed under a lock, when they are missing or older than package-lock.json.
 set -eu
 output=$(realpath -m -- "$1")
+deps=$(realpath -m -- "$2")
+name=$1
 cd "$(dirname -- "$0")"
 
 exec 9<package-lock.json
@@ -18,3 +20,5 @@ flock -u 9
 
 npm run --silent build -- "$output.d"
 ../tools/embed.py "$output.d" "$output"
+printf '%s:' "$name" > "$deps"
+find "$PWD/src" "$PWD/static" -type f -printf ' %p' >> "$deps"

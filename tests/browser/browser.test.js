@@ -151,7 +151,7 @@ test('nothing scrolls sideways on a phone, in either scheme', { timeout: 90_000 
 		await withPage({ ...PHONE, colorScheme }, async (page, troubles) => {
 			const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 			await page.goto(baseUrl);
-			await page.waitForSelector('#recent-list li');
+			await page.waitForSelector('#recent-list li:visible');
 			assert.equal(await overflow(), 0, 'the start page');
 			await page.click('#recent-list a');
 			await page.waitForSelector('#job:not([hidden])');
@@ -169,22 +169,20 @@ test('a text file is refused in the words of the server', { timeout: 60_000 }, a
 		const response = await answer;
 		assert.ok([415, 422].includes(response.status()), `HTTP ${response.status()}`);
 		const { error } = await response.json();
-		await page.waitForSelector('#gate-error:not([hidden])');
+		await page.waitForSelector('.upload-row[data-state="failed"]');
 		assert.ok(error.message.length > 10);
-		assert.equal(await page.textContent('#upload-error'), error.message);
-		assert.ok((await page.textContent('#upload-error-code')).startsWith(error.code));
-		assert.equal(await page.isVisible('#upload-retry'), error.retriable);
-		const chooser = page.waitForEvent('filechooser');
-		await page.click('#upload-other');
-		await chooser;
-		assert.ok(await page.isVisible('#gate-idle'));
+		assert.equal(await page.textContent('.upload-error'), error.message);
+		assert.ok((await page.textContent('.upload-code')).startsWith(error.code));
+		assert.equal(await page.isVisible('.upload-again'), error.retriable);
+		await page.click('.upload-stop');
+		await page.waitForSelector('.upload-row', { state: 'detached' });
 	});
 });
 
 test('the keyboard reaches the upload, and opens it', { timeout: 60_000 }, async () => {
 	await withPage({}, async (page, troubles) => {
 		await page.goto(baseUrl);
-		await page.waitForSelector('#gate-idle:visible');
+		await page.waitForSelector('#gate:visible');
 		for (let i = 0; i < 10 && (await page.evaluate(() => document.activeElement.id)) !== 'file'; i++) await page.keyboard.press('Tab');
 		assert.equal(await page.evaluate(() => document.activeElement.id), 'file');
 		// On a busy machine the browser may still be preparing to tell of choosers when the first key comes.
@@ -221,8 +219,8 @@ test('a running job is canceled, and a job deleted', { timeout: 120_000 }, async
 
 		await page.click('#job-delete');
 		await page.click('#confirm-yes');
-		await page.waitForSelector('#gate-idle:visible');
-		await page.waitForSelector(`#recent-list a[href="${hash}"]`, { state: 'detached' });
+		await page.waitForSelector('#jobs:visible');
+		await page.waitForSelector(`#jobs-list a[href="${hash}"]`, { state: 'detached' });
 		await page.goto(`${baseUrl}/${hash}`);
 		await page.waitForSelector('#missing:not([hidden])');
 	});

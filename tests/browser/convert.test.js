@@ -81,7 +81,7 @@ test('50 MB over a network that breaks, converted and fetched', { timeout: 180_0
 		const page = await context.newPage();
 		page.setDefaultTimeout(120_000);
 		await page.goto(network.url);
-		await page.waitForSelector('#gate-idle:visible');
+		await page.waitForSelector('#gate:visible');
 		const data = wav();
 		const folder = await mkdtemp('/tmp/millrace-browser-');
 		let record;

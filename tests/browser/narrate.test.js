@@ -17,7 +17,7 @@ test('a narration is heard at once', async () => {
 	const page = await browser.newPage();
 	page.setDefaultTimeout(120_000);
 	const troubles = watch(page);
-	await page.goto(baseUrl);
+	await page.goto(`${baseUrl}/#/narrate`);
 	await page.waitForSelector('#narrate-voice option', { state: 'attached' });
 	const lines = Array.from({ length: 60 }, (_, i) => `This is sentence number ${i}, and it takes a while to say.`);
 	await page.fill('#narrate-script', lines.join(' '));

@@ -16,6 +16,8 @@ export interface Job {
 	status: JobStatus;
 	file_id?: string | null;
 	filename?: string | null;
+	/** Seconds of what is made; null until it is known. */
+	duration?: number | null;
 	progress: { percent: number; stage: string | null; speed: number | null; eta_seconds: number | null };
 	streaming: {
 		enabled: boolean;
@@ -23,6 +25,7 @@ export interface Job {
 		segments_completed: number;
 		segments_total: number | null;
 	} | null;
+	download?: { available: boolean } | null;
 	created_at: string;
 	updated_at: string;
 	error: ErrorBody | null;
@@ -38,15 +41,49 @@ export interface Stream {
 
 export interface ProbeStream {
 	kind?: string;
+	codec?: string;
 	width?: number | null;
 	height?: number | null;
+	frame_rate?: [number, number] | null;
+	sample_rate?: number | null;
+	channel_layout?: string | null;
+	language?: string | null;
+	title?: string | null;
+}
+
+/** docs/API.md, "Jobs" and "Conversions": what this page asks for. */
+export interface LadderParams {
+	container: 'fmp4' | 'ts';
+	segment_seconds: number;
+	rungs?: string[];
+	codecs?: string[];
+}
+
+export interface ConvertParams {
+	format: string;
+	quality: string;
+	start?: number;
+	end?: number;
+	normalize?: boolean;
+}
+
+/** By-products; the URLs are null where there are none (yet). */
+export interface Analysis {
+	status: 'pending' | 'done' | 'failed' | 'off';
+	poster_url: string | null;
+	storyboard_url: string | null;
+	waveform_url: string | null;
+	waveform_image_url: string | null;
 }
 
 export interface FileRecord {
 	file_id: string;
 	filename?: string | null;
 	size?: number | null;
+	status?: 'uploading' | 'ready';
+	created_at?: string;
 	probe?: { duration?: number | null; format?: string | null; streams?: ProbeStream[] } | null;
+	analysis?: Analysis;
 }
 
 export interface Session {
@@ -144,9 +181,12 @@ const jobPath = (id: string): string => `/api/jobs/${encodeURIComponent(id)}`;
 
 export const api = {
 	getJob: (id: string) => request<Job>('GET', jobPath(id)),
-	listJobs: async (limit: number) => (await request<{ jobs: Job[] }>('GET', `/api/jobs?limit=${limit}`)).jobs,
+	listJobs: (limit: number, cursor: string) =>
+		request<{ jobs: Job[]; cursor: string | null }>('GET', `/api/jobs?limit=${limit}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`),
 	createLadder: (fileId: string, idempotencyKey: string) =>
 		request<Job>('POST', '/api/jobs', { kind: 'ladder', file_id: fileId }, { 'Idempotency-Key': idempotencyKey }),
+	createJob: (kind: 'ladder' | 'convert', fileId: string, params: LadderParams | ConvertParams) =>
+		request<Job>('POST', '/api/jobs', { kind, file_id: fileId, params }),
 	createConversion: (fileId: string, format: string) =>
 		request<Job>('POST', '/api/jobs', { kind: 'convert', file_id: fileId, params: { format } }),
 	createNarration: (script: string, voice: string | undefined, musicFileId: string | undefined) =>
@@ -173,7 +213,15 @@ export const api = {
 	filePath: (id: string) => `${jobPath(id)}/file`,
 	retryJob: (id: string) => request<Job | undefined>('POST', `${jobPath(id)}/retry`),
 	deleteJob: (id: string) => request<Job | undefined>('DELETE', jobPath(id)),
+	allEventsPath: '/api/events',
 	eventsPath: (id: string) => `${jobPath(id)}/events`,
+	listFiles: (cursor: string) =>
+		request<{ files: FileRecord[]; cursor: string | null }>('GET', `/api/files?limit=48${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`),
+	deleteFile: (id: string) => request<unknown>('DELETE', `/api/files/${encodeURIComponent(id)}`),
+	/** Ends a resumable upload and throws away what has arrived. */
+	async endUpload(url: string): Promise<void> {
+		await fetch(url, { method: 'DELETE', credentials: 'same-origin', headers: { 'Tus-Resumable': '1.0.0', ...stateHeaders() } });
+	},
 	getFile: (id: string) => request<FileRecord>('GET', `/api/files/${encodeURIComponent(id)}`),
 
 	/** Who the page acts for. A 401 is an answer here, too: sign-in is needed. */

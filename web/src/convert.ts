@@ -14,6 +14,7 @@ export class Convert {
 	private percent = 0;
 
 	constructor() {
+		this.select.replaceChildren(...format.FORMATS.map(([value, name]) => new Option(name, value)));
 		this.button.addEventListener('click', () => void this.start());
 	}
 

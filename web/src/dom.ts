@@ -9,6 +9,14 @@ export function byId<T extends Element>(id: string, type: new () => T): T {
 
 export const htmlById = (id: string): HTMLElement => byId(id, HTMLElement);
 
+/** A new element, for rows of lists. */
+export function make<K extends keyof HTMLElementTagNameMap>(tag: K, className = '', text = ''): HTMLElementTagNameMap[K] {
+	const element = document.createElement(tag);
+	if (className) element.className = className;
+	if (text) element.textContent = text;
+	return element;
+}
+
 export function show(element: HTMLElement, visible: boolean): void {
 	if (element.hidden === visible) element.hidden = !visible;
 }

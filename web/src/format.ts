@@ -11,6 +11,20 @@ export function bytes(n: number): string {
 	return `${i === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[i]}`;
 }
 
+/** What sound can be converted to, as the server and as people call it. */
+export const FORMATS: readonly [value: string, name: string][] = [
+	['mp3', 'MP3'],
+	['m4a', 'M4A'],
+	['aac', 'AAC'],
+	['ogg', 'Ogg Vorbis'],
+	['opus', 'Opus'],
+	['flac', 'FLAC'],
+	['wav', 'WAV'],
+];
+
+/** 25 → "25", 23.976 → "23.98". */
+export const number = (n: number): string => String(Math.round(n * 100) / 100);
+
 /** 75 → "1:15", 3700 → "1:01:40". */
 export function clock(seconds: number): string {
 	const s = Math.max(0, Math.round(seconds));
@@ -47,13 +61,16 @@ const statusNames: Record<JobStatus, string> = {
 };
 export const statusName = (status: JobStatus): string => statusNames[status] ?? status;
 
+const kindNames: Record<string, string> = { ladder: 'Stream', convert: 'Conversion', narration: 'Narration' };
+export const kindName = (kind: string): string => kindNames[kind] ?? kind;
+
 /** What the job is doing, as a short sentence. */
 export function stage(job: Job): string {
 	switch (job.status) {
 		case 'pending':
 			return 'Waiting for a free worker';
 		case 'completed':
-			return 'Ready to watch';
+			return job.kind === 'convert' ? 'Ready to download' : 'Ready to watch';
 		case 'failed':
 			return 'Stopped';
 		case 'canceled':

@@ -2,6 +2,7 @@
 import { ApiError, api, isActive, type FileRecord, type Job } from './api';
 import { Convert } from './convert';
 import { announce, byId, confirmAction, htmlById, setProgress, setText, show } from './dom';
+import { facts } from './facts';
 import * as format from './format';
 import { JobFeed, type FeedState } from './job-feed';
 import { Mp3 } from './mp3';
@@ -12,6 +13,10 @@ const connectionTexts: Record<FeedState, string> = {
 	polling: 'Live updates are not available; asking every second instead.',
 	offline: 'The server does not answer. Trying again…',
 };
+
+/** By-products are made when no job has anything to do: asked for again, ever more rarely. */
+const ANALYSIS_FIRST_MS = 1500;
+const ANALYSIS_LAST_MS = 60_000;
 
 export interface JobViewHooks {
 	changed(job: Job): void;
@@ -35,6 +40,7 @@ export class JobView {
 	private file: FileRecord | null = null;
 	private percent = 0;
 	private segments = 0;
+	private analysisTimer = 0;
 
 	constructor(private readonly hooks: JobViewHooks) {
 		this.player = new Player({ freshUrl: async () => (await api.getJob(this.jobId)).streaming?.playlist_url ?? null });
@@ -58,6 +64,7 @@ export class JobView {
 	close(): void {
 		this.feed?.stop();
 		this.feed = null;
+		window.clearTimeout(this.analysisTimer);
 		this.player.detach();
 		this.convert.offer('');
 		this.mp3.offer(null);
@@ -149,6 +156,11 @@ export class JobView {
 		show(this.retryButton, job.status === 'failed');
 		show(this.cancelButton, active);
 		show(this.deleteButton, !active);
+		this.section.classList.toggle('file-only', job.kind === 'convert');
+		const link = byId('job-file', HTMLAnchorElement);
+		show(link, job.kind === 'convert' && job.status === 'completed' && job.download?.available !== false);
+		link.href = api.filePath(job.job_id);
+		setText(link, `Download (${format.bytes(job.result?.bytes ?? 0)})`);
 		show(this.copyButton, Boolean(job.streaming?.playlist_url) && navigator.clipboard !== undefined);
 	}
 
@@ -157,8 +169,9 @@ export class JobView {
 		const url = job.streaming?.playlist_url;
 		const active = isActive(job.status);
 		this.player.setGrowing(active);
-		if (url && !this.player.isAttached) this.player.attach(url, active || wasActive);
+		if (url && !this.player.isAttached) this.player.attach(job.job_id, url, active || wasActive);
 		if (!url && !active) this.player.detach();
+		this.drawPictures(job);
 		const cover: Partial<Record<Job['status'], string>> = {
 			pending: 'In the queue',
 			failed: 'Nothing to play',
@@ -168,19 +181,37 @@ export class JobView {
 		htmlById('player-cover').classList.toggle('turning', job.status === 'processing' || Boolean(url));
 	}
 
+	/** By-products show what the source shows, so they fit a stream of all of it. */
+	private drawPictures(job: Job): void {
+		const analysis = this.file?.analysis;
+		this.player.setPictures({
+			storyboardUrl: analysis?.storyboard_url ?? null,
+			waveformUrl: analysis?.waveform_url ?? null,
+			duration: job.duration ?? 0,
+		});
+	}
+
 	private async loadFile(fileId: string): Promise<void> {
 		const jobId = this.jobId;
 		const file = await api.getFile(fileId).catch(() => null);
 		if (!file || jobId !== this.jobId) return;
 		this.file = file;
+		if (this.job) this.drawPictures(this.job);
+		this.awaitAnalysis(file, ANALYSIS_FIRST_MS);
 		this.convert.offer(file.probe?.streams?.some((stream) => stream.kind === 'audio') ? fileId : '');
-		const picture = file.probe?.streams?.find((stream) => stream.width && stream.height);
-		const facts = [
-			file.probe?.duration ? format.clock(file.probe.duration) : '',
-			picture ? `${picture.width} × ${picture.height}` : '',
-			file.size ? format.bytes(file.size) : '',
-		];
-		setText(htmlById('job-facts'), facts.filter(Boolean).join('  ·  '));
+		setText(htmlById('job-facts'), facts(file).join('  ·  '));
+	}
+
+	private awaitAnalysis(file: FileRecord, delayMs: number): void {
+		if (file.analysis?.status !== 'pending') return;
+		const jobId = this.jobId;
+		this.analysisTimer = window.setTimeout(async () => {
+			const now = await api.getFile(file.file_id).catch(() => file);
+			if (jobId !== this.jobId) return;
+			this.file = now;
+			if (this.job) this.drawPictures(this.job);
+			this.awaitAnalysis(now, Math.min(2 * delayMs, ANALYSIS_LAST_MS));
+		}, delayMs);
 	}
 
 	private async act(button: HTMLButtonElement, what: () => Promise<unknown>): Promise<boolean> {

@@ -1,68 +1,139 @@
-// The page's frame: sign-in if asked for, then views by address: "#/" (upload), "#/jobs/ID" (one job), "#/live" (speak and listen),
-// "#/listen?url=…" (listen by a signed link, signed in or not).
+// The page's frame: sign-in if asked for, then views by address:
+//   #/            files: sending them, and those that are there      #/files/ID   one file, and what can be made of it
+//   #/narrate     a script over music                                #/jobs       all jobs; #/jobs/ID: one, with its player
+//   #/live        speak and listen                                   #/listen?url=…  listen by a signed link, signed in or not
+import { AllJobs } from './all-jobs';
 import { ApiError } from './api';
 import { htmlById, setText, show } from './dom';
+import { FileView } from './file-view';
+import { Intake } from './intake';
+import { JobList, RecentJobs } from './job-list';
 import { JobView } from './job-view';
+import { Library } from './library';
 import { Listen } from './listen';
 import { Live } from './live';
 import { Narrate } from './narrate';
-import { Recent } from './recent';
 import { SignIn } from './session';
-import { Upload } from './upload';
+import { Uploads } from './uploads';
 
-const recent = new Recent();
+interface View {
+	/** Of the address; its first group is handed to open. */
+	path: RegExp;
+	/** In the navigation. */
+	tab: string;
+	title: string;
+	open(argument: string): void;
+	close(): void;
+	/** Whether the newest jobs stand below it. */
+	recent: boolean;
+}
+
+const jobs = new AllJobs();
+const recent = new RecentJobs(jobs);
+const jobList = new JobList(jobs);
+const openJob = (id: string): void => go(`#/jobs/${id}`);
 const jobView = new JobView({
-	changed: () => void recent.refresh(),
-	deleted: () => go('#/'),
-	missing: () => {
-		show(htmlById('missing'), true);
-		void recent.refresh();
-	},
+	changed: (job) => jobs.take(job),
+	deleted: () => go('#/jobs'),
+	missing: () => sayMissing('job'),
 });
-new Upload((job) => {
-	const watching = !htmlById('intake').hidden;
-	if (watching) go(`#/jobs/${job.job_id}`);
-	else void recent.refresh();
+const library = new Library();
+const fileView = new FileView({
+	made: (job) => openJob(job.job_id),
+	deleted: () => go('#/'),
+	missing: () => sayMissing('file'),
+});
+const intake = new Intake((files, then) => uploads.add(files, then));
+const uploads = new Uploads(() => intake.choose(), {
+	arrived: (job, alone) => {
+		const watching = !htmlById('intake').hidden;
+		if (job) jobs.take(job);
+		if (job && alone && watching) openJob(job.job_id);
+		else if (watching) library.refresh();
+	},
+	level: (percent) => intake.setLevel(percent),
 });
 const live = new Live();
 const listen = new Listen();
-const narrate = new Narrate((job) => go(`#/jobs/${job.job_id}`));
-const signIn = new SignIn(route, leave);
+const narrate = new Narrate((job) => openJob(job.job_id));
+const signIn = new SignIn(enter, leave);
+
+const files: View = {
+	path: /^#?\/?$/,
+	tab: 'files',
+	title: 'Millrace',
+	recent: true,
+	open: () => {
+		show(htmlById('intake'), true);
+		library.open();
+	},
+	close: () => {
+		show(htmlById('intake'), false);
+		library.close();
+	},
+};
+const views: View[] = [
+	files,
+	{ path: /^#\/files\/([\w-]+)$/, tab: 'files', title: 'Millrace', recent: false, open: (id) => void fileView.open(id), close: () => fileView.close() },
+	{ path: /^#\/narrate$/, tab: 'narrate', title: 'Narrate – Millrace', recent: true, open: () => narrate.open(), close: () => narrate.close() },
+	{ path: /^#\/jobs$/, tab: 'jobs', title: 'Jobs – Millrace', recent: false, open: () => jobList.open(), close: () => jobList.close() },
+	{ path: /^#\/jobs\/([\w-]+)$/, tab: 'jobs', title: 'Millrace', recent: true, open: (id) => jobView.open(id), close: () => jobView.close() },
+	{
+		path: /^#\/live$/,
+		tab: 'live',
+		title: 'Live – Millrace',
+		recent: false,
+		open: () => {
+			live.visible = true;
+			listen.open('');
+		},
+		close: () => {
+			live.visible = false;
+			listen.close();
+		},
+	},
+];
+let current: View | null = null;
+
+function sayMissing(what: string): void {
+	setText(htmlById('missing-title'), `There is no such ${what}`);
+	show(htmlById('missing'), true);
+}
 
 function go(hash: string): void {
 	if (location.hash === hash) route();
 	else location.hash = hash;
 }
 
+/** Somebody is signed in, or nobody needs to be. */
+function enter(): void {
+	show(htmlById('nav'), true);
+	jobs.start();
+	route();
+	void uploads.restore();
+}
+
 function leave(): void {
-	jobView.close();
-	recent.stop();
-	live.visible = false;
-	listen.close();
-	for (const id of ['intake', 'narrate', 'missing', 'recent', 'new-upload', 'to-live']) show(htmlById(id), false);
+	current?.close();
+	current = null;
+	jobs.stop();
+	for (const id of ['nav', 'missing', 'recent']) show(htmlById(id), false);
 }
 
 function route(): void {
-	const jobId = /^#\/jobs\/([\w-]+)$/.exec(location.hash)?.[1] ?? '';
+	const view = views.find(({ path }) => path.test(location.hash)) ?? files;
+	const argument = view.path.exec(location.hash)?.[1] ?? '';
 	show(htmlById('missing'), false);
-	const speaking = location.hash === '#/live';
-	live.visible = speaking;
-	if (speaking) listen.open('');
-	else listen.close();
-	show(htmlById('intake'), !jobId && !speaking);
-	show(htmlById('narrate'), !jobId && !speaking);
-	if (!jobId && !speaking) void narrate.open();
-	show(htmlById('new-upload'), Boolean(jobId) || speaking);
-	show(htmlById('to-live'), !speaking);
-	show(htmlById('recent'), true);
-	recent.setCurrent(jobId);
-	void recent.refresh();
-	if (jobId) {
-		jobView.open(jobId);
-	} else {
-		jobView.close();
-		document.title = 'Millrace';
+	if (current !== view) current?.close();
+	current = view;
+	for (const link of htmlById('nav').querySelectorAll('a')) {
+		if (link.dataset['tab'] === view.tab) link.setAttribute('aria-current', 'page');
+		else link.removeAttribute('aria-current');
 	}
+	document.title = view.title;
+	show(htmlById('recent'), view.recent);
+	recent.setCurrent(argument);
+	view.open(argument);
 }
 
 /** The signed address of a link to listen by, or ''. */
@@ -86,7 +157,7 @@ async function start(): Promise<void> {
 			window.scrollTo(0, 0);
 			htmlById('main').focus({ preventScroll: true });
 		});
-		if (ready) route();
+		if (ready) enter();
 	} catch (error) {
 		setText(problem, error instanceof ApiError ? error.message : String(error));
 		show(problem, true);

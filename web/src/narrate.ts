@@ -18,8 +18,17 @@ export class Narrate {
 		});
 	}
 
-	/** Fills the list of voices, once. */
-	async open(): Promise<void> {
+	open(): void {
+		show(htmlById('narrate'), true);
+		void this.fillVoices();
+	}
+
+	close(): void {
+		show(htmlById('narrate'), false);
+	}
+
+	/** Once. */
+	private async fillVoices(): Promise<void> {
 		if (this.voice.options.length) return;
 		const known = await api.voices().catch(() => null);
 		if (!known || this.voice.options.length) return;

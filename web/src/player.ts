@@ -1,11 +1,18 @@
 // The video element and what feeds it: hls.js where Media Source Extensions exist, the browser's own HLS elsewhere (Safari).
-// Attached once per job, as soon as there is a playlist; the stream may still be growing. What plays can be read from the
-// video element: data-level (hls.js's index), data-rung ("480p"), data-choice ("auto" or a rung).
+// Attached once per job, as soon as there is a playlist; the stream may still be growing. It begins where one stopped watching
+// (position.ts). What plays can be read from the video element: data-level (hls.js's index), data-rung ("480p"), data-choice
+// ("auto" or a rung).
 import Hls, { ErrorTypes, Events, type ErrorData, type Level } from 'hls.js';
+import { Controls } from './controls';
 import { byId, htmlById, setText, show } from './dom';
+import * as format from './format';
+import { rememberPosition, rememberedPosition } from './position';
+import { SeekBar, type Pictures } from './seek-bar';
 import { TrackMenus } from './tracks';
 
 const RECOVERIES_MAX = 3;
+const REMEMBER_EVERY_MS = 3000;
+const RESUMED_SAID_MS = 6000;
 
 export interface PlayerHooks {
 	/** A fresh signed address of the same playlist, or null when there is none any more. */
@@ -25,6 +32,11 @@ export class Player {
 	private readonly quality = byId('quality', HTMLSelectElement);
 	private readonly sound = byId('player-sound', HTMLButtonElement);
 	private readonly tracks = new TrackMenus();
+	private readonly seekBar = new SeekBar(this.video);
+	private readonly controls = new Controls(this.video, this.seekBar);
+	private jobId = '';
+	private rememberedAt = 0;
+	private resumedFrom = 0;
 	private hls: Hls | null = null;
 	private attached = false;
 	private growing = false;
@@ -38,6 +50,11 @@ export class Player {
 		});
 		byId('player-retry', HTMLButtonElement).addEventListener('click', () => void this.reload(true));
 		this.video.addEventListener('waiting', () => this.note());
+		this.video.addEventListener('timeupdate', () => {
+			if (Date.now() - this.rememberedAt > REMEMBER_EVERY_MS) this.remember();
+		});
+		for (const name of ['pause', 'ended', 'seeked']) this.video.addEventListener(name, () => this.remember());
+		window.addEventListener('pagehide', () => this.remember());
 		this.video.addEventListener('playing', () => {
 			this.recoveries = 0;
 			this.box.dataset['state'] = 'playing';
@@ -46,6 +63,7 @@ export class Player {
 		this.video.addEventListener('loadeddata', () => {
 			this.box.dataset['state'] = 'ready';
 			this.box.classList.toggle('audio-only', this.video.videoWidth === 0);
+			this.controls.loaded();
 		});
 		this.video.addEventListener('error', () => {
 			if (!this.hls && this.attached) this.fail('The browser could not play this stream.');
@@ -56,14 +74,28 @@ export class Player {
 		return this.attached;
 	}
 
-	/** Begins with the stream's first segment; with `play` it starts by itself, silently if the browser insists. */
-	attach(url: string, play: boolean): void {
+	/** Begins where this job was left, else with its first segment; with `play` it starts by itself, silently if the browser insists. */
+	attach(jobId: string, url: string, play: boolean): void {
 		this.detach();
 		this.attached = true;
-		this.load(url, 0, play);
+		this.jobId = jobId;
+		const position = rememberedPosition(jobId);
+		show(htmlById('controls'), true);
+		this.load(url, position, play);
+		if (position > 0) this.sayResumed(position);
+	}
+
+	/** What is known of the file that the stream is made of. */
+	setPictures(pictures: Pictures): void {
+		void this.seekBar.setPictures(pictures);
 	}
 
 	detach(): void {
+		this.remember();
+		this.jobId = '';
+		this.resumedFrom = 0;
+		this.seekBar.clear();
+		show(htmlById('controls'), false);
 		this.hls?.destroy();
 		this.hls = null;
 		if (this.attached) {
@@ -86,6 +118,22 @@ export class Player {
 	setGrowing(growing: boolean): void {
 		this.growing = growing;
 		this.note();
+	}
+
+	private remember(): void {
+		const { currentTime, readyState } = this.video;
+		if (!this.jobId || readyState < HTMLMediaElement.HAVE_METADATA) return;
+		this.rememberedAt = Date.now();
+		rememberPosition(this.jobId, currentTime, this.seekBar.total);
+	}
+
+	private sayResumed(position: number): void {
+		this.resumedFrom = position;
+		this.note();
+		window.setTimeout(() => {
+			this.resumedFrom = 0;
+			this.note();
+		}, RESUMED_SAID_MS);
 	}
 
 	private load(url: string, position: number, play: boolean): void {
@@ -164,7 +212,8 @@ export class Player {
 
 	private note(): void {
 		const dry = this.growing && this.attached && !this.video.paused && this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
-		setText(htmlById('player-note'), dry ? 'Caught up. It goes on with the next segment.' : '');
+		const resumed = this.resumedFrom ? `Going on at ${format.clock(this.resumedFrom)}.` : '';
+		setText(htmlById('player-note'), dry ? 'Caught up. It goes on with the next segment.' : resumed);
 	}
 
 	private hlsError(hls: Hls, data: ErrorData): void {

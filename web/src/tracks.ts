@@ -1,5 +1,4 @@
-// Which sound and which subtitles play: two menus, shown where there is a choice. They follow the player as it leads them, because
-// subtitles can be chosen in the browser's own controls, too. What is chosen can be read from the video element: data-sound and
+// Which sound and which subtitles play: two menus, shown where there is a choice. They follow the player as it leads them. What is chosen can be read from the video element: data-sound and
 // data-subtitles, the track's name ("" for no subtitles).
 import Hls, { Events } from 'hls.js';
 import { byId, htmlById, show } from './dom';

@@ -1,0 +1,110 @@
+// The player as somebody uses it who watches a finished film: keys, speed, a picture of what is there on the seek bar, a sound's
+// shape, full screen, and that it goes on where it was left.
+//
+//     MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_SAMPLE=film.mp4 node --test player.test.js
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { baseUrl, inPage, launch, playedPast, sample, seek, upload, waitForStatus, watch } from './drive.js';
+
+const JOB_TIMEOUT_MS = 240_000;
+
+let browser;
+before(async () => {
+	browser = await launch();
+});
+after(() => browser?.close());
+
+/** Resolves when a check in the page is true; it is made again whenever the video tells of anything. */
+const until = (page, what, check) =>
+	inPage(
+		page,
+		what,
+		(name) =>
+			new Promise((resolve) => {
+				const video = document.querySelector('#video');
+				const checks = {
+					paused: () => video.paused,
+					playing: () => !video.paused && video.currentTime > 0,
+					muted: () => video.muted,
+					fast: () => video.playbackRate === 1.25,
+					full: () => document.fullscreenElement?.id === 'player',
+					small: () => document.fullscreenElement === null,
+					wave: () => !document.querySelector('#seek-wave').hidden,
+				};
+				const look = () => (checks[name]() ? resolve() : setTimeout(look, 50));
+				look();
+			}),
+		check,
+	);
+
+/** The tile that the seek bar shows for a part of the film, as its position in the sprite. */
+async function tileAt(page, part) {
+	const box = await page.locator('#seek').boundingBox();
+	await page.mouse.move(box.x + box.width * part, box.y + box.height / 2);
+	await page.waitForSelector('#seek-picture:visible');
+	return page.evaluate(() => {
+		const { backgroundImage, backgroundPosition } = document.querySelector('#seek-picture').style;
+		return { url: /"(.*)"/.exec(backgroundImage)[1], place: backgroundPosition, time: document.querySelector('#seek-time').textContent };
+	});
+}
+
+test('keys, speed, pictures on the seek bar, and the place where one stopped', { timeout: JOB_TIMEOUT_MS + 120_000 }, async () => {
+	const context = await browser.newContext();
+	try {
+		const page = await context.newPage();
+		const troubles = watch(page);
+		await page.goto(baseUrl);
+		const { file_id: fileId } = await upload(page, sample);
+		await waitForStatus(page, 'completed', JOB_TIMEOUT_MS);
+		const hash = new URL(page.url()).hash;
+		if (await page.isVisible('#player-sound')) await page.click('#player-sound');
+
+		await page.focus('#video');
+		await page.keyboard.press('Home');
+		await page.keyboard.press('ArrowRight');
+		await playedPast(page, 4.9);
+		await page.keyboard.press('k');
+		await until(page, 'a pause by key', 'paused');
+		await page.keyboard.press('m');
+		await until(page, 'silence by key', 'muted');
+		await page.keyboard.press('>');
+		await until(page, 'more speed by key', 'fast');
+		assert.equal(await page.inputValue('#speed'), '1.25');
+		await page.keyboard.press('f');
+		await until(page, 'the full screen', 'full');
+		await page.keyboard.press('f');
+		await until(page, 'the page again', 'small');
+
+		// By-products come when the server has nothing else to do.
+		await inPage(
+			page,
+			'a storyboard',
+			async (id) => {
+				while (!(await (await fetch(`/api/files/${id}`)).json()).analysis.storyboard_url) {
+					await new Promise((resolve) => setTimeout(resolve, 200));
+				}
+			},
+			fileId,
+			JOB_TIMEOUT_MS,
+		);
+		await page.reload();
+		await page.waitForSelector('#player[data-state="ready"]');
+		const early = await tileAt(page, 0.05);
+		const late = await tileAt(page, 0.95);
+		assert.notDeepEqual(early.place, late.place);
+		assert.match(late.time, /^0:2\d$/);
+		const sprite = await page.evaluate(async (url) => (await fetch(url)).headers.get('content-type'), late.url);
+		assert.equal(sprite, 'image/jpeg');
+
+		await seek(page, 12);
+		await page.goto(`${baseUrl}/#/`);
+		await page.goto(`${baseUrl}/${hash}`);
+		await page.waitForSelector('#player[data-state="ready"]');
+		const at = await page.evaluate(() => document.querySelector('#video').currentTime);
+		assert.ok(Math.abs(at - 12) < 0.3, `it goes on at ${at}`);
+		assert.equal(await page.textContent('#player-note'), 'Going on at 0:12.');
+		assert.deepEqual(troubles, []);
+	} finally {
+		await context.close();
+	}
+});
