@@ -1,8 +1,7 @@
 """The sources of the benchmarks: made once with ffmpeg's own generators and kept in the work folder.
 
     film(folder)         # 20 s of 1080p at 25 frames a second with sound: texture, motion over it, a little noise, about 12 Mbit/s
-    ANIMATION            # 30 s of 480p animation with 5.1 sound: what BENCH_ANIMATION names, or is in ../shared/media; or None.
-                         # It stays where it is
+    ANIMATION            # 30 s of 480p animation with 5.1 sound: the file that BENCH_ANIMATION names, or None. It stays where it is
 """
 import os
 import pathlib
@@ -10,9 +9,8 @@ import struct
 
 from measure import output
 
-SHARED = pathlib.Path(__file__).resolve().parents[2] / 'shared/media/bbb-480p-30s-5.1-moov-end.mp4'
 NAMED = os.environ.get('BENCH_ANIMATION')
-ANIMATION = pathlib.Path(NAMED) if NAMED else SHARED if SHARED.exists() else None
+ANIMATION = pathlib.Path(NAMED) if NAMED else None
 
 # A zoom into a fractal gives detail everywhere and motion that no block vector fits exactly; a test picture moves over it, cells
 # live and die in a corner, and a little noise lies on all of it.

@@ -58,7 +58,7 @@ def animation(bench):
     if media.ANIMATION:
         ladders.ladder(bench, 'animation', media.ANIMATION, ['480p', '360p', '240p'], '≤ 0.85')
     else:
-        bench.table.figure('animation', 'left out: no BENCH_ANIMATION, nor ../shared/media')
+        bench.table.figure('animation', 'left out: BENCH_ANIMATION names no file')
 
 
 def copy(bench):
