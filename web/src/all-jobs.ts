@@ -14,6 +14,7 @@ export class AllJobs {
 	private source: EventSource | null = null;
 	private reading: Promise<void> | null = null;
 	private reopening = 0;
+	private again = 0;
 	private readonly listeners: JobsListener[] = [];
 	private problem: ApiError | null = null;
 
@@ -29,6 +30,7 @@ export class AllJobs {
 
 	stop(): void {
 		window.clearTimeout(this.reopening);
+		window.clearTimeout(this.again);
 		this.source?.close();
 		this.source = null;
 		this.byId.clear();
@@ -89,6 +91,9 @@ export class AllJobs {
 
 	private fail(error: unknown): void {
 		this.problem = error instanceof ApiError ? error : new ApiError(0, {});
+		// The stream of events may be well while a page of the list couldn't be read.
+		window.clearTimeout(this.again);
+		if (this.problem.status !== 401) this.again = window.setTimeout(() => this.source && void this.readNewest(), REOPEN_MS);
 		this.tell(false);
 	}
 

@@ -3,6 +3,7 @@
 // (space, arrows, home, end) are the player's while the focus is in it.
 import { announce, byId, htmlById, show } from './dom';
 import type { SeekBar } from './seek-bar';
+import { keep, recall } from './storage';
 
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 const VOLUME_KEY = 'millrace.volume';
@@ -38,7 +39,7 @@ export class Controls {
 		video.addEventListener('loadedmetadata', () => this.drawPip());
 		document.addEventListener('fullscreenchange', () => this.label(this.fullscreen, this.isFull ? 'Leave full screen' : 'Full screen', this.isFull));
 		document.addEventListener('keydown', (event) => this.key(event));
-		const kept = Number(localStorage.getItem(VOLUME_KEY) ?? '1');
+		const kept = Number(recall(VOLUME_KEY) ?? '1');
 		if (kept >= 0 && kept <= 1) video.volume = kept;
 		this.drawPlay();
 		this.drawVolume();
@@ -62,11 +63,7 @@ export class Controls {
 	private setVolume(volume: number): void {
 		this.video.muted = false;
 		this.video.volume = Math.max(0, Math.min(1, volume));
-		try {
-			localStorage.setItem(VOLUME_KEY, String(this.video.volume));
-		} catch {
-			// Storage is switched off: it is loud again next time.
-		}
+		keep(VOLUME_KEY, String(this.video.volume));
 	}
 
 	private stepSpeed(by: 1 | -1): void {

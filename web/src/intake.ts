@@ -1,5 +1,6 @@
 // Where files go in: chosen, or dropped anywhere on the page.
 import { byId, htmlById } from './dom';
+import { keep, recall } from './storage';
 import type { Then } from './upload-memory';
 
 const THEN_KEY = 'millrace.then';
@@ -9,9 +10,9 @@ export class Intake {
 	private readonly then = byId('then', HTMLSelectElement);
 
 	constructor(private readonly take: (files: File[], then: Then) => void) {
-		const kept = localStorage.getItem(THEN_KEY);
+		const kept = recall(THEN_KEY);
 		if (kept === 'ladder' || kept === 'keep') this.then.value = kept;
-		this.then.addEventListener('change', () => localStorage.setItem(THEN_KEY, this.then.value));
+		this.then.addEventListener('change', () => keep(THEN_KEY, this.then.value));
 		this.input.addEventListener('change', () => {
 			const files = [...(this.input.files ?? [])];
 			this.input.value = '';

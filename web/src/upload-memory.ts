@@ -1,5 +1,6 @@
 // Which uploads were under way when the page was left: what is needed to go on once the file is chosen again. A browser doesn't let
 // a page open a file again by itself. Kept in this browser alone.
+import { keep, recallList } from './storage';
 
 export type Then = 'ladder' | 'keep';
 
@@ -41,22 +42,8 @@ function tabName(): string {
 
 const tab = tabName();
 
-function read(): Unfinished[] {
-	try {
-		const known: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
-		return Array.isArray(known) ? (known as Unfinished[]) : [];
-	} catch {
-		return [];
-	}
-}
-
-function write(list: Unfinished[]): void {
-	try {
-		localStorage.setItem(KEY, JSON.stringify(list.slice(-KEPT_MAX)));
-	} catch {
-		// Full or switched off: then a reload loses what was under way.
-	}
-}
+const read = (): Unfinished[] => recallList<Unfinished>(KEY);
+const write = (list: Unfinished[]): void => keep(KEY, JSON.stringify(list.slice(-KEPT_MAX)));
 
 /** Notes an upload, or that it is still being sent by this tab. */
 export function remember(upload: Omit<Unfinished, 'tab' | 'at'>): void {
