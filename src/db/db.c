@@ -7,11 +7,15 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/id.h"
+#include "base/timed.h"
 #include "db/driver.h"
 
 #define TRANSACT_ATTEMPTS 5
@@ -430,21 +434,41 @@ int db_exec(struct db_conn *c, const char *sql, const struct db_params *params, 
 	return 0;
 }
 
+static const char *operation_of(const char *sql)
+{
+	static const char *const names[] = { "select", "insert", "update", "delete" };
+	for (size_t i = 0; i < MR_ARRAY_SIZE(names); i++)
+		if (strncasecmp(sql, names[i], 6) == 0)
+			return names[i];
+	return "other";
+}
+
 int db_query(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret, struct err *e)
 {
 	static const struct db_params none;
 	struct db_rows *rows = NULL;
+	int64_t began = clock_mono_ns();
 	int r = c->driver->query(c, sql, params ? params : &none, &rows, e);
-	if (r < 0)
+	if (r < 0) {
+		timed_done(TIMED_DATABASE, operation_of(sql), sql, clock_mono_ns() - began, r);
 		return r;
+	}
 	rows->driver = c->driver;
+	rows->took_ns = clock_mono_ns() - began;
+	rows->result = 0;
+	(void)snprintf(rows->sql, sizeof(rows->sql), "%s", sql);
 	*ret = rows;
 	return 0;
 }
 
 int db_next(struct db_rows *rows, struct err *e)
 {
-	return rows->driver->next(rows, e);
+	int64_t began = clock_mono_ns();
+	int r = rows->driver->next(rows, e);
+	rows->took_ns += clock_mono_ns() - began;
+	if (r < 0)
+		rows->result = r;
+	return r;
 }
 
 int db_first(struct db_conn *c, const char *sql, const struct db_params *params, struct db_rows **ret, struct err *e)
@@ -462,8 +486,10 @@ int db_first(struct db_conn *c, const char *sql, const struct db_params *params,
 void db_finish(struct db_rows **rows)
 {
 	struct db_rows *r = mr_steal(*rows);
-	if (r)
-		r->driver->finish(r);
+	if (!r)
+		return;
+	timed_done(TIMED_DATABASE, operation_of(r->sql), r->sql, r->took_ns, r->result);
+	r->driver->finish(r);
 }
 
 bool db_is_null(struct db_rows *rows, int column)

@@ -58,6 +58,9 @@ void db_close(struct db *db);
  * at once. ERR_CONFLICT code SCHEMA_NEWER: the database is newer than the binary, nothing was touched. */
 int db_migrate(struct db *db, struct err *e) MR_MUST_USE;
 
+/* The schema's version, 0 where there are no tables yet, and the one that db_migrate would bring it to. */
+int db_schema(struct db *db, int64_t *ret_version, int64_t *ret_newest, struct err *e) MR_MUST_USE;
+
 /* Blocks until a connection is free. */
 int db_acquire(struct db *db, struct db_conn **ret, struct err *e) MR_MUST_USE;
 /* Gives it back and sets NULL; its rows must be finished before. Does nothing for NULL. */

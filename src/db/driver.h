@@ -60,8 +60,13 @@ struct db_conn {
 	struct db_conn *next_idle; /* protected by db's lock */
 };
 
+#define DB_SQL_SHOWN 120
 struct db_rows {
 	const struct db_driver *driver;
+	/* db.c's: how long the statement took so far, how it went, and its beginning */
+	int64_t took_ns;
+	int result;
+	char sql[DB_SQL_SHOWN];
 };
 
 extern const struct db_driver db_driver_sqlite;

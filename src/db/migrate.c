@@ -85,3 +85,19 @@ int db_migrate(struct db *db, struct err *e)
 {
 	return db_migrate_list(db, db_migrations, db_migration_count, e);
 }
+
+static int schema_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	bool known = false;
+	int r = c->driver->has_table(c, "schema_version", &known, e);
+	*(int64_t *)ctx = 0;
+	return r == 0 && known ? current_version(c, ctx, e) : r;
+}
+
+int db_schema(struct db *db, int64_t *ret_version, int64_t *ret_newest, struct err *e)
+{
+	int r = db_transact(db, schema_tx, ret_version, e);
+	if (r == 0)
+		*ret_newest = db_migration_count ? db_migrations[db_migration_count - 1].version : 0;
+	return r;
+}

@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 
-#define CLOCK_KEPT_MS 10000
+#define CLOCK_KEPT_MS 30000
 #define OUTCOME_MS 10000 /* so long the outcome of a commit is asked for */
 #define OUTCOME_EVERY_MS 100
 #define SCHEMA_LOCK 1297435762 /* "Mill" and 'r': the first half of the advisory lock's number */
