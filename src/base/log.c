@@ -3,13 +3,18 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/id.h"
+#include "base/mem.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -76,6 +81,45 @@ static void put_field(struct buf *b, const struct log_field *f, bool json)
 	}
 }
 
+/* ---- lines that are kept ---- */
+
+static atomic_bool keeping;
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+/* protected by kept_lock */
+static struct {
+	char job[UUID_SIZE];
+	char *line;
+} kept[LOG_KEPT]; /* a ring */
+static size_t kept_next;
+
+void log_keep(void)
+{
+	atomic_store(&keeping, true);
+}
+
+static void keep(const char *job, const char *line)
+{
+	(void)pthread_mutex_lock(&kept_lock);
+	free(kept[kept_next].line);
+	kept[kept_next].line = mr_strdup(line);
+	(void)snprintf(kept[kept_next].job, sizeof(kept[kept_next].job), "%s", job);
+	kept_next = (kept_next + 1) % LOG_KEPT;
+	(void)pthread_mutex_unlock(&kept_lock);
+}
+
+void log_recent(const char *job_id, log_line_fn fn, void *ctx)
+{
+	(void)pthread_mutex_lock(&kept_lock);
+	for (size_t i = 0; i < LOG_KEPT; i++) {
+		const size_t at = (kept_next + i) % LOG_KEPT;
+		if (kept[at].line && strcmp(kept[at].job, job_id) == 0)
+			fn(ctx, kept[at].line);
+	}
+	(void)pthread_mutex_unlock(&kept_lock);
+}
+
+/* ---- ---- */
+
 void log_event(enum log_level level, const char *event, const struct log_field *fields)
 {
 	if (!log_is_on(level))
@@ -88,7 +132,10 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 	buf_init(&b, LINE_MAX_BYTES);
 	(void)buf_printf(&b, json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "ts=%s level=%s event=%s", ts,
 			 level_names[level], event);
+	const char *job = NULL;
 	for (; fields->type != LOG_END; fields++) {
+		if (fields->type == LOG_STRING && strcmp(fields->key, "job") == 0)
+			job = fields->s;
 		size_t before = b.len;
 		put_field(&b, fields, json);
 		if (b.failed) { /* this field does not fit: leave it out rather than cut it in two */
@@ -97,7 +144,11 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 		}
 	}
 	b.max += 2;
-	(void)buf_puts(&b, json ? "}\n" : "\n");
+	if (json)
+		(void)buf_puts(&b, "}");
+	if (job && b.data && atomic_load(&keeping) && strcmp(event, "http_request") != 0)
+		keep(job, b.data);
+	(void)buf_puts(&b, "\n");
 	if (b.data && write(STDERR_FILENO, b.data, b.len) < 0)
 		return; /* nowhere to say it */
 }

@@ -34,6 +34,13 @@ void log_setup(enum log_level level, bool json);
 /* "debug" | "info" | "warn" | "error". */
 bool log_level_parse(const char *name, enum log_level *ret_level);
 
+/* From now on the last LOG_KEPT lines with a field "job" stay in memory, but for those of requests. For the process's start. */
+#define LOG_KEPT 1024
+void log_keep(void);
+/* Of these the ones of a job, oldest first, as they were written. fn must not log. */
+typedef void (*log_line_fn)(void *ctx, const char *line);
+void log_recent(const char *job_id, log_line_fn fn, void *ctx);
+
 /* False if a line of that level is dropped: for who would put much together for nothing. */
 bool log_is_on(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields);

@@ -8,8 +8,9 @@
  * Callbacks run on the publisher's thread (of events from elsewhere: on the bus's own), must not block and must not publish or
  * (un)subscribe.
  *
- * Through Redis (bus/redis.h) events go to every other process that has the same Redis and the same prefix. Nothing is stored
- * there: events are published and forgotten, and nobody waits for Redis. While it is away events stay in their process.
+ * Through Redis (bus/redis.h) events go to every other process that has the same Redis and the same prefix, published and
+ * forgotten, and nobody waits for Redis. Progress is also stored there for half a minute, for whoever else wants to see it. While
+ * it is away events stay in their process.
  */
 #pragma once
 
@@ -26,10 +27,18 @@ enum bus_topic {
 	BUS_STREAM,  /* a stream has a new fragment, or its writer has come or gone */
 };
 
+/* How far a job was at that revision: a number of the job's status, and a stage without blanks. */
+struct bus_progress {
+	int64_t revision;
+	int status;
+	double percent;
+	char stage[24];
+};
 struct bus_event {
 	enum bus_topic topic;
 	const char *user_id; /* BUS_JOB */
 	const char *job_id;  /* BUS_JOB */
+	const struct bus_progress *progress; /* BUS_JOB: nothing else has changed; NULL: anything may have */
 	const char *stream_id; /* BUS_STREAM */
 };
 
@@ -77,6 +86,7 @@ void bus_deliver(struct bus *b, const struct bus_event *ev);
 void bus_event_format(const struct bus_event *ev, char out[BUS_EVENT_MAX]);
 struct bus_event_copy {
 	struct bus_event event; /* borrows from the others */
+	struct bus_progress progress;
 	char id[40];
 	char user[BUS_EVENT_MAX];
 };

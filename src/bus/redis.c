@@ -26,6 +26,8 @@
 #define REST_MAX_MS 15000
 #define PING_MS 5000 /* silent for so long: asked; silent for as long again: given up */
 #define ORIGIN_SIZE 17
+#define PROGRESS_KEPT_S "30"
+#define PROGRESS "progress "
 #define CHANNEL_VERSION "events1" /* of the events' text */
 
 struct bus_redis {
@@ -84,6 +86,16 @@ static void enqueue(void *ctx, const struct bus_event *ev)
 		poke(r->wake_fd);
 }
 
+/* For those who look instead of listening: PREFIX:progress:JOB holds "REVISION STATUS PERCENT STAGE USER" for a while. */
+static int keep_progress(struct bus_redis *r, const char *text, struct err *e)
+{
+	const char *id = text + strlen(PROGRESS), *rest = strchr(id, ' ');
+	if (strncmp(text, PROGRESS, strlen(PROGRESS)) != 0 || !rest)
+		return 0;
+	_cleanup_free_ char *key = mr_asprintf("%s:progress:%.*s", r->url.prefix, (int)(rest - id), id);
+	return redis_conn_send(r->out, (const char *const[]){ "SET", key, rest + 1, "EX", PROGRESS_KEPT_S }, 5, e);
+}
+
 /* Puts what waits in line for Redis, at most so much that the connection takes it. */
 static int send_queue(struct bus_redis *r, struct err *e)
 {
@@ -101,6 +113,8 @@ static int send_queue(struct bus_redis *r, struct err *e)
 			return redis_conn_flush(r->out, e);
 		(void)snprintf(message, sizeof(message), "%s %s", r->origin, text);
 		int rc = redis_conn_send(r->out, (const char *const[]){ "PUBLISH", r->channel, message }, 3, e);
+		if (rc == 0)
+			rc = keep_progress(r, text, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -154,7 +168,7 @@ static int receive_out(struct bus_redis *r, struct err *e)
 		r->heard_out_ms = clock_mono_ms();
 		if (reply->type == REDIS_REPLY_ERROR)
 			rc = err_set(e, ERR_DENIED, "%s", reply->str);
-		if (reply->type == REDIS_REPLY_STATUS && r->ping_mono_ns) {
+		if (reply->type == REDIS_REPLY_STATUS && r->ping_mono_ns && strcasecmp(reply->str, "PONG") == 0) {
 			(void)pthread_mutex_lock(&r->lock);
 			r->state.latency_us = (clock_mono_ns() - r->ping_mono_ns) / 1000;
 			(void)pthread_mutex_unlock(&r->lock);

@@ -2,6 +2,8 @@
  *
  *   redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME&ca=FILE]     rediss: over TLS, the certificate is checked
  *
+ * A login needs PUBLISH, SUBSCRIBE, PING and SET (of PREFIX:progress:*).
+ *
  * `prefix` ("millrace") keeps installations that share a Redis apart; `ca` is the file of certificates that are trusted in place
  * of the system's. Parts are percent-encoded where needed.
  *

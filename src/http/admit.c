@@ -178,6 +178,8 @@ static int check_access(struct http_request *req, struct err *e)
 		return 0;
 	case HTTP_ACCESS_USER:
 		return identity_find(req, e);
+	case HTTP_ACCESS_ADMIN:
+		return identity_find_admin(req, e);
 	case HTTP_ACCESS_OWNER: {
 		const bool by_signature = r->signed_too && http_request_query(req, "X-Amz-Signature");
 		int rc = by_signature ? signature_check(req, e) : identity_find(req, e);

@@ -13,6 +13,7 @@
 
 #define SECRET_MIN_BYTES 32 /* RFC 7518, 3.2: as long as the hash at least */
 #define SESSION_KEY_MIN_BYTES 16
+#define METRICS_TOKEN_MIN_BYTES 16
 #define SESSION_MS (12 * 3600 * 1000)
 #define UNKNOWN_KID_MS 60000
 
@@ -42,6 +43,8 @@ int http_auth_check(const struct http_auth_opts *o, const char *listen, struct e
 		return err_set(e, ERR_INVALID, "the HS256 secret must have %d bytes at least", SECRET_MIN_BYTES);
 	if (o->jwks_url && o->jwks_file)
 		return err_set(e, ERR_INVALID, "the keys come from a JWKS URL or from a file, not from both");
+	if (o->metrics_token && strlen(o->metrics_token) < METRICS_TOKEN_MIN_BYTES)
+		return err_set(e, ERR_INVALID, "the token for metrics must have %d bytes at least", METRICS_TOKEN_MIN_BYTES);
 	if (o->session_key && o->session_key_len < SESSION_KEY_MIN_BYTES)
 		return err_set(e, ERR_INVALID, "the session key must have %d bytes at least", SESSION_KEY_MIN_BYTES);
 	return check_listen(!http_auth_opts_configured(o) && !o->insecure, &a, e);
@@ -67,6 +70,10 @@ int http_auth_new(const struct http_auth_opts *o, struct http_auth **ret, struct
 	a->insecure = o->insecure;
 	a->issuer = copy(o->issuer);
 	a->audience = copy(o->audience);
+	a->metrics_token = copy(o->metrics_token);
+	a->admins = mr_calloc(o->admin_count + 1, sizeof(*a->admins));
+	for (; a->admin_count < o->admin_count; a->admin_count++)
+		a->admins[a->admin_count] = mr_strdup(o->admins[a->admin_count]);
 	a->session_ms = o->session_ms ? o->session_ms : SESSION_MS;
 	if (o->hs256_secret)
 		a->secret = jwt_keys_from_secret(o->hs256_secret, strlen(o->hs256_secret));
@@ -93,6 +100,10 @@ void http_auth_free(struct http_auth *a)
 	jwks_free(a->jwks);
 	free(a->issuer);
 	free(a->audience);
+	free(a->metrics_token);
+	for (size_t i = 0; i < a->admin_count; i++)
+		free(a->admins[i]);
+	free(a->admins);
 	explicit_bzero(a->session_key, sizeof(a->session_key));
 	free(a);
 }
@@ -100,6 +111,16 @@ void http_auth_free(struct http_auth *a)
 bool http_auth_configured(const struct http_auth *a)
 {
 	return a->configured;
+}
+
+bool http_auth_is_admin(const struct http_auth *a, const struct http_identity *who)
+{
+	if (!a->configured || strcmp(who->role, "admin") == 0)
+		return true;
+	for (size_t i = 0; i < a->admin_count; i++)
+		if (strcmp(a->admins[i], who->user) == 0)
+			return true;
+	return false;
 }
 
 static enum jwt_result verify_by_jwks(struct http_auth *a, const char *token, json_t **ret_claims, struct err *e)

@@ -69,6 +69,9 @@ struct http_auth_opts {
 	const void *session_key;  /* signs cookies; shared by all fronts; NULL: no cookie sessions */
 	size_t session_key_len;	  /* at least 16 */
 	uint32_t session_ms;	  /* longest session; 0: 12 h. Never longer than its token */
+	const char *metrics_token; /* who shows it may read metrics; NULL: nobody but administrators */
+	const char *const *admins; /* users that are administrators whatever their token's role */
+	size_t admin_count;
 	bool insecure;		  /* serve strangers without authentication beyond loopback */
 	uint32_t jwks_unknown_kid_ms; /* fetch again for an unknown key id at most this often; 0: one minute (tests) */
 };
@@ -83,6 +86,8 @@ int http_auth_check(const struct http_auth_opts *o, const char *listen, struct e
 int http_auth_new(const struct http_auth_opts *o, struct http_auth **ret, struct err *e) MR_MUST_USE;
 void http_auth_free(struct http_auth *a);
 bool http_auth_configured(const struct http_auth *a);
+/* Their token's role is "admin", or they are in the list; without tokens everybody. */
+bool http_auth_is_admin(const struct http_auth *a, const struct http_identity *who);
 
 /* A bearer token: 0, -ERR_AUTH (code INVALID_TOKEN or TOKEN_EXPIRED), or -ERR_UNAVAILABLE when keys can't be had yet.
  * May block. */

@@ -13,6 +13,9 @@ struct jwt_keys;
 struct http_auth {
 	bool configured, insecure;
 	char *issuer, *audience;
+	char *metrics_token; /* or NULL */
+	char **admins;	     /* users */
+	size_t admin_count;
 	struct jwt_keys *secret;       /* HS256, or NULL */
 	struct jwks *jwks;             /* or NULL */
 	struct jwt_keys *session_keys; /* NULL: no cookie sessions */

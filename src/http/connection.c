@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "http/fields.h"
 #include "http/internal.h"
 #include "http/response.h"
@@ -155,6 +156,23 @@ static void write_access_line(const struct http_request *req, bool whole)
 	log_event(LOG_INFO, "http_request", f);
 }
 
+static const int64_t quick_us[] = METRIC_QUICK_US;
+static struct metric requests = METRIC_COUNTER("millrace_http_requests_total", "Requests that were answered or cut off.", 1,
+						"method", "route", "status");
+static struct metric request_seconds = METRIC_HISTOGRAM(
+	"millrace_http_request_seconds", "From a request's head to the end of its answer.", 1e-6, quick_us, "route");
+
+/* By the route's pattern: there are few of them, whatever clients ask for. */
+static void count_request(const struct http_request *req)
+{
+	const struct http_route *r = req->match.route;
+	const char *route = r ? r->pattern : "none", *method = r ? r->method : "none";
+	char status[16];
+	(void)snprintf(status, sizeof(status), "%u", req->reply.status);
+	metric_add(metric_of(&requests, method, route, status), 1);
+	metric_observe(metric_of(&request_seconds, route), (clock_mono_ns() - req->started_ns) / 1000);
+}
+
 static void request_free(struct http_request *req)
 {
 	reply_clear(req);
@@ -181,6 +199,8 @@ void conn_on_completed(void *cls, struct MHD_Connection *mhd, void **req_cls, en
 		upload_detach(req);
 	}
 	admit_unload(req);
+	if (req->active)
+		count_request(req);
 	if (req->active && s->opts.access_log && log_is_on(LOG_INFO))
 		write_access_line(req, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	if (req->reply.on_sent && why == MHD_REQUEST_TERMINATED_COMPLETED_OK && req->reply.status == 200 &&

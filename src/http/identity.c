@@ -117,6 +117,32 @@ int identity_find(struct http_request *req, struct err *e)
 	return 0;
 }
 
+/* The token for metrics; where there is one, nobody reads them without it, who isn't an administrator by a token of their own. */
+static bool has_metrics_token(const struct http_request *req)
+{
+	const char *token = req->server->opts.auth->metrics_token, *given = http_request_header(req, "Authorization");
+	if (!token || !given || strncasecmp(given, "Bearer ", 7) != 0)
+		return false;
+	given += 7 + strspn(given + 7, " ");
+	size_t len = strlen(token);
+	return strlen(given) == len && digest_equal(given, token, len);
+}
+
+int identity_find_admin(struct http_request *req, struct err *e)
+{
+	const struct http_auth *a = req->server->opts.auth;
+	const bool for_metrics = req->match.route->metrics_token;
+	if (for_metrics && has_metrics_token(req))
+		return 0;
+	if (for_metrics && a->metrics_token && !a->configured)
+		return err_set(e, ERR_AUTH, "this needs the token for metrics: Authorization: Bearer …");
+	int r = identity_find(req, e);
+	if (r < 0 || http_auth_is_admin(a, &req->identity))
+		return r;
+	req->has_identity = false;
+	return err_set_code(e, ERR_DENIED, "ADMIN_ONLY", "this is for administrators: the token's role must be admin");
+}
+
 int identity_from_body(struct http_request *req, struct err *e)
 {
 	const char *user = NULL;

@@ -236,6 +236,8 @@ void cors_preflight(struct http_request *req);
 
 /* identity.c */
 int identity_find(struct http_request *req, struct err *e) MR_MUST_USE;
+/* The same, and it is an administrator's; or the token for metrics came, where the route takes it. */
+int identity_find_admin(struct http_request *req, struct err *e) MR_MUST_USE;
 /* After the JSON body: its user_id. */
 int identity_from_body(struct http_request *req, struct err *e) MR_MUST_USE;
 int signature_check(struct http_request *req, struct err *e) MR_MUST_USE;

@@ -52,6 +52,9 @@ enum http_access {
 	HTTP_ACCESS_PUBLIC,    /* anybody; with a parameter in the pattern `public_param` must say so, too */
 	HTTP_ACCESS_USER,      /* an identity is needed; no parameter in the pattern */
 	HTTP_ACCESS_OWNER,     /* an identity, and what `load` finds for it */
+	/* An identity that is an administrator's (http_auth_is_admin); where no tokens are configured, as USER. With
+	 * `metrics_token` the token for metrics does as well, without an identity. */
+	HTTP_ACCESS_ADMIN,
 	HTTP_ACCESS_SIGNED,    /* a valid SigV4 pre-signed URL (service s3), else 403; no other identity is looked at */
 	/* A valid SigV4 Authorization header for the route's `service`, over the whole body; else what `refuse` says. The body is
 	 * read before the signature can be checked, so its maximum should be small. */
@@ -100,6 +103,7 @@ struct http_route {
 	/* OWNER, without a body: a valid pre-signed URL does as well (as SIGNED); then `load` gets no identity. */
 	bool signed_too;
 	bool websocket;		      /* the handler hands the connection over: see websocket.h for tokens and Origin */
+	bool metrics_token;	      /* ADMIN: the token for metrics does as well */
 	bool public_param;	      /* PUBLIC on purpose although the pattern has a parameter */
 	bool page;		      /* HTML for people: send `csp` and friends instead of the API's own headers */
 	const char *csp;	      /* Content-Security-Policy of a page whose handler sets none; NULL: default-src 'none' */

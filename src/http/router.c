@@ -115,6 +115,8 @@ static const char *check_body(const struct http_route *r)
 
 static const char *check_access(const struct http_route *r, bool has_param)
 {
+	if (r->metrics_token && r->access != HTTP_ACCESS_ADMIN)
+		return "takes the token for metrics, but isn't for administrators";
 	if (r->signed_too && r->access != HTTP_ACCESS_OWNER)
 		return "takes pre-signed URLs as well, but has no owner";
 	switch (r->access) {
@@ -134,6 +136,7 @@ static const char *check_access(const struct http_route *r, bool has_param)
 		if (r->signed_too && r->body != HTTP_BODY_NONE)
 			return "takes pre-signed URLs, which don't cover its body";
 		break;
+	case HTTP_ACCESS_ADMIN: /* everybody's resources are theirs */
 	case HTTP_ACCESS_SIGNED:
 		break;
 	case HTTP_ACCESS_SIGNED_HEADER:

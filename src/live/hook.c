@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/stream.h"
@@ -32,6 +33,8 @@
 #define SLOW_MAX (SENDERS / 2)
 #define LINE_MAX 64
 #define PAGE 200 /* streams */
+#define LEASE_MS 12000	/* of telling: another front goes on after so long */
+#define RENEW_MS (LEASE_MS / 2)
 #define ANSWER_MAX_BYTES (64u << 10)
 
 /* A stream that is in line or being sent, or slow. */
@@ -51,6 +54,7 @@ struct hook_sender {
 
 struct hook {
 	char *url, *secret;
+	char holder[UUID_SIZE];
 	struct repo *repo;
 	struct bus *bus;
 	struct bus_subscription *subscription;
@@ -63,6 +67,7 @@ struct hook {
 	pthread_cond_t work;	/* something is in line */
 	/* protected by lock */
 	bool ending, news;
+	int64_t held_until_ms; /* monotonic: others don't tell before, and we do not later */
 	struct hook_stream *streams;
 	uint32_t slow_busy;
 	struct untold line[LINE_MAX];
@@ -224,10 +229,39 @@ static void done_locked(struct hook *h, const struct untold *u, bool told, int64
 
 /* ---- threads ---- */
 
+static bool is_held(struct hook *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	bool held = clock_mono_ms() < h->held_until_ms;
+	(void)pthread_mutex_unlock(&h->lock);
+	return held;
+}
+
+/* Takes the turn, or keeps it. What isn't known changes nothing. */
+static bool take_turn(struct hook *h)
+{
+	struct err e;
+	bool held = false;
+	const int64_t now = clock_mono_ms();
+	if (repo_telling_claim(h->repo, h->holder, LEASE_MS, &held, &e) < 0) {
+		log_warn("webhook_turn_unknown", LOG_E(&e));
+		return false;
+	}
+	(void)pthread_mutex_lock(&h->lock);
+	if (held != (now < h->held_until_ms))
+		log_info(held ? "webhook_tells" : "webhook_is_told_by_another");
+	h->held_until_ms = held ? now + LEASE_MS : 0;
+	(void)pthread_mutex_unlock(&h->lock);
+	return held;
+}
+
 /* True: it was taken, and that is known for good. */
 static bool send(struct hook_sender *sender, const struct untold *u)
 {
 	struct err e;
+	/* A look through many streams of slow endpoints takes longer than a turn; or this process was paused. */
+	if (!is_held(sender->hook) && !take_turn(sender->hook))
+		return false;
 	if (tell(sender->hook, sender->client, u, &e) < 0) {
 		if (e.kind != ERR_CANCELED)
 			log_warn("webhook_again", LOG_S("stream", u->name), LOG_E(&e));
@@ -289,6 +323,17 @@ static bool put_page(struct hook *h, const struct untold *page, uint32_t count, 
 	return go_on;
 }
 
+/* Whether it is this process that tells: asked again and again. */
+static bool is_ours(struct hook *h, int64_t *renew_ms)
+{
+	const int64_t now = clock_mono_ms();
+	if (now < *renew_ms)
+		return is_held(h);
+	bool held = take_turn(h);
+	*renew_ms = now + (held ? RENEW_MS : POLL_MS);
+	return held;
+}
+
 /* Once through all streams. False: it ends. */
 static bool look(struct hook *h, int64_t *next_ms)
 {
@@ -317,13 +362,16 @@ static void *hook_main(void *arg)
 {
 	struct hook *h = arg;
 	bool go_on = true;
+	int64_t renew_ms = 0;
 	while (go_on) {
 		const int64_t began_ms = clock_mono_ms();
 		int64_t next_ms = began_ms + POLL_MS;
 		(void)pthread_mutex_lock(&h->lock);
 		h->news = false;
 		(void)pthread_mutex_unlock(&h->lock);
-		go_on = look(h, &next_ms) && rest(h, began_ms + ROUND_MS, false) && rest(h, next_ms, true);
+		if (is_ours(h, &renew_ms))
+			go_on = look(h, &next_ms);
+		go_on = go_on && rest(h, began_ms + ROUND_MS, false) && rest(h, next_ms, true);
 	}
 	return NULL;
 }
@@ -367,6 +415,7 @@ int hook_start(const struct hook_opts *opts, struct hook **ret, struct err *e)
 	h->secret = mr_strdup(opts->secret);
 	h->repo = opts->repo;
 	h->bus = opts->bus;
+	uuid7_new(h->holder);
 	(void)pthread_mutex_init(&h->lock, NULL);
 	cond_init_monotonic(&h->changed);
 	(void)pthread_cond_init(&h->work, NULL);
@@ -396,6 +445,8 @@ void hook_stop(struct hook *h)
 		(void)pthread_join(h->senders[i].thread, NULL);
 		net_client_free(h->senders[i].client);
 	}
+	if (h->held_until_ms && repo_telling_leave(h->repo, h->holder, NULL) < 0)
+		log_debug("webhook_turn_kept", LOG_I("ms", LEASE_MS));
 	if (h->subscription)
 		bus_unsubscribe(h->bus, h->subscription);
 	while (h->streams) {

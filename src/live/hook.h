@@ -11,9 +11,10 @@
  *
  * At least once, in order for each stream: it follows the rows of fragments behind a mark of its own, which is saved when a 2xx
  * has come. So no stream waits for it, nothing is queued in memory, and a restart goes on where it was; a fragment whose answer
- * was lost is told again, with the same number. What fails is tried again, with rests that grow from 0.5 to 60 s for each stream,
- * until the fragment's retention is over. A stream whose endpoint refuses, or takes long, doesn't hold up the others. A few threads
- * of the server.
+ * was lost is told again, with the same number. Of all servers that have the same database one tells at a time, for all (a lease;
+ * another goes on twelve seconds after that one has died, at once where it has ended). What fails is tried again, with rests
+ * that grow from 0.5 to 60 s for each stream, until the fragment's retention is over. A stream whose endpoint refuses, or takes
+ * long, doesn't hold up the others. A few threads of the server.
  */
 #pragma once
 

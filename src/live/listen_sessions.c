@@ -265,7 +265,7 @@ void listen_follow(struct listener *l, const struct stream *stream, const struct
 	struct listen_session *s = NULL;
 	struct err ignored;
 	(void)pthread_mutex_lock(&l->lock);
-	if (session_for_locked(l, stream, &ref, &s, &ignored) == 0) {
+	if (session_for_locked(l, stream, &ref, &s, &ignored) == 0 && s) {
 		s->follow_until_ms = clock_mono_ms() + LISTEN_IDLE_MS;
 		s->wanted = s->wanted < to ? to : s->wanted;
 	}
@@ -356,9 +356,9 @@ int listener_segment(struct listener *l, const struct stream *stream, const stru
 		w->until_ms = now + WAIT_MS;
 	(void)pthread_mutex_lock(&l->lock);
 	int r = w->why.kind != ERR_OK ? err_copy(e, &w->why) : session_for_locked(l, stream, ref, &s, e);
-	if (r == 0 && has_all_locked(s, ref->from, ref->to)) {
+	if (r == 0 && s && has_all_locked(s, ref->from, ref->to)) {
 		r = copy_locked(s, ref, out, e);
-	} else if (r == 0) {
+	} else if (r == 0 && s) {
 		r = may_wait(l, w, now, e);
 		if (r == 0) {
 			w->session = s;

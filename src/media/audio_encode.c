@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "media/aac_search.h"
 #include "media/averror.h"
 #include "media/video_encode.h"
 
@@ -19,7 +20,6 @@
 struct audio_encode {
 	const struct ladder_spec *spec;
 	const struct ladder_audio *track;
-	enum audio_encode_search search;
 	const struct timeline *timeline;
 	struct rendition *rendition;
 	AVCodecContext *encoder;
@@ -53,7 +53,7 @@ static int open_encoder(struct audio_encode *a, struct err *e)
 	c->thread_count = 1;
 	/* bitexact: no version string in the first packet; the header goes into extradata in either container */
 	c->flags |= AV_CODEC_FLAG_BITEXACT | AV_CODEC_FLAG_GLOBAL_HEADER;
-	int r = a->search == AUDIO_ENCODE_QUICK ? av_opt_set(c->priv_data, "aac_coder", "fast", 0) : 0;
+	int r = aac_search_quick(c);
 	if (r >= 0)
 		r = avcodec_open2(c, codec, NULL);
 	if (r < 0) {
@@ -86,15 +86,14 @@ static void set_run(struct audio_encode *a, uint32_t run)
 	a->run_end = last ? INT64_MAX : a->timeline->audio[s->runs[run + 1] - s->first_segment];
 }
 
-int audio_encode_new(const struct ladder_spec *spec, const struct ladder_audio *track, enum audio_encode_search search,
-		     const struct timeline *timeline, struct rendition *rendition, struct audio_encode **ret, struct err *e)
+int audio_encode_new(const struct ladder_spec *spec, const struct ladder_audio *track, const struct timeline *timeline,
+		     struct rendition *rendition, struct audio_encode **ret, struct err *e)
 {
 	if (track->channels < 1 || track->channels > 2)
 		return err_set(e, ERR_INVALID, "AAC with %u channels", track->channels);
 	struct audio_encode *a = mr_calloc(1, sizeof(*a));
 	a->spec = spec;
 	a->track = track;
-	a->search = search;
 	a->timeline = timeline;
 	a->rendition = rendition;
 	set_run(a, 0);

@@ -2,13 +2,13 @@
  * is the packet whose decoding gives samples [1024 f, 1024 (f + 1)). Runs in the task; one thread.
  *
  *   struct audio_encode *a;
- *   if (audio_encode_new(spec, &spec->audios[0], AUDIO_ENCODE_PATIENT, &timeline, &rendition, &a, e) < 0) ...
+ *   if (audio_encode_new(spec, &spec->audios[0], &timeline, &rendition, &a, e) < 0) ...
  *   audio_encode_samples(a, planes, n, e);       // an audio_sink; the first sample is audio_encode_start(a)
  *   audio_encode_flush(a, e);                    // after the timeline's last frame and AUDIO_ENCODE_AHEAD more
  *   audio_encode_free(&a);
  *
  * Every run of segments has an encoder of its own that starts 8 frames early and throws these packets away: by then
- * its windows and its rate control agree with the neighbour's, and the joint is as clean as a single run (measured).
+ * its windows agree with the neighbour's, and so does its noise (media/aac_search.h).
  */
 #pragma once
 
@@ -22,19 +22,10 @@
 /* Frames before a run's first that its encoder is given. */
 #define AUDIO_ENCODE_LEAD 8
 
-/* How libavcodec's encoder looks for a frame's quantizers. */
-enum audio_encode_search {
-	AUDIO_ENCODE_PATIENT, /* the two loops that are its own choice: of most value for noise and applause */
-	/* Half the time. At 64 to 128 kbit/s its noise is lower for speech (by 6 to 10 dB), single tones (15 to 20 dB) and music
-	 * (1 to 11 dB), and higher for pink noise (0 to 4 dB). */
-	AUDIO_ENCODE_QUICK,
-};
-
 struct audio_encode;
 /* Borrows all. The timeline may grow meanwhile. */
-int audio_encode_new(const struct ladder_spec *spec, const struct ladder_audio *track, enum audio_encode_search search,
-		     const struct timeline *timeline, struct rendition *rendition, struct audio_encode **ret,
-		     struct err *e) MR_MUST_USE;
+int audio_encode_new(const struct ladder_spec *spec, const struct ladder_audio *track, const struct timeline *timeline,
+		     struct rendition *rendition, struct audio_encode **ret, struct err *e) MR_MUST_USE;
 /* The first sample that is wanted; negative at the presentation's start. */
 int64_t audio_encode_start(const struct audio_encode *a);
 int audio_encode_samples(void *ctx, const float *const *planes, int count, struct err *e);

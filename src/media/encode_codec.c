@@ -5,6 +5,7 @@
 #include <libavutil/opt.h>
 #include <string.h>
 
+#include "media/aac_search.h"
 #include "media/averror.h"
 
 #define OPUS_MAX_BPS_A_CHANNEL 256000
@@ -67,6 +68,8 @@ static int set_up(AVCodecContext *c, const struct convert_spec *s)
 		c->compression_level = MP3_QUICK;
 	/* The reservoir refers back over a joint. */
 	int r = s->format == CONVERT_MP3 ? av_opt_set_int(c, "reservoir", 0, AV_OPT_SEARCH_CHILDREN) : 0;
+	if (s->format == CONVERT_AAC || s->format == CONVERT_M4A)
+		r = aac_search_quick(c);
 	return r < 0 ? r : audio_layout((int)s->channels, &c->ch_layout);
 }
 

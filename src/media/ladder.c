@@ -104,7 +104,7 @@ static int open_sound(struct ladder *l, uint32_t i, struct err *e)
 	struct sound *s = &l->sounds[i];
 	struct rendition *r = &l->renditions[l->rendition_count++];
 	rendition_init(r, &l->spec, l->io, &l->timeline, l->rendition_count - 1, true);
-	int rc = audio_encode_new(&l->spec, track, AUDIO_ENCODE_PATIENT, &l->timeline, r, &s->encoder, e);
+	int rc = audio_encode_new(&l->spec, track, &l->timeline, r, &s->encoder, e);
 	if (rc < 0)
 		return rc;
 	struct audio_pipe_opts o = {

@@ -48,6 +48,11 @@ int media_join(const struct task_spec *task, const struct media_io *io, struct j
 int media_voice(const struct task_spec *task, const struct media_io *io, struct voice_result *ret, struct err *e) MR_MUST_USE;
 int media_narrate(const struct task_spec *task, const struct media_io *io, struct narrate_result *ret, struct err *e) MR_MUST_USE;
 
+/* Tries each codec and filter that a job may need: encoders with some frames, whose decoders have to understand them; of other
+ * decoders and filters that there are any. Tells of each; `problem` is NULL where there is none. Stops where `fn` fails. */
+typedef int (*media_finding_fn)(void *ctx, const char *name, const char *problem, struct err *e);
+int media_check_codecs(media_finding_fn fn, void *ctx, struct err *e) MR_MUST_USE;
+
 /* Before any of the above, once per process: libav's log level and callback. */
 void media_init(void);
 /* Runs codecs once, so that what they initialise lazily exists before the sandbox and is shared by forked children.

@@ -277,7 +277,7 @@ static int open_encoder(struct narration *n, struct err *e)
 	if (r < 0)
 		return r;
 	rendition_init(&n->rendition, l, n->io, &n->timeline, 0, true);
-	return audio_encode_new(l, &l->audios[0], AUDIO_ENCODE_QUICK, &n->timeline, &n->rendition, &n->encoder, e);
+	return audio_encode_new(l, &l->audios[0], &n->timeline, &n->rendition, &n->encoder, e);
 }
 
 /* The encoder begins before the first sample, with silence; the limiter's own delay is left out. */

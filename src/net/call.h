@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "net/exchange.h"
 
-#define CALL_HEADERS_MAX 8
+#define CALL_HEADERS_MAX 9
 
 struct call_opts {
 	const char *method, *url;

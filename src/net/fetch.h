@@ -13,3 +13,5 @@
 
 /* Appends the body to `out`, whose maximum holds. ERR_UNAVAILABLE with libcurl's reason. */
 int net_fetch(const char *url, long timeout_s, struct buf *out, struct err *e) MR_MUST_USE;
+/* Whether somebody listens at the URL's host and port (of https with a certificate that holds); asks for nothing. */
+int net_reach(const char *url, long timeout_ms, struct err *e) MR_MUST_USE;

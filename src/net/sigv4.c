@@ -44,10 +44,14 @@ static void collect_query(const struct sigv4_pair *own, size_t own_count, const 
 		memcpy(out + own_count, extra, extra_count * sizeof(*extra));
 }
 
-int sigv4_presign(const struct sigv4_key *key, const char *method, const char *host, const char *path,
-		  const struct sigv4_pair *extra, size_t extra_count, int64_t wall_ms, uint32_t expires_s,
-		  struct buf *out, struct err *e)
+/* `length` NULL: host alone is signed. */
+static int presign(const struct sigv4_key *key, const char *method, const char *host, const char *path,
+		   const struct sigv4_pair *extra, size_t extra_count, int64_t wall_ms, uint32_t expires_s,
+		   const char *length, struct buf *out, struct err *e)
 {
+	const char *signed_headers = length ? "content-length;host" : "host";
+	const struct sigv4_pair headers[] = { { "host", host }, { "content-length", length } };
+
 	if (expires_s < 1 || expires_s > SIGV4_MAX_EXPIRES_S)
 		return err_set(e, ERR_INVALID, "presign: expiry of %u s is not in 1–%d", expires_s,
 			       SIGV4_MAX_EXPIRES_S);
@@ -63,7 +67,7 @@ int sigv4_presign(const struct sigv4_key *key, const char *method, const char *h
 		{ "X-Amz-Credential", credential },
 		{ "X-Amz-Date", amz_date },
 		{ "X-Amz-Expires", expires },
-		{ "X-Amz-SignedHeaders", "host" },
+		{ "X-Amz-SignedHeaders", signed_headers },
 		{ "X-Amz-Security-Token", key->session_token },
 	};
 	size_t own_count = MR_ARRAY_SIZE(own) - (key->session_token ? 0 : 1);
@@ -75,13 +79,13 @@ int sigv4_presign(const struct sigv4_key *key, const char *method, const char *h
 		.path = path,
 		.query = query,
 		.query_count = own_count + extra_count,
-		.headers = &(struct sigv4_pair) { "host", host },
-		.header_count = 1,
+		.headers = headers,
+		.header_count = length ? 2 : 1,
 	};
 	_cleanup_buf_ struct buf canonical, url;
 	buf_init(&canonical, SIGV4_CANONICAL_MAX);
 	buf_init(&url, SIGV4_CANONICAL_MAX);
-	if (sigv4_canonical_request(&req, key->service, "host", sigv4_default_payload_hash(key->service), &canonical,
+	if (sigv4_canonical_request(&req, key->service, signed_headers, sigv4_default_payload_hash(key->service), &canonical,
 				    e) < 0)
 		return err_wrap(e, "presign");
 	char signature[SHA256_HEX_SIZE];
@@ -96,4 +100,19 @@ int sigv4_presign(const struct sigv4_key *key, const char *method, const char *h
 		return err_wrap(e, "presign");
 	buf_append(out, url.data, url.len);
 	return buf_finish(out, e);
+}
+
+int sigv4_presign(const struct sigv4_key *key, const char *method, const char *host, const char *path,
+		  const struct sigv4_pair *extra, size_t extra_count, int64_t wall_ms, uint32_t expires_s,
+		  struct buf *out, struct err *e)
+{
+	return presign(key, method, host, path, extra, extra_count, wall_ms, expires_s, NULL, out, e);
+}
+
+int sigv4_presign_body(const struct sigv4_key *key, const char *method, const char *host, const char *path,
+		       const struct sigv4_pair *extra, size_t extra_count, int64_t wall_ms, uint32_t expires_s,
+		       uint64_t body_bytes, struct buf *out, struct err *e)
+{
+	_cleanup_free_ char *length = mr_asprintf("%llu", (unsigned long long)body_bytes);
+	return presign(key, method, host, path, extra, extra_count, wall_ms, expires_s, length, out, e);
 }

@@ -50,6 +50,11 @@ int sigv4_presign(const struct sigv4_key *key, const char *method, const char *h
 		  const struct sigv4_pair *extra, size_t extra_count, int64_t wall_ms, uint32_t expires_s,
 		  struct buf *out, struct err *e) MR_MUST_USE;
 
+/* The same for a request with a body of exactly so many bytes: content-length is signed, too. */
+int sigv4_presign_body(const struct sigv4_key *key, const char *method, const char *host, const char *path,
+		       const struct sigv4_pair *extra, size_t extra_count, int64_t wall_ms, uint32_t expires_s,
+		       uint64_t body_bytes, struct buf *out, struct err *e) MR_MUST_USE;
+
 /* Finds the secret of an access key: fills *ret_key (pointers valid as long as ctx) and returns true, or false. */
 typedef bool (*sigv4_lookup_fn)(void *ctx, const char *access_key_id, struct sigv4_key *ret_key);
 

@@ -1,8 +1,11 @@
 /* Starting threads, condition variables on the monotonic clock, a thread's priority. */
 #include "os/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define NICENESS_MAX 19
 
@@ -38,4 +41,20 @@ void thread_step_behind(void)
 	/* On Linux a niceness is a thread's own (setpriority(2), NOTES). Of a process that was put before others it may fail. */
 	int niceness = getpriority(PRIO_PROCESS, 0) + THREAD_BEHIND_NICENESS;
 	(void)setpriority(PRIO_PROCESS, 0, niceness < NICENESS_MAX ? niceness : NICENESS_MAX);
+}
+
+void thread_run_long(void)
+{
+	/* sched_setattr(2): glibc 2.36 has neither the function nor the type, and the kernel's header doesn't go with <sched.h>. */
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime_ns, deadline_ns, period_ns;
+	} a = { .size = sizeof(a),
+		.policy = SCHED_BATCH,
+		.nice = getpriority(PRIO_PROCESS, 0),
+		.runtime_ns = THREAD_SLICE_MS * 1000000ull };
+	(void)syscall(SYS_sched_setattr, 0, &a, 0);
 }

@@ -17,3 +17,9 @@ bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *locked, int64_t mono_ms
  * THREAD_BEHIND_NICENESS. Best effort, as everything about priorities; also in the sandbox. */
 #define THREAD_BEHIND_NICENESS 5
 void thread_step_behind(void);
+
+/* The calling thread, and those that it starts from now on, run longer at a time than others and take no core from another by
+ * waking up: SCHED_BATCH, and where the kernel can (6.12 and later; sched(7) calls it custom slice) slices of THREAD_SLICE_MS. An
+ * encoder's caches then serve more than a frame before another thread fills them. Best effort; not in the sandbox. */
+#define THREAD_SLICE_MS 50
+void thread_run_long(void);

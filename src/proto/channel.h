@@ -83,7 +83,8 @@ struct zygote_spawn {
 	uint32_t op;	      /* ZYGOTE_SPAWN */
 	uint32_t cpu_seconds; /* struct sandbox_limits */
 	uint64_t memory_bytes;
-	int64_t nice; /* of the child, 0 to 19 */
+	int32_t nice;  /* of the child, 0 to 19 */
+	uint32_t batch; /* 1: it never needs a core at once (os/thread.h) */
 };
 enum zygote_event { ZYGOTE_STARTED = 1, ZYGOTE_FAILED = 2, ZYGOTE_EXITED = 3 };
 struct zygote_status {

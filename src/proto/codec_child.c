@@ -107,7 +107,7 @@ static void walk_object(struct wire *w, struct task_object *o)
 {
 	uint32_t kind = (uint32_t)o->kind;
 	wire_u32(w, &kind);
-	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_SPEECH) {
+	if (kind < TASK_OBJECT_INIT || kind > TASK_OBJECT_FINDING) {
 		wire_fault(w, "an unknown kind of object");
 		kind = TASK_OBJECT_INIT;
 	}
@@ -176,6 +176,8 @@ static const char *check_object(const struct task_object *o)
 		return check_byproduct(o);
 	if (o->kind == TASK_OBJECT_SPEECH)
 		return check_speak_object(o);
+	if (o->kind == TASK_OBJECT_FINDING)
+		return o->size_bytes && o->size_bytes <= CHECK_FINDING_MAX_BYTES ? NULL : "a finding that is empty or too long";
 	if (o->kind != TASK_OBJECT_SEGMENT)
 		return check_convert_object(o);
 	if (o->index >= TASK_SEGMENTS_MAX || !o->size_bytes || o->start_ticks < 0 || o->duration_ticks <= 0 ||
@@ -388,6 +390,8 @@ static const char *walk_result(struct wire *w, struct task_result *r)
 		walk_speak_result(w, &r->speak);
 		return check_speak_result(&r->speak);
 	}
+	if (r->kind == TASK_CHECK) /* its findings are objects */
+		return NULL;
 	if (task_kind_converts(r->kind)) {
 		walk_convert_result(w, r);
 		return check_convert_result(r);

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "proto/analyze.h"
+#include "proto/check.h"
 #include "proto/convert.h"
 #include "proto/narrate.h"
 #include "proto/speak.h"
@@ -48,11 +49,12 @@ enum task_kind {
 	TASK_LIVE = 9, /* without inputs or a result: proto/live.h says what it does until its channel closes */
 	TASK_VOICE = 10,
 	TASK_LISTEN = 11, /* as TASK_LIVE: proto/listen.h */
+	TASK_CHECK = 12,  /* proto/check.h */
 };
 
 static inline bool task_kind_known(uint32_t kind)
 {
-	return kind >= TASK_PROBE && kind <= TASK_LISTEN;
+	return kind >= TASK_PROBE && kind <= TASK_CHECK;
 }
 
 /* It has neither inputs nor a result: it serves until its channel closes. */
@@ -203,6 +205,7 @@ enum task_object_kind {
 	TASK_OBJECT_HEAD,
 	TASK_OBJECT_TAIL,
 	TASK_OBJECT_SPEECH,
+	TASK_OBJECT_FINDING,
 };
 struct task_object {
 	enum task_object_kind kind;

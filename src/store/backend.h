@@ -58,6 +58,10 @@ struct store_backend {
 	/* Both NULL: clients can't reach the objects by themselves. */
 	int (*url)(struct store *s, const struct store_url *u, struct buf *out, struct err *e);
 	bool (*origins)(const struct store *s, struct buf *out);
+
+	/* Both NULL: there is nothing to prepare, and no clock but this machine's. */
+	void (*prepare)(struct store *s, const struct store_needs *needs, bool change, store_need_fn fn, void *ctx);
+	int (*clock)(struct store *s, int64_t *ret_ms, struct err *e);
 };
 
 int store_open_s3(const char *url, struct store **ret, struct err *e) MR_MUST_USE;
@@ -69,6 +73,9 @@ struct store {
 
 struct store_put {
 	const struct store_backend *ops;
+	/* store.c's: */
+	int64_t took_ns; /* within its calls, so far */
+	char *what;	 /* its key */
 };
 
 struct store_reader {

@@ -48,6 +48,8 @@ static const struct store_backend s3_backend = {
 	.sweep = s3_sweep,
 	.url = s3_url,
 	.origins = s3_origins,
+	.prepare = s3_prepare,
+	.clock = s3_clock,
 };
 
 static const char *environment(const char *name)

@@ -4,6 +4,7 @@
  *              s3_put.c        streamed puts: one PUT, or a multipart upload with parts under way beside what is
  * written s3_read.c       ranged GETs, pinned to the object that was opened s3_multipart.c  multipart uploads by hand,
  * what is left of them, copying inside the bucket s3_list.c       listing and deleting s3_url.c        pre-signed URLs
+ *              s3_setup.c      the bucket itself, its CORS and lifecycle rules (s3_rules.c)
  *                   │
  *              s3_call.c       one request: signed, tried again, its answer told apart    s3_retry.c: when, purely
  *              s3_config.c     the store's URL    s3_xml.c: answers
@@ -62,6 +63,28 @@ typedef int (*s3_xml_fn)(void *ctx, const char *path, const char *text, struct e
  * S3's. What it fails with may be retried: it is a damaged answer. */
 int s3_xml_read(const char *text, size_t len, s3_xml_fn fn, void *ctx, struct err *e) MR_MUST_USE;
 
+/* The text of each element with this path, from its first '<' to its last '>'. */
+typedef int (*s3_xml_slice_fn)(void *ctx, const char *slice, size_t len, struct err *e);
+int s3_xml_slices(const char *text, size_t len, const char *path, s3_xml_slice_fn fn, void *ctx, struct err *e) MR_MUST_USE;
+void s3_xml_escape(struct buf *out, const char *s);
+
+/* ---- s3_rules.c: a bucket's configuration that is a list of rules; pure ---- */
+
+/* The rules that are wanted, each whole with its ID, which tells it from rules of others. */
+struct s3_rules {
+	const char *root; /* "LifecycleConfiguration" */
+	const char *rule; /* "Rule" */
+	char **wanted;
+	size_t count;
+};
+void s3_rules_lifecycle(const char *prefix, const struct store_needs *needs, struct s3_rules *ret);
+void s3_rules_cors(const char *prefix, const struct store_needs *needs, struct s3_rules *ret);
+void s3_rules_release(struct s3_rules *r);
+/* Appends the document that has what is wanted, first, and behind it what the bucket's document has of others (NULL: it
+ * has none). *ret_same: that says as much already. *ret_others: how many rules are others'. */
+int s3_rules_merge(const struct s3_rules *r, const char *current, size_t len, struct buf *out, bool *ret_same,
+		   size_t *ret_others, struct err *e) MR_MUST_USE;
+
 /* ---- s3_retry.c: what an answer means and when to try again; pure ---- */
 
 enum s3_verdict {
@@ -100,6 +123,7 @@ struct s3_answer {
 	int status;
 	size_t got;           /* bytes in `into` */
 	uint64_t total_bytes; /* of the object: Content-Range's, else Content-Length's */
+	int64_t date_ms; /* when it was sent; 0: it doesn't say */
 	bool has_range;
 	bool etag_is_opaque;    /* encrypted by a key of KMS: no digest of the bytes */
 	struct store_info info; /* what the headers say of the object */
@@ -215,6 +239,10 @@ int s3_delete_prefix(struct store *s, const char *prefix, struct err *e) MR_MUST
 /* ---- s3_url.c ---- */
 int s3_url(struct store *s, const struct store_url *u, struct buf *out, struct err *e) MR_MUST_USE;
 bool s3_origins(const struct store *s, struct buf *out) MR_MUST_USE;
+
+/* ---- s3_setup.c ---- */
+void s3_prepare(struct store *s, const struct store_needs *needs, bool change, store_need_fn fn, void *ctx);
+int s3_clock(struct store *s, int64_t *ret_ms, struct err *e);
 
 /* "2026-11-21T21:53:03.779Z" and "Sat, 21 Nov 2026 21:53:03 GMT" as Unix time; 0: neither. */
 int64_t s3_time_parse(const char *text);

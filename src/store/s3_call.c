@@ -23,11 +23,12 @@
 #define KEYS_TRIES 2 /* credentials are fetched anew at most so often */
 #define MD5_BYTES 16
 
-enum { H_ETAG, H_TYPE, H_RANGE, H_LENGTH, H_MODIFIED, H_SHA256, H_AFTER, H_SSE };
+enum { H_ETAG, H_TYPE, H_RANGE, H_LENGTH, H_MODIFIED, H_SHA256, H_AFTER, H_SSE, H_DATE };
 static const char *const wanted[] = { "ETag",          "Content-Type",
 				      "Content-Range", "Content-Length",
 				      "Last-Modified", "x-amz-meta-millrace-sha256",
-				      "Retry-After",   "x-amz-server-side-encryption" };
+				      "Retry-After",   "x-amz-server-side-encryption",
+				      "Date" };
 static_assert(MR_ARRAY_SIZE(wanted) == CALL_HEADERS_MAX, "with fewer, a NULL ends them");
 
 /* A request under way, with what its attempt points to. */
@@ -127,7 +128,7 @@ static void make_url(struct s3_flight *f)
 	}
 }
 
-static int sign(struct s3_flight *f, size_t header_count, struct err *e)
+static int sign(struct s3_flight *f, size_t header_count, int64_t wall_ms, struct err *e)
 {
 	struct sigv4_pair query[S3_PAIRS_MAX];
 	size_t n = 0;
@@ -147,7 +148,7 @@ static int sign(struct s3_flight *f, size_t header_count, struct err *e)
 					   .header_count = header_count,
 					   .payload_hash = f->payload };
 	buf_clear(&f->authorization);
-	return sigv4_authorization(&key, &req, clock_wall_ms(), &f->authorization, e);
+	return sigv4_authorization(&key, &req, wall_ms, &f->authorization, e);
 }
 
 /* The date is taken once, so that header and signature agree. */
@@ -158,13 +159,10 @@ static int prepare(struct s3_flight *f, size_t *ret_headers, struct err *e)
 	if (r < 0)
 		return r;
 	make_url(f);
-	for (int i = 0; i < 3; i++) { /* a second may end between the two */
-		amz_date_format(clock_wall_ms(), f->date);
-		*ret_headers = collect_headers(f);
-		r = sign(f, *ret_headers, e);
-		if (r != -ERR_INVALID)
-			break;
-	}
+	const int64_t now_ms = clock_wall_ms();
+	amz_date_format(now_ms, f->date);
+	*ret_headers = collect_headers(f);
+	r = sign(f, *ret_headers, now_ms, e);
 	add_header(f, ret_headers, "authorization", f->authorization.data);
 	bool typed = false;
 	for (size_t i = 0; i < *ret_headers; i++)
@@ -233,6 +231,7 @@ static void read_headers(const struct call_answer *a, struct s3_answer *ret)
 	ret->total_bytes = ret->has_range ? strtoull(slash + 1, NULL, 10) : length ? strtoull(length, NULL, 10) : 0;
 	ret->info.size = ret->total_bytes;
 	ret->info.modified_ms = a->values[H_MODIFIED] ? s3_time_parse(a->values[H_MODIFIED]) : 0;
+	ret->date_ms = a->values[H_DATE] ? s3_time_parse(a->values[H_DATE]) : 0;
 	ret->etag_is_opaque = a->values[H_SSE] && strncmp(a->values[H_SSE], "aws:kms", 7) == 0;
 	copy_text(ret->info.etag, sizeof(ret->info.etag), a->values[H_ETAG], true);
 	copy_text(ret->info.content_type, sizeof(ret->info.content_type), a->values[H_TYPE], false);

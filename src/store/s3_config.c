@@ -151,7 +151,7 @@ static int place(struct s3_config *c, const struct query *q, const char *(*env)(
 		c->region = mr_strdup(region ? region : "us-east-1");
 	_cleanup_free_ char *aws = mr_asprintf("https://s3.%s.amazonaws.com", c->region);
 	int r = parse_endpoint(endpoint ? endpoint : aws, &scheme, &host, e);
-	if (r < 0 || !scheme || !host)
+	if (r < 0 || !scheme || !host || !c->bucket)
 		return r;
 	bool https = strcmp(scheme, "https") == 0, path_style = needs_path_style(host, c->bucket, https);
 	if (q->path_style && strcmp(q->path_style, "0") != 0 && strcmp(q->path_style, "1") != 0)

@@ -131,24 +131,6 @@ int s3_delete(struct store *store, const char *key, struct err *e)
 	return s3_wrap(e, r, "delete", key);
 }
 
-static void append_escaped(struct buf *out, const char *s)
-{
-	for (; *s; s++)
-		switch (*s) {
-		case '&':
-			buf_puts(out, "&amp;");
-			break;
-		case '<':
-			buf_puts(out, "&lt;");
-			break;
-		case '>':
-			buf_puts(out, "&gt;");
-			break;
-		default:
-			buf_append(out, s, 1);
-		}
-}
-
 static int on_delete_field(void *ctx, const char *path, const char *text, struct err *e)
 {
 	(void)ctx;
@@ -172,8 +154,8 @@ static int delete_page(struct store_s3 *s, const struct page *p, struct err *e)
 	buf_puts(&body, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
 	for (size_t i = 0; i < p->count; i++) {
 		buf_puts(&body, "<Object><Key>");
-		append_escaped(&body, s->config.prefix);
-		append_escaped(&body, p->entries[i].key);
+		s3_xml_escape(&body, s->config.prefix);
+		s3_xml_escape(&body, p->entries[i].key);
 		buf_puts(&body, "</Key></Object>");
 	}
 	buf_puts(&body, "</Delete>");

@@ -192,20 +192,20 @@ int s3_put_write(struct store_put *put, const void *data, size_t len, struct err
 /* `len` bytes of an object, through this process. */
 static int pass_through(struct s3_put *p, struct s3_reader *from, uint64_t offset, uint64_t len, struct err *e)
 {
-	_cleanup_free_ char *block = malloc(COPY_BYTES);
+	char *block = malloc(COPY_BYTES);
 	if (!block)
 		return err_set(e, ERR_UNAVAILABLE, "no memory to put %s", p->key);
-	for (size_t got = 0; len; offset += got, len -= got) {
+	int r = 0;
+	for (size_t got = 0; r == 0 && len; offset += got, len -= got) {
 		size_t want = len < COPY_BYTES ? (size_t)len : COPY_BYTES;
-		int r = s3_reader_read(&from->base, offset, block, want, &got, e);
+		r = s3_reader_read(&from->base, offset, block, want, &got, e);
 		if (r == 0 && got < want)
 			r = err_set(e, ERR_IO, "%s is shorter than it was", from->key);
 		if (r == 0)
 			r = s3_put_write(&p->base, block, got, e);
-		if (r < 0)
-			return r;
 	}
-	return 0;
+	free(block);
+	return r;
 }
 
 int s3_put_append(struct store_put *put, struct store_reader *from, struct err *e)

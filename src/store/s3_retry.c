@@ -50,8 +50,8 @@ static enum s3_verdict refused(int status, const char *code, const char *message
 	else if (is_in(code, full, MR_ARRAY_SIZE(full)))
 		(void)err_set(e, ERR_NO_SPACE, "S3: %s %s", code, message);
 	else /* the operator's to mend, and nothing that the caller's caller did: neither 403 nor 400 */
-		(void)err_set_code(e, ERR_UNAVAILABLE, "STORE_REFUSED", "S3 refuses with %d %s: %s", status, code,
-				   message);
+		(void)err_set_code(e, ERR_UNAVAILABLE, "STORE_REFUSED", "S3 refuses with %d %s%s%s", status, code,
+				   *message ? ": " : "", message);
 	return is_in(code, keys, MR_ARRAY_SIZE(keys)) ? S3_AGAIN_KEYS : S3_FINAL;
 }
 

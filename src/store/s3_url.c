@@ -26,7 +26,10 @@ int s3_url(struct store *store, const struct store_url *u, struct buf *out, stru
 				       .region = c->region,
 				       .service = "s3" };
 	buf_puts(out, c->base);
-	r = sigv4_presign(&key, u->method, c->host, path, u->extra, u->extra_count, u->signed_at_ms, u->expires_s, out, e);
+	r = u->body_bytes ? sigv4_presign_body(&key, u->method, c->host, path, u->extra, u->extra_count, u->signed_at_ms,
+					       u->expires_s, u->body_bytes, out, e)
+			  : sigv4_presign(&key, u->method, c->host, path, u->extra, u->extra_count, u->signed_at_ms,
+					  u->expires_s, out, e);
 	aws_keys_release(&keys);
 	return r;
 }

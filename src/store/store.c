@@ -6,7 +6,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
+#include "base/mem.h"
+#include "base/timed.h"
 #include "store/backend.h"
 
 #define PART_MAX_BYTES (UINT64_C(5) << 30) /* S3: "Amazon S3 multipart upload limits" */
@@ -99,9 +102,29 @@ int store_open(const char *url, struct store **ret, struct err *e)
 	return err_set(e, ERR_INVALID, "the store's URL: expected file:PATH or s3://BUCKET[/PREFIX][?OPTIONS]");
 }
 
+/* ---- how long it takes ---- */
+
+/* The rest of an operation that began then: counted, and its result passed on. */
+static int timed(const char *operation, const char *what, int64_t began_ns, int result)
+{
+	timed_done(TIMED_STORE, operation, what, clock_mono_ns() - began_ns, result);
+	return result;
+}
+
+static int timed_part(struct store_put *p, int64_t began_ns, int result)
+{
+	p->took_ns += clock_mono_ns() - began_ns;
+	if (result < 0)
+		timed_done(TIMED_STORE, "put", p->what, p->took_ns, result);
+	return result;
+}
+
+/* ---- ---- */
+
 int store_check(struct store *s, struct err *e)
 {
-	return s->ops->check(s, e);
+	int64_t began = clock_mono_ns();
+	return timed("check", NULL, began, s->ops->check(s, e));
 }
 
 int store_put(struct store *s, const char *key, const void *data, size_t len, const char *content_type,
@@ -124,51 +147,72 @@ int store_put_begin(struct store *s, const char *key, const char *content_type, 
 	int r = store_key_check(key, e);
 	if (r == 0)
 		r = check_content_type(key, &content_type, e);
-	return r < 0 ? r : s->ops->put_begin(s, key, content_type, ret, e);
+	if (r < 0)
+		return r;
+	int64_t began = clock_mono_ns();
+	struct store_put *p;
+	r = s->ops->put_begin(s, key, content_type, &p, e);
+	if (r < 0)
+		return timed("put", key, began, r);
+	p->took_ns = clock_mono_ns() - began;
+	p->what = mr_strdup(key);
+	*ret = p;
+	return r;
 }
 
 int store_put_write(struct store_put *p, const void *data, size_t len, struct err *e)
 {
-	return p->ops->put_write(p, data, len, e);
+	int64_t began = clock_mono_ns();
+	return timed_part(p, began, p->ops->put_write(p, data, len, e));
 }
 
 int store_put_append(struct store_put *p, struct store_reader *from, struct err *e)
 {
-	return p->ops->put_append(p, from, e);
+	int64_t began = clock_mono_ns();
+	return timed_part(p, began, p->ops->put_append(p, from, e));
 }
 
 int store_put_copy(struct store_put *p, struct store_reader *from, struct err *e)
 {
-	return p->ops->put_copy(p, from, e);
+	int64_t began = clock_mono_ns();
+	return timed_part(p, began, p->ops->put_copy(p, from, e));
 }
 
 int store_put_finish(struct store_put *p, const char *expected_sha256, struct store_info *ret_info, struct err *e)
 {
-	return p->ops->put_finish(p, expected_sha256, ret_info, e);
+	/* It is gone afterwards. */
+	_cleanup_free_ char *what = mr_steal(p->what);
+	int64_t began = clock_mono_ns() - p->took_ns;
+	return timed("put", what, began, p->ops->put_finish(p, expected_sha256, ret_info, e));
 }
 
 void store_put_abort(struct store_put *p)
 {
-	if (p)
-		p->ops->put_abort(p);
+	if (!p)
+		return;
+	free(mr_steal(p->what));
+	p->ops->put_abort(p);
 }
 
 int store_stat(struct store *s, const char *key, struct store_info *ret, struct err *e)
 {
 	int r = store_key_check(key, e);
-	return r < 0 ? r : s->ops->stat(s, key, ret, e);
+	int64_t began = clock_mono_ns();
+	return r < 0 ? r : timed("stat", key, began, s->ops->stat(s, key, ret, e));
 }
 
 int store_reader_open(struct store *s, const char *key, struct store_reader **ret, struct store_info *ret_info,
 		      struct err *e)
 {
 	int r = store_key_check(key, e);
-	return r < 0 ? r : s->ops->reader_open(s, key, ret, ret_info, e);
+	int64_t began = clock_mono_ns();
+	return r < 0 ? r : timed("open", key, began, s->ops->reader_open(s, key, ret, ret_info, e));
 }
 
 int store_reader_read(struct store_reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len, struct err *e)
 {
-	return r->ops->reader_read(r, offset, buf, len, ret_len, e);
+	int64_t began = clock_mono_ns();
+	return timed("read", NULL, began, r->ops->reader_read(r, offset, buf, len, ret_len, e));
 }
 
 int store_reader_fd(const struct store_reader *r)
@@ -190,7 +234,8 @@ void store_reader_close(struct store_reader *r)
 int store_delete(struct store *s, const char *key, struct err *e)
 {
 	int r = store_key_check(key, e);
-	return r < 0 ? r : s->ops->delete_key(s, key, e);
+	int64_t began = clock_mono_ns();
+	return r < 0 ? r : timed("delete", key, began, s->ops->delete_key(s, key, e));
 }
 
 int store_delete_prefix(struct store *s, const char *prefix, struct err *e)
@@ -204,7 +249,10 @@ int store_delete_prefix(struct store *s, const char *prefix, struct err *e)
 		len--;
 	plain[len] = '\0';
 	int r = store_key_check(plain, e);
-	return r < 0 ? err_wrap(e, "prefix") : s->ops->delete_prefix(s, plain, e);
+	if (r < 0)
+		return err_wrap(e, "prefix");
+	int64_t began = clock_mono_ns();
+	return timed("delete_prefix", plain, began, s->ops->delete_prefix(s, plain, e));
 }
 
 int store_list(struct store *s, const char *prefix, const char *after, size_t max, store_list_fn fn, void *ctx,
@@ -214,7 +262,8 @@ int store_list(struct store *s, const char *prefix, const char *after, size_t ma
 	int r = check_prefix(prefix, e);
 	if (r < 0 || max == 0)
 		return r;
-	return s->ops->list(s, prefix, after ? after : "", max, fn, ctx, e);
+	int64_t began = clock_mono_ns();
+	return timed("list", prefix, began, s->ops->list(s, prefix, after ? after : "", max, fn, ctx, e));
 }
 
 int store_multipart_begin(struct store *s, const char *key, const char *content_type,
@@ -223,7 +272,8 @@ int store_multipart_begin(struct store *s, const char *key, const char *content_
 	int r = store_key_check(key, e);
 	if (r == 0)
 		r = check_content_type(key, &content_type, e);
-	return r < 0 ? r : s->ops->multipart_begin(s, key, content_type, ret_upload_id, e);
+	int64_t began = clock_mono_ns();
+	return r < 0 ? r : timed("multipart_begin", key, began, s->ops->multipart_begin(s, key, content_type, ret_upload_id, e));
 }
 
 int store_multipart_put(struct store *s, const char *key, const char *upload_id, uint32_t number, const void *data,
@@ -237,14 +287,16 @@ int store_multipart_put(struct store *s, const char *key, const char *upload_id,
 				    STORE_PARTS_MAX);
 	if (len > PART_MAX_BYTES)
 		return err_set_code(e, ERR_TOO_LARGE, "EntityTooLarge", "part %u is larger than 5 GiB", number);
-	return s->ops->multipart_put(s, key, upload_id, number, data, len, ret, e);
+	int64_t began = clock_mono_ns();
+	return timed("multipart_put", key, began, s->ops->multipart_put(s, key, upload_id, number, data, len, ret, e));
 }
 
 int store_multipart_list(struct store *s, const char *key, const char *upload_id, struct store_part *parts, size_t max,
 			 size_t *ret_count, struct err *e)
 {
 	int r = store_key_check(key, e);
-	return r < 0 ? r : s->ops->multipart_list(s, key, upload_id, parts, max, ret_count, e);
+	int64_t began = clock_mono_ns();
+	return r < 0 ? r : timed("multipart_list", key, began, s->ops->multipart_list(s, key, upload_id, parts, max, ret_count, e));
 }
 
 int store_multipart_complete(struct store *s, const char *key, const char *upload_id, const struct store_part *parts,
@@ -264,20 +316,23 @@ int store_multipart_complete(struct store *s, const char *key, const char *uploa
 			return err_set_code(e, ERR_INVALID, "InvalidPartOrder", "part %u after part %u",
 					    parts[i].number, parts[i - 1].number);
 	}
-	return s->ops->multipart_complete(s, key, upload_id, parts, count, ret, e);
+	int64_t began = clock_mono_ns();
+	return timed("multipart_complete", key, began, s->ops->multipart_complete(s, key, upload_id, parts, count, ret, e));
 }
 
 int store_multipart_abort(struct store *s, const char *key, const char *upload_id, struct err *e)
 {
 	int r = store_key_check(key, e);
-	return r < 0 ? r : s->ops->multipart_abort(s, key, upload_id, e);
+	int64_t began = clock_mono_ns();
+	return r < 0 ? r : timed("multipart_abort", key, began, s->ops->multipart_abort(s, key, upload_id, e));
 }
 
 int store_sweep(struct store *s, int64_t age_ms, struct err *e)
 {
 	if (age_ms < 0)
 		return err_set(e, ERR_INVALID, "sweep: negative age");
-	return s->ops->sweep(s, age_ms, e);
+	int64_t began = clock_mono_ns();
+	return timed("sweep", NULL, began, s->ops->sweep(s, age_ms, e));
 }
 
 bool store_has_urls(const struct store *s)
@@ -296,4 +351,19 @@ int store_url(struct store *s, const struct store_url *u, struct buf *out, struc
 bool store_origins(const struct store *s, struct buf *out)
 {
 	return s->ops->origins && s->ops->origins(s, out);
+}
+
+int store_prepare(struct store *s, const struct store_needs *needs, bool change, store_need_fn fn, void *ctx, struct err *e)
+{
+	if (!s->ops->prepare)
+		return err_set(e, ERR_UNSUPPORTED, "a folder needs nothing but itself");
+	s->ops->prepare(s, needs, change, fn, ctx);
+	return 0;
+}
+
+int store_clock(struct store *s, int64_t *ret_ms, struct err *e)
+{
+	if (!s->ops->clock)
+		return err_set(e, ERR_UNSUPPORTED, "the store has no clock of its own");
+	return s->ops->clock(s, ret_ms, e);
 }

@@ -142,12 +142,36 @@ struct store_url {
 	size_t extra_count;
 	int64_t signed_at_ms;
 	uint32_t expires_s; /* from then on; 604800 at most, and no longer than the credentials last */
+	uint64_t body_bytes; /* of a PUT: so long its body has to be; 0: any */
 };
 bool store_has_urls(const struct store *s);
 /* Appends the URL. Asks no network but for credentials that expire. ERR_UNSUPPORTED where store_has_urls says no. */
 int store_url(struct store *s, const struct store_url *u, struct buf *out, struct err *e) MR_MUST_USE;
 /* Appends the origins of these URLs as a content security policy names them, with blanks between; false if there are none. */
 bool store_origins(const struct store *s, struct buf *out) MR_MUST_USE;
+
+/* ---- what a bucket needs beside objects: millrace setup, millrace doctor ---- */
+
+struct store_lifetime {
+	const char *folder; /* "parts": what lies below parts/ */
+	uint32_t days;
+};
+struct store_needs {
+	const struct store_lifetime *lifetimes;
+	size_t lifetime_count;
+	uint32_t multipart_days;    /* multipart uploads that nobody finishes */
+	const char *const *origins; /* pages from there may read and put objects by their URLs; "*": any */
+	size_t origin_count;
+};
+enum store_need_state { STORE_NEED_MET, STORE_NEED_MADE, STORE_NEED_CHANGED, STORE_NEED_MISSING, STORE_NEED_FAILED };
+/* `what`: "bucket", "cors", "lifecycle"; `text` says what there is, or was made; `why` is set if it failed. */
+typedef void (*store_need_fn)(void *ctx, const char *what, enum store_need_state state, const char *text, const struct err *why);
+/* Sees to each, the later ones also where an earlier one failed, and tells of it. `change` false: only looks. Rules that
+ * others gave the bucket stay; doing it again changes nothing. ERR_UNSUPPORTED where the store is no bucket: it needs nothing. */
+int store_prepare(struct store *s, const struct store_needs *needs, bool change, store_need_fn fn, void *ctx,
+		  struct err *e) MR_MUST_USE;
+/* What time the store's server has, by its own word. ERR_UNSUPPORTED where the store is this machine's. */
+int store_clock(struct store *s, int64_t *ret_ms, struct err *e) MR_MUST_USE;
 
 /* Content types by a key's extension ("m4s" → "video/iso.segment"); never NULL. */
 const char *store_content_type(const char *key);
