@@ -14,17 +14,16 @@
 #include "job/plan_tracks.h"
 
 /* Every chunk costs something of its own: its task reads the header, decodes again from the keyframe before, and its
- * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). An AAC encoder's search is
- * three times as long until its rate control has settled, which takes it some seven seconds; and sound alone is made so
- * quickly that a minute of it is little for the last worker to be waited for. Eight seconds of small pictures take two
- * seconds of CPU, of which starting over was a tenth. */
+ * encoders begin with a full rate buffer (several percent more bytes in chunks of one segment). Eight seconds of small
+ * pictures take two seconds of CPU, of which starting over was a tenth. Sound alone is made so quickly (120 times as fast as it
+ * plays, on one core) that starting over is a tenth of twenty seconds of it; longer ones would leave the last worker alone. */
 #define CHUNK_MIN_SECONDS_VIDEO 8
 #define CHUNK_MIN_SECONDS_SMALL 12
 #define CHUNK_MAX_SECONDS_VIDEO 24
 #define CHUNK_SHARE_VIDEO 8 /* a chunk is one part in so many of what remains */
-#define CHUNK_MIN_SECONDS_AUDIO 60
+#define CHUNK_MIN_SECONDS_AUDIO 20
 #define CHUNK_MAX_SECONDS_AUDIO 180
-#define CHUNK_SHARE_AUDIO 3
+#define CHUNK_SHARE_AUDIO 4
 #define SMALL_PIXELS (864 * 480)
 #define GOP_SECONDS 2        /* Apple's authoring rule 1.13: an IDR at least every two seconds */
 #define TAIL_MIN_TICKS 90000 /* a tail below a second is no segment of its own */
@@ -62,7 +61,10 @@ uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladd
 	uint32_t rest = total - first, n = rest / (video ? CHUNK_SHARE_VIDEO : CHUNK_SHARE_AUDIO);
 	n = n > most ? most : n;
 	n = n < least ? least : n;
-	return rest < n + least ? rest : n; /* no small chunk is left over */
+	/* The longer ones first: while the last chunk runs there is nothing left for other workers. */
+	const uint32_t chunks = rest < n ? 1 : (rest + (n - 1) / 2) / n;
+	const uint32_t even = (rest + chunks - 1) / chunks;
+	return even > most ? most : even;
 }
 
 /* What a chunk that begins there decodes in vain, from the keyframe before; a frame earlier than its first is wanted (ladder.c). A
@@ -82,8 +84,8 @@ static int64_t decoded_in_vain(const struct ladder_plan *p, const struct probe_c
 	return ticks - (low ? c->ticks[low - 1] : 0);
 }
 
-/* Up to half as many segments more, where the next chunk then has so much less to decode in vain; a quarter of what the chunk
- * grows by is the price of its being longer than others. */
+/* Up to half as many segments more or fewer, where the next chunk then has so much less to decode in vain; a quarter of the
+ * difference is the price of chunks that aren't of one length. */
 static uint32_t towards_keyframe(const struct ladder_plan *p, const struct probe_copy *c, uint32_t first, uint32_t n)
 {
 	const uint32_t rest = p->segment_count - first;
@@ -92,8 +94,8 @@ static uint32_t towards_keyframe(const struct ladder_plan *p, const struct probe
 	const int64_t *at = p->video_ticks + first;
 	uint32_t best = n;
 	int64_t best_cost = decoded_in_vain(p, c, at[n]);
-	for (uint32_t i = n + 1; i <= n + n / 2 && i + n <= rest; i++) { /* no small chunk is left over */
-		const int64_t cost = decoded_in_vain(p, c, at[i]) + (at[i] - at[n]) / 4;
+	for (uint32_t i = n - n / 2; i <= n + n / 2 && (i <= n || i + n <= rest); i++) { /* no small chunk is left over */
+		const int64_t cost = decoded_in_vain(p, c, at[i]) + llabs(at[i] - at[n]) / 4;
 		if (cost < best_cost) {
 			best = i;
 			best_cost = cost;

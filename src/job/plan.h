@@ -4,7 +4,7 @@
  * Boundaries are integer ticks: video in 1/90000 s, just before the frame grid's where the frame rate is constant (a
  * segment begins with the first frame from its boundary on, media/cadence.h), audio in samples, on AAC's frame grid
  * nearest to the video's boundary. The first chunk is one segment, for a fast start; later ones are an eighth of what
- * remains, 8 to 24 s, or half as long again to end shortly behind a keyframe of the source; of sound alone a third, 60 to
+ * remains, 8 to 24 s, or half as long again to end shortly behind a keyframe of the source; of sound alone a quarter, 20 to
  * 180 s (plan.c says why). A source that cannot be sought exactly is one
  * chunk after the first segment's, made of the same runs. Where the first rung is copied, boundaries are the
  * source's keyframes (plan_copy.c).

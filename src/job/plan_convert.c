@@ -204,9 +204,6 @@ struct chunk_shape {
 	int64_t min_seconds, max_seconds, share; /* of what remains */
 };
 #define CHUNKS_LONG 64
-/* Where nobody sees the progress, chunks are of one size: few, and yet all cores have some until the end. */
-#define CHUNKS_UNSEEN 8
-
 static struct chunk_shape shape_of(const struct convert_spec *s)
 {
 	if (s->format == CONVERT_WAV)
@@ -217,14 +214,16 @@ static struct chunk_shape shape_of(const struct convert_spec *s)
 }
 
 /* How many frames the chunk that begins at `first` has, of `total`. */
-static int64_t chunk_frames(int64_t first, int64_t total, bool unseen, const struct convert_spec *s)
+static int64_t chunk_frames(int64_t first, int64_t total, uint32_t equal, const struct convert_spec *s)
 {
 	const struct chunk_shape shape = shape_of(s);
-	int64_t left = total - first, n = unseen ? (total + CHUNKS_UNSEEN - 1) / CHUNKS_UNSEEN : left / shape.share;
+	int64_t left = total - first, n = left / shape.share;
 	int64_t min = frames_of_seconds(shape.min_seconds, s), max = frames_of_seconds(shape.max_seconds, s);
 	max = max > total / CHUNKS_LONG ? max : total / CHUNKS_LONG;
+	for (int64_t count = equal; equal && (count == equal || n > max); count += equal)
+		n = (total + count - 1) / count; /* a multiple: no core is idle while others have one more */
 	n = n < min ? min : n > max ? max : n;
-	if (first == 0 && !unseen)
+	if (first == 0 && !equal)
 		n = frames_of_seconds(FIRST_SECONDS, s);
 	return left - n < min / 2 ? left : n; /* no scrap at the end */
 }
@@ -246,7 +245,7 @@ static void plan_chunks(struct convert_plan *p)
 	if (measure)
 		add_chunk(p, CHUNK_MEASURE, p->duration_ticks * measure / 100);
 	do {
-		int64_t n = pieces ? chunk_frames(done, total, p->params.unseen, s) : total;
+		int64_t n = pieces ? chunk_frames(done, total, p->params.equal_chunks, s) : total;
 		int64_t share = total ? p->duration_ticks * percent / 100 * n / total : 0;
 		struct plan_chunk *c = add_chunk(p, CHUNK_CONVERT, share);
 		c->first_segment = (uint32_t)done;

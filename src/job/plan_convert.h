@@ -37,8 +37,9 @@ struct convert_params {
 	int32_t peak_mdbtp;   /* with normalize: never louder than this */
 	bool drop_tags;
 	bool remove_after_download;
-	bool unseen; /* its progress is shown to nobody: fewer chunks, of one size. Not a request's. */
-	bool quick;  /* MP3: somebody waits for it (proto/convert.h). Not a request's. */
+	/* Not 0: about so many chunks, or a multiple, of one size; nobody needs them to end to see progress. Not a request's. */
+	uint32_t equal_chunks;
+	bool quick; /* MP3: somebody waits for it (proto/convert.h). Not a request's. */
 };
 /* From a request's "params" text (JSON object); unknown fields, types and ranges are ERR_INVALID naming the field. */
 int convert_params_parse(const char *json, struct convert_params *ret, struct err *e) MR_MUST_USE;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/timed.h"
 #include "job/repo_internal.h"
 
 int repo_open(struct db *db, struct repo **ret, struct err *e)
@@ -27,7 +29,11 @@ void repo_close(struct repo *r)
 
 int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, struct err *e)
 {
+	int64_t began = clock_mono_ns();
 	int result = db_transact(r->db, fn, ctx, e);
+	/* Finding nothing, or that the rows have moved on, is an answer of the database. */
+	bool failed = result == -ERR_UNAVAILABLE || result == -ERR_NO_SPACE || result == -ERR_IO || result == -ERR_INTERNAL;
+	timed_done(TIMED_DATABASE, "transaction", what, clock_mono_ns() - began, failed ? result : 0);
 	if (result < 0 && e)
 		(void)err_wrap(e, "%s", what);
 	return result;
@@ -96,17 +102,29 @@ int repo_job_lock(struct db_conn *c, const char *user_id, const char *id, struct
 	return job_first(c, "SELECT " JOB_COLUMNS " FROM job WHERE id = $1" DB_LOCK, user_id, id, ret, e);
 }
 
-int repo_revise(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e)
+static int revise(struct db_conn *c, const char *job_id, int64_t now_ms, struct job_progress *ret, struct err *e)
 {
-	_cleanup_db_rows_ struct db_rows *rows = NULL;
+	_cleanup_db_rows_ struct db_rows *rows = NULL, *job = NULL;
 	int r = db_first(c, "UPDATE counter SET value = value + 1 WHERE name = 'revision' RETURNING value",
 			 DB_NO_PARAMS, &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(e, ERR_INTERNAL, "the revision counter is gone");
-	return db_exec(c, "UPDATE job SET revision = $2, updated_ms = $3 WHERE id = $1",
-		       DB_PARAMS(DB_TEXT(job_id), DB_INT(db_int(rows, 0)), DB_INT(now_ms)), NULL, e);
+	r = db_first(c, "UPDATE job SET revision = $2, updated_ms = $3 WHERE id = $1 RETURNING status, percent, stage",
+		     DB_PARAMS(DB_TEXT(job_id), DB_INT(db_int(rows, 0)), DB_INT(now_ms)), &job, e);
+	if (r <= 0 || !ret)
+		return r < 0 ? r : 0;
+	*ret = (struct job_progress){ .revision = db_int(rows, 0),
+				      .status = (enum job_status)db_int(job, 0),
+				      .percent = db_real(job, 1) };
+	repo_copy_text(job, 2, ret->stage, sizeof(ret->stage));
+	return 0;
+}
+
+int repo_revise(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e)
+{
+	return revise(c, job_id, now_ms, NULL, e);
 }
 
 /* Why the fence did not hold. */
@@ -159,7 +177,8 @@ int repo_fence_finish(struct db_conn *c, const struct claim *claim, struct fence
 	return 0;
 }
 
-int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks, struct err *e)
+int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks, struct job_progress *ret,
+		  struct err *e)
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	int r = db_first(c,
@@ -178,9 +197,7 @@ int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t
 								  .now_ms = now_ms });
 	r = db_exec(c, "UPDATE job SET percent = $2, speed = $3, eta_seconds = $4 WHERE id = $1",
 		    DB_PARAMS(DB_TEXT(job_id), DB_REAL(p.percent), DB_REAL(p.speed), DB_REAL(p.eta_seconds)), NULL, e);
-	if (r < 0)
-		return r;
-	return repo_revise(c, job_id, now_ms, e);
+	return r < 0 ? r : revise(c, job_id, now_ms, ret, e);
 }
 
 int repo_cancel_chunks(struct db_conn *c, const char *job_id, struct err *e)

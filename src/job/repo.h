@@ -33,10 +33,11 @@ int repo_file_ready(struct repo *r, const char *id, uint64_t size, const char *s
 		    const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
 int repo_file_get(struct repo *r, const char *user_id, const char *id, struct file *ret, struct err *e) MR_MUST_USE;
 /* Those that are ready, newest first; `cursor` NULL or what the last call gave; *ret_cursor is "" at the end. Rows are
- * given to fn, which borrows. */
+ * given to fn, which borrows. `named`: of a user's those alone whose name has this in it, a–z in either case; NULL:
+ * all. */
 typedef void (*repo_file_fn)(void *ctx, const struct file *f);
-int repo_file_list(struct repo *r, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn, void *ctx,
-		   char ret_cursor[64], struct err *e) MR_MUST_USE;
+int repo_file_list(struct repo *r, const char *user_id, const char *named, uint32_t limit, const char *cursor, repo_file_fn fn,
+		   void *ctx, char ret_cursor[64], struct err *e) MR_MUST_USE;
 /* ERR_CONFLICT (FILE_IN_USE) while a job that is not final reads it, other than its analysis, which ends. Removes the row;
  * the caller deletes the object and what lies below key_analysis_prefix or leaves it to the janitor: *ret_key (freed by the
  * caller) tells which object. */
@@ -66,6 +67,9 @@ struct resumable {
 	char *name, *content_type; /* of the file */
 	char *key;      /* of the file's object */
 	char *metadata; /* as the client sent it */
+	/* Of a direct upload, which has parts in the store in place of pieces; "" and 0: it comes through a server. */
+	char *multipart_id;
+	uint64_t part_bytes; /* of every part but the last */
 	uint64_t length, offset;
 	bool joined;	    /* its file is ready */
 	int64_t updated_ms; /* of the last piece */
@@ -80,6 +84,11 @@ void upload_pieces_free(struct upload_piece *pieces, uint32_t count);
 /* The file's row (ready = false) and the upload's. */
 int repo_upload_create(struct repo *r, const struct file *f, uint64_t length, const char *metadata,
 		       struct err *e) MR_MUST_USE;
+/* The same of a direct upload. */
+int repo_upload_create_direct(struct repo *r, const struct file *f, uint64_t length, const char *multipart_id,
+			      uint64_t part_bytes, struct err *e) MR_MUST_USE;
+/* All parts of a direct upload are there: from now on it waits to be joined. ERR_NOT_FOUND: it was deleted. */
+int repo_upload_arrived(struct repo *r, const char *id, struct err *e) MR_MUST_USE;
 int repo_upload_get(struct repo *r, const char *user_id, const char *id, struct resumable *ret,
 		    struct err *e) MR_MUST_USE;
 /* `writer` (unique to this request) becomes the one that may extend, unless all is there. ERR_CONFLICT code
@@ -164,17 +173,28 @@ int repo_segments(struct repo *r, const char *job_id, uint32_t rendition, uint32
 		  struct segment **ret, uint32_t *ret_count, struct err *e) MR_MUST_USE;
 
 /* ---- work ---- */
-/* What a thread works on: jobs, what is only done while no chunk of a job can be claimed, or short conversions (a minute of sound
- * at most) alone, which then never wait for what is long. */
-enum work_class { WORK_JOBS = 0, WORK_BACKGROUND, WORK_SHORT };
+/* What a thread works on: jobs, what is only done while no chunk of a job can be claimed, or narrations and short conversions
+ * (a minute of sound at most) alone, which then never wait for what is long. */
+enum work_class { WORK_JOBS = 0, WORK_BACKGROUND, WORK_SHORT, WORK_CLASSES };
+/* Kinds of job that nothing is to be claimed of, as bits. */
+#define WITHOUT_KIND(kind) (UINT32_C(1) << (kind))
 /* The next chunk that is ready (not before its back-off) or whose lease ran out; ERR_NOT_FOUND: nothing to do. Moves a
  * pending job to processing (streaming, where a retried one shows segments already). Order: users take turns, then the
- * user's jobs (a new one first), where little work is left a little earlier; then chunks by index: job/repo_work.c. */
-int repo_claim(struct repo *r, enum work_class class, const char *worker_id, int64_t lease_ms, struct claim *ret,
-	       struct err *e) MR_MUST_USE;
+ * user's jobs (a new one first), where little work is left a little earlier; then chunks by index: job/repo_work.c.
+ * `without`: WITHOUT_KIND; no analysis is left out. */
+int repo_claim(struct repo *r, enum work_class class, uint32_t without, const char *worker_id, int64_t lease_ms,
+	       struct claim *ret, struct err *e) MR_MUST_USE;
+/* How far a job was at a revision; it goes to other processes as a hint (bus/bus.h). */
+struct job_progress {
+	int64_t revision; /* 0: nothing has moved */
+	enum job_status status;
+	double percent;
+	char stage[24];
+};
 /* Prolongs the lease and stores the progress of the chunk (never falling) and of its job. ERR_LOST: stop, it is not
- * yours; ERR_CANCELED: the job was canceled or failed. */
-int repo_heartbeat(struct repo *r, const struct claim *c, int64_t done_ticks, struct err *e) MR_MUST_USE;
+ * yours; ERR_CANCELED: the job was canceled or failed. `ret` may be NULL. */
+int repo_heartbeat(struct repo *r, const struct claim *c, int64_t done_ticks, struct job_progress *ret,
+		   struct err *e) MR_MUST_USE;
 /* The init segment of a rendition: the first commit sets it; a later one must be equal, else ERR_MEDIA code
  * INIT_MISMATCH. Fenced. */
 int repo_commit_init(struct repo *r, const struct claim *c, uint32_t rendition, const char *codecs, uint64_t bytes,
@@ -192,6 +212,11 @@ int repo_chunk_failed(struct repo *r, const struct claim *c, const struct err *w
 		      struct err *e) MR_MUST_USE;
 /* Gives the claim back: stopped or lost, not a failure. */
 int repo_chunk_release(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;
+/* What became of a claim whose chunk isn't done, for who looks into it later (job/figures.h): "failed", "released" or "dropped";
+ * and lines of the log, each ended. Those that end without a word are "lost", by themselves. Not fenced; of a chunk the last 20
+ * stay. */
+int repo_attempt_note(struct repo *r, const struct claim *c, const char *outcome, const struct err *why, const char *log,
+		      struct err *e) MR_MUST_USE;
 /* Gives back everything that `worker_id`-s for which `gone` says true still hold (a restarted process does not wait for
  * leases). */
 int repo_release_workers(struct repo *r, bool (*gone)(void *ctx, const char *worker_id), void *ctx, uint32_t *ret_count,
@@ -199,6 +224,16 @@ int repo_release_workers(struct repo *r, bool (*gone)(void *ctx, const char *wor
 /* The soonest time (ms from now) at which a claim may succeed without a hint: back-off ends or leases. -1: nothing is
  * open. */
 int repo_next_due(struct repo *r, enum work_class class, int64_t *ret_ms, struct err *e) MR_MUST_USE;
+/* The same of every class, by one query: what an idle process asks for all its threads. `without` as repo_claim's. */
+int repo_next_dues(struct repo *r, uint32_t without, int64_t ret_ms[WORK_CLASSES], struct err *e) MR_MUST_USE;
+
+/* Whether a janitor has anything to do, by one query each: claims that may be a dead process's, playlists that lag, uploads that
+ * wait to be joined; and what has expired or was deleted. */
+int repo_chores_soon(struct repo *r, bool *ret, struct err *e) MR_MUST_USE;
+struct chore_ages {
+	int64_t upload_ms, speech_ms; /* as repo_file_stale's and repo_speech_expire's */
+};
+int repo_chores_late(struct repo *r, const struct chore_ages *ages, bool *ret, struct err *e) MR_MUST_USE;
 
 /* An analysis is over, well or not: the file's row says so, and the job is gone. Fenced. (repo_chunk_failed does the same
  * with a failure that is final.) */

@@ -225,7 +225,7 @@ static int finish_chunk(struct db_conn *c, const struct fence *f, int64_t saved_
 			DB_PARAMS(DB_TEXT(k->job_id), DB_INT(k->index)), NULL, e);
 	if (r < 0)
 		return r;
-	r = repo_progress(c, k->job_id, f->now_ms, k->weight_ticks - k->done_ticks + saved_ticks, e);
+	r = repo_progress(c, k->job_id, f->now_ms, k->weight_ticks - k->done_ticks + saved_ticks, NULL, e);
 	return r < 0 ? r : repo_open_next(c, k->job_id, f->now_ms, e);
 }
 

@@ -47,7 +47,7 @@ static int step_tx(struct db_conn *c, void *ctx, struct err *e)
 		    " WHERE job_id = $1 AND idx = $2",
 		    DB_PARAMS(DB_TEXT(k->job_id), DB_INT(k->index), DB_TEXT(t->result_json)), NULL, e);
 	if (r >= 0)
-		r = repo_progress(c, k->job_id, f.now_ms, k->weight_ticks - k->done_ticks, e);
+		r = repo_progress(c, k->job_id, f.now_ms, k->weight_ticks - k->done_ticks, NULL, e);
 	return r < 0 ? r : repo_open_next(c, k->job_id, f.now_ms, e);
 }
 

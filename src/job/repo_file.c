@@ -140,7 +140,21 @@ int repo_file_get(struct repo *repo, const char *user_id, const char *id, struct
 	return 0;
 }
 
-int repo_file_list(struct repo *repo, const char *user_id, uint32_t limit, const char *cursor, repo_file_fn fn,
+/* "50%" becomes "%50!%%": what LIKE takes for any text with this in it. */
+static char *like_pattern(const char *named)
+{
+	char *pattern = mr_calloc(1, 2 * strlen(named) + 3), *to = pattern;
+	*to++ = '%';
+	for (const char *s = named; *s; s++) {
+		if (strchr("%_!", *s))
+			*to++ = '!';
+		*to++ = *s >= 'A' && *s <= 'Z' ? (char)(*s - 'A' + 'a') : *s;
+	}
+	*to = '%';
+	return pattern;
+}
+
+int repo_file_list(struct repo *repo, const char *user_id, const char *named, uint32_t limit, const char *cursor, repo_file_fn fn,
 		   void *ctx, char ret_cursor[64], struct err *e)
 {
 	int64_t created_ms = INT64_MAX;
@@ -153,8 +167,15 @@ int repo_file_list(struct repo *repo, const char *user_id, uint32_t limit, const
 	if (limit < 1 || limit > REPO_LIST_MAX)
 		limit = limit < 1 ? 1 : REPO_LIST_MAX;
 	_cleanup_file_rows_ struct file_rows list = { 0 };
+	_cleanup_free_ char *pattern = named && *named ? like_pattern(named) : NULL;
 	int r;
-	if (user_id)
+	if (user_id && pattern)
+		r = gather(repo,
+			   "SELECT " FILE_COLUMNS " FROM file WHERE user_id = $1 AND ready = 1 AND (created_ms, id) < ($2, $3)"
+			   " AND lower(name) LIKE $5 ESCAPE '!' ORDER BY created_ms DESC, id DESC LIMIT $4",
+			   DB_PARAMS(DB_TEXT(user_id), DB_INT(created_ms), DB_TEXT(id), DB_INT(limit + 1), DB_TEXT(pattern)), &list,
+			   e);
+	else if (user_id)
 		r = gather(repo,
 			   "SELECT " FILE_COLUMNS " FROM file WHERE user_id = $1 AND ready = 1 AND (created_ms, id) < ($2, $3)"
 			   " ORDER BY created_ms DESC, id DESC LIMIT $4",

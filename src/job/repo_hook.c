@@ -1,4 +1,6 @@
 /* Which fragments the webhook hasn't been told of: repository. In the server process. */
+#include <stdio.h>
+
 #include "job/repo_internal.h"
 #include "job/stream.h"
 
@@ -40,7 +42,7 @@ static int told_tx(struct db_conn *c, void *ctx, struct err *e)
 	/* A stream that was deleted meanwhile gets no mark. */
 	return db_exec(c,
 		       "INSERT INTO fragment_hook (stream_id, told) SELECT id, $2 FROM stream WHERE id = $1"
-		       " ON CONFLICT (stream_id) DO UPDATE SET told = excluded.told",
+		       " ON CONFLICT (stream_id) DO UPDATE SET told = excluded.told WHERE fragment_hook.told < excluded.told",
 		       DB_PARAMS(DB_TEXT(told->f.stream_id), DB_INT(told->f.number)), NULL, e);
 }
 
@@ -48,4 +50,49 @@ int repo_told_save(struct repo *r, const struct untold *told, struct err *e)
 {
 	struct untold copy = *told;
 	return repo_transact(r, "keep what the webhook was told", told_tx, &copy, e);
+}
+
+/* ---- whose turn it is ---- */
+
+struct telling_tx {
+	const char *holder;
+	int64_t lease_ms;
+	bool held;
+};
+
+static int telling_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	struct telling_tx *t = ctx;
+	int64_t now, changes = 0;
+	int r = db_now_ms(c, &now, e);
+	if (r == 0)
+		r = db_exec(c,
+			    "INSERT INTO lease (name, holder, until_ms) VALUES ('fragment_hook', $1, $2) ON CONFLICT (name)"
+			    " DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms"
+			    " WHERE lease.holder = excluded.holder OR lease.until_ms <= $3",
+			    DB_PARAMS(DB_TEXT(t->holder), DB_INT(now + t->lease_ms), DB_INT(now)), &changes, e);
+	t->held = changes > 0;
+	return r;
+}
+
+int repo_telling_claim(struct repo *r, const char *holder, int64_t lease_ms, bool *ret, struct err *e)
+{
+	struct telling_tx t = { .holder = holder, .lease_ms = lease_ms };
+	int res = repo_transact(r, "take the webhook's turn", telling_tx, &t, e);
+	if (res == 0)
+		*ret = t.held;
+	return res;
+}
+
+static int leave_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	return db_exec(c, "DELETE FROM lease WHERE name = 'fragment_hook' AND holder = $1", DB_PARAMS(DB_TEXT((const char *)ctx)),
+		       NULL, e);
+}
+
+int repo_telling_leave(struct repo *r, const char *holder, struct err *e)
+{
+	char copy[UUID_SIZE];
+	(void)snprintf(copy, sizeof(copy), "%s", holder);
+	return repo_transact(r, "leave the webhook's turn", leave_tx, copy, e);
 }

@@ -17,6 +17,14 @@ struct repo {
 
 /* Constants of SQL texts: partial indices are used only where the text says exactly this. */
 #define JOB_IS_OPEN "status <= 3"
+/* Of a job: fewer segments are visible, or published, than are committed. */
+#define JOB_LAGS                                                                                                               \
+	JOB_IS_OPEN " AND status >= 2"                                                                                         \
+		    " AND (published_segments < visible_segments OR (visible_segments <"                                       \
+		    "  COALESCE((SELECT MIN(s.idx) FROM segment s WHERE s.job_id = job.id AND s.committed = 0), segment_count)" \
+		    "  AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
+/* Of an upload: all of it is there, but not joined. */
+#define UPLOAD_WAITS "joined = 0 AND offset_bytes = length"
 _Static_assert(JOB_PENDING == 1 && JOB_PROCESSING == 2 && JOB_STREAMING == 3, "SQL says the same");
 _Static_assert(JOB_COMPLETED == 4 && JOB_FAILED == 5 && JOB_CANCELED == 6 && JOB_DELETING == 7, "SQL says the same");
 _Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQL says the same");
@@ -28,6 +36,12 @@ _Static_assert(JOB_ANALYZE == 2 && JOB_CONVERT == 3 && JOB_NARRATION == 4 && JOB
 #define REPO_LIST_MAX 1000 /* rows that one call gives */
 #define IDEMPOTENCY_KEPT_MS (24 * 3600 * (int64_t)1000)
 #define DELETION_KEPT_MS (3600 * (int64_t)1000)
+#define PAST_KEPT_MS (8 * 24 * 3600 * (int64_t)1000) /* figures show a week */
+
+/* Attempts (repo_attempt.c), within a transaction: all that a worker which is gone still holds; and the one before a claim that was
+ * just made, unless it is noted. */
+int repo_attempts_lost(struct db_conn *c, const char *worker_id, int64_t now_ms, struct err *e) MR_MUST_USE;
+int repo_attempt_before(struct db_conn *c, const struct chunk *claimed, int64_t now_ms, struct err *e) MR_MUST_USE;
 
 /* db_transact with the operation's name as a clause of the error. */
 int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, struct err *e) MR_MUST_USE;
@@ -108,8 +122,8 @@ struct fence {
 int repo_fence(struct db_conn *c, const struct claim *claim, struct fence *ret, struct err *e) MR_MUST_USE;
 /* The same, for the finish chunk's operations alone. */
 int repo_fence_finish(struct db_conn *c, const struct claim *claim, struct fence *ret, struct err *e) MR_MUST_USE;
-/* Adds finished work to the job and shows it: percent, speed, what remains. */
-int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks,
+/* Adds finished work to the job and shows it: percent, speed, what remains. `ret` may be NULL. */
+int repo_progress(struct db_conn *c, const char *job_id, int64_t now_ms, int64_t added_ticks, struct job_progress *ret,
 		  struct err *e) MR_MUST_USE;
 /* "encoding": what a job's stage is called while chunks of this kind run. */
 const char *repo_stage_of(enum chunk_kind kind);
@@ -130,6 +144,10 @@ int repo_narration_length(struct db_conn *c, const char *job_id, struct err *e) 
 int repo_download_done(struct db_conn *c, const struct job *download, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* A narration is being deleted, and what makes its MP3 with it. */
 int repo_download_drop(struct db_conn *c, const char *narration_id, struct err *e) MR_MUST_USE;
+/* A claim as part of a transaction. */
+int repo_claim_within(struct db_conn *c, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e) MR_MUST_USE;
+/* The job is being deleted: it is remembered for figures (repo_history.c). */
+int repo_past_insert(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
 /* Writes down a new job with its plan. */
 int repo_job_insert(struct db_conn *c, const struct job_new *n, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* The last write of an analysis: its job goes, its result stays with the file. */

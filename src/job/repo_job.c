@@ -223,7 +223,8 @@ int repo_job_retry(struct repo *repo, const char *user_id, const char *id, struc
 static int leave_deleted(struct db_conn *c, const char *id, int64_t now, struct err *e)
 {
 	int r = db_exec(c, "DELETE FROM idempotency WHERE job_id = $1", DB_PARAMS(DB_TEXT(id)), NULL, e);
-	if (r < 0 || (r = repo_download_drop(c, id, e)) < 0 || (r = repo_revise(c, id, now, e)) < 0)
+	if (r < 0 || (r = repo_download_drop(c, id, e)) < 0 || (r = repo_past_insert(c, id, e)) < 0 ||
+	    (r = repo_revise(c, id, now, e)) < 0)
 		return r;
 	return db_exec(c,
 		       "INSERT INTO deleted_job (job_id, user_id, revision, deleted_ms)"
@@ -292,6 +293,8 @@ static int forget_old(struct db_conn *c, int64_t now, struct err *e)
 {
 	int r = db_exec(c, "DELETE FROM idempotency WHERE created_ms <= $1",
 			DB_PARAMS(DB_INT(now - IDEMPOTENCY_KEPT_MS)), NULL, e);
+	if (r >= 0)
+		r = db_exec(c, "DELETE FROM past_job WHERE finished_ms <= $1", DB_PARAMS(DB_INT(now - PAST_KEPT_MS)), NULL, e);
 	if (r < 0)
 		return r;
 	return db_exec(c, "DELETE FROM deleted_job WHERE deleted_ms <= $1", DB_PARAMS(DB_INT(now - DELETION_KEPT_MS)),

@@ -236,12 +236,7 @@ int repo_published(struct repo *repo, const char *job_id, uint32_t segments, str
 	return repo_transact(repo, "note stored playlists", published_tx, &t, e);
 }
 
-static const char lagging_sql[] =
-	"SELECT " JOB_COLUMNS " FROM job WHERE " JOB_IS_OPEN " AND status >= 2"
-	" AND (published_segments < visible_segments OR (visible_segments <"
-	"  COALESCE((SELECT MIN(s.idx) FROM segment s WHERE s.job_id = job.id AND s.committed = 0), segment_count)"
-	"  AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
-	" ORDER BY advanced_ms LIMIT $1";
+static const char lagging_sql[] = "SELECT " JOB_COLUMNS " FROM job WHERE " JOB_LAGS " ORDER BY advanced_ms LIMIT $1";
 
 int repo_job_lagging(struct repo *repo, uint32_t limit, repo_job_fn fn, void *ctx, struct err *e)
 {

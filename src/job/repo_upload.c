@@ -11,7 +11,7 @@
 
 #define UPLOAD_COLUMNS                                                                                                    \
 	"u.id, f.user_id, f.name, f.content_type, f.object_key, u.metadata, u.length, u.offset_bytes, u.joined," \
-	" f.updated_ms"
+	" f.updated_ms, u.multipart_id, u.part_bytes"
 
 void resumable_release(struct resumable *u)
 {
@@ -19,6 +19,7 @@ void resumable_release(struct resumable *u)
 	free(u->content_type);
 	free(u->key);
 	free(u->metadata);
+	free(u->multipart_id);
 	*u = (struct resumable){ 0 };
 }
 
@@ -38,7 +39,9 @@ static void upload_row(struct db_rows *rows, struct resumable *ret)
 				   .length = (uint64_t)db_int(rows, 6),
 				   .offset = (uint64_t)db_int(rows, 7),
 				   .joined = db_int(rows, 8) != 0,
-				   .updated_ms = db_int(rows, 9) };
+				   .updated_ms = db_int(rows, 9),
+				   .multipart_id = mr_strdup(db_text(rows, 10)),
+				   .part_bytes = (uint64_t)db_int(rows, 11) };
 	repo_copy_text(rows, 0, ret->id, sizeof(ret->id));
 	repo_copy_text(rows, 1, ret->user_id, sizeof(ret->user_id));
 }
@@ -66,7 +69,8 @@ static int load(struct db_conn *c, const char *user_id, const char *id, struct r
 struct create_tx {
 	const struct file *file;
 	uint64_t length;
-	const char *metadata;
+	const char *metadata, *multipart_id;
+	uint64_t part_bytes;
 };
 
 static int create_tx(struct db_conn *c, void *ctx, struct err *e)
@@ -75,14 +79,40 @@ static int create_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = repo_file_insert(c, t->file, e);
 	if (r < 0)
 		return r;
-	return db_exec(c, "INSERT INTO upload (id, length, metadata) VALUES ($1, $2, $3)",
-		       DB_PARAMS(DB_TEXT(t->file->id), DB_INT(t->length), DB_TEXT(t->metadata)), NULL, e);
+	return db_exec(c, "INSERT INTO upload (id, length, metadata, multipart_id, part_bytes) VALUES ($1, $2, $3, $4, $5)",
+		       DB_PARAMS(DB_TEXT(t->file->id), DB_INT(t->length), DB_TEXT(t->metadata), DB_TEXT(t->multipart_id),
+				 DB_INT(t->part_bytes)),
+		       NULL, e);
 }
 
 int repo_upload_create(struct repo *r, const struct file *f, uint64_t length, const char *metadata, struct err *e)
 {
-	struct create_tx t = { .file = f, .length = length, .metadata = metadata };
+	struct create_tx t = { .file = f, .length = length, .metadata = metadata, .multipart_id = "" };
 	return repo_transact(r, "create an upload", create_tx, &t, e);
+}
+
+int repo_upload_create_direct(struct repo *r, const struct file *f, uint64_t length, const char *multipart_id,
+			      uint64_t part_bytes, struct err *e)
+{
+	struct create_tx t = {
+		.file = f, .length = length, .metadata = "", .multipart_id = multipart_id, .part_bytes = part_bytes
+	};
+	return repo_transact(r, "create an upload", create_tx, &t, e);
+}
+
+static int arrived_tx(struct db_conn *c, void *ctx, struct err *e)
+{
+	int64_t changes;
+	int r = db_exec(c, "UPDATE upload SET offset_bytes = length WHERE id = $1 AND multipart_id <> ''",
+			DB_PARAMS(DB_TEXT(ctx)), &changes, e);
+	return r < 0 || changes ? r : no_such_upload(e);
+}
+
+int repo_upload_arrived(struct repo *repo, const char *id, struct err *e)
+{
+	char own[UUID_SIZE];
+	(void)snprintf(own, sizeof(own), "%s", id);
+	return repo_transact(repo, "complete an upload", arrived_tx, own, e);
 }
 
 int repo_upload_get(struct repo *repo, const char *user_id, const char *id, struct resumable *ret, struct err *e)
@@ -190,7 +220,7 @@ static int find_due(struct db_conn *c, int64_t now, struct join_tx *t, struct er
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	int r = db_first(c,
-			 "SELECT id FROM upload WHERE joined = 0 AND offset_bytes = length AND join_due_ms < $1"
+			 "SELECT id FROM upload WHERE " UPLOAD_WAITS " AND join_due_ms < $1"
 			 " ORDER BY join_due_ms LIMIT 1",
 			 DB_PARAMS(DB_INT(now)), &rows, e);
 	if (r < 0)

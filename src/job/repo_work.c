@@ -9,7 +9,7 @@
  * work, at most by TURN_MAX. So a short conversion doesn't wait for a turn of twenty long ones; and nobody waits longer
  * than that for others that came later, however many short ones there are. A user's are taken together there, so that many
  * short jobs are no way to go first. Even the first in turn would still wait until a chunk of something long ends and a thread
- * is free; so there are threads that take short conversions alone (WORK_SHORT), in the same order.
+ * is free; so there are threads that take narrations and short conversions alone (WORK_SHORT), in the same order.
  *
  * An idle worker's poll is one look at the index of due chunks; it takes no lock.
  */
@@ -24,6 +24,7 @@
 
 struct claim_tx {
 	enum work_class class;
+	uint32_t without;
 	const char *worker_id;
 	int64_t lease_ms;
 	struct claim claim;
@@ -40,8 +41,8 @@ static int nothing_to_do(struct err *e)
 /* What is left of a job, in ms of media; of a conversion a twentieth, since it is so much less work. */
 #define LEFT "(weight_ticks - done_ticks) / (CASE WHEN kind IN (3, 5) THEN 1800 ELSE 90 END)"
 #define TURN(left) "CASE WHEN " left " < " TURN_MAX " THEN " left " ELSE " TURN_MAX " END"
-/* A conversion of a minute at most; a narration's MP3, which somebody waits for. */
-#define IS_SHORT "(kind = 5 OR (kind = 3 AND weight_ticks <= 60 * 90000))"
+/* A conversion of a minute at most; a narration and its MP3, for which somebody listens or waits. */
+#define IS_SHORT "(kind IN (4, 5) OR (kind = 3 AND weight_ticks <= 60 * 90000))"
 #define JOBS_LOOKED_AT "64" /* more than that are not all being claimed at the same moment */
 #define CLAIM_JOB(which) \
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = (" \
@@ -53,7 +54,8 @@ static int nothing_to_do(struct err *e)
 	"         SUM(left_ms) OVER (PARTITION BY user_id) AS user_left_ms" \
 	"        FROM (SELECT id, user_id, kind, weight_ticks, created_ms, served_ms, " LEFT " AS left_ms" \
 	"              FROM job WHERE " JOB_IS_OPEN " AND kind <> 2) o) j" \
-	"  WHERE " which " AND EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \
+	"  WHERE " which " AND (($4 >> j.kind) & 1) = 0" \
+	"   AND EXISTS (SELECT 1 FROM chunk c WHERE c.job_id = j.id AND c.due_ms <= $1)" \
 	"  ORDER BY j.user_served_ms + " TURN("j.user_left_ms") ", j.served_ms + " TURN("j.left_ms") "," \
 	"   j.created_ms, j.id LIMIT " JOBS_LOOKED_AT ") t) f WHERE idx IS NOT NULL LIMIT 1)" \
 	" AND due_ms <= $1 RETURNING " CHUNK_COLUMNS
@@ -64,19 +66,27 @@ static const char claim_short_sql[] = CLAIM_JOB(IS_SHORT);
 static const char claim_background_sql[] =
 	"UPDATE chunk SET state = 3, claims = claims + 1, worker = $2, due_ms = $3 WHERE (job_id, idx) = ("
 	"  SELECT job_id, idx FROM chunk WHERE due_ms <= $1 AND kind = 3 ORDER BY due_ms, job_id LIMIT 1" DB_LOCK_FREE ")"
-	" AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.due_ms <= $1 AND o.kind <> 3)"
+	" AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM chunk o WHERE o.due_ms <= $1 AND o.kind <> 3"
+	"  AND ($4 = 0 OR (($4 >> (SELECT j.kind FROM job j WHERE j.id = o.job_id)) & 1) = 0))"
 	" RETURNING " CHUNK_COLUMNS;
 
 static const char *const claim_sql[] = { [WORK_JOBS] = claim_job_sql,
 					 [WORK_BACKGROUND] = claim_background_sql,
 					 [WORK_SHORT] = claim_short_sql };
 
+#define DUE_JOBS "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind <> 3"
+#define DUE_BACKGROUND "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind = 3"
+#define DUE_SHORT                                                                                                     \
+	"SELECT MIN((SELECT MIN(c.due_ms) FROM chunk c WHERE c.job_id = job.id AND c.due_ms IS NOT NULL)) FROM job"   \
+	" WHERE " JOB_IS_OPEN " AND " IS_SHORT
 static const char *const next_due_sql[] = {
-	[WORK_JOBS] = "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind <> 3",
-	[WORK_BACKGROUND] = "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind = 3",
-	[WORK_SHORT] = "SELECT MIN((SELECT MIN(c.due_ms) FROM chunk c WHERE c.job_id = job.id AND c.due_ms IS NOT NULL))"
-		       " FROM job WHERE " JOB_IS_OPEN " AND " IS_SHORT,
+	[WORK_JOBS] = DUE_JOBS, [WORK_BACKGROUND] = DUE_BACKGROUND, [WORK_SHORT] = DUE_SHORT
 };
+/* Columns in the classes' order. */
+static const char next_dues_sql[] =
+	"SELECT (" DUE_JOBS " AND ($1 = 0 OR (($1 >> (SELECT j.kind FROM job j WHERE j.id = chunk.job_id)) & 1) = 0)),"
+	" (" DUE_BACKGROUND "), (" DUE_SHORT " AND (($1 >> job.kind) & 1) = 0)";
+_Static_assert(WORK_JOBS == 0 && WORK_BACKGROUND == 1 && WORK_SHORT == 2 && WORK_CLASSES == 3, "columns of next_dues_sql");
 
 const char *repo_stage_of(enum chunk_kind kind)
 {
@@ -130,7 +140,7 @@ static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
 		return r;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	r = db_first(c, claim_sql[t->class],
-		     DB_PARAMS(DB_INT(now), DB_TEXT(t->worker_id), DB_INT(now + t->lease_ms)), &rows, e);
+		     DB_PARAMS(DB_INT(now), DB_TEXT(t->worker_id), DB_INT(now + t->lease_ms), DB_INT(t->without)), &rows, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -141,14 +151,27 @@ static int claim_tx(struct db_conn *c, void *ctx, struct err *e)
 	if (r < 0)
 		return r;
 	r = start_job(c, &k->job, &k->chunk, now, e);
+	if (r >= 0)
+		r = repo_attempt_before(c, &k->chunk, now, e);
 	if (r < 0)
 		return r;
 	job_release(&k->job);
 	return repo_job_load(c, NULL, k->chunk.job_id, &k->job, e);
 }
 
-int repo_claim(struct repo *repo, enum work_class class, const char *worker_id, int64_t lease_ms, struct claim *ret,
-	       struct err *e)
+int repo_claim_within(struct db_conn *c, const char *worker_id, int64_t lease_ms, struct claim *ret, struct err *e)
+{
+	struct claim_tx t = { .class = WORK_JOBS, .worker_id = worker_id, .lease_ms = lease_ms };
+	int r = claim_tx(c, &t, e);
+	if (r < 0)
+		claim_release(&t.claim);
+	else
+		*ret = t.claim;
+	return r;
+}
+
+int repo_claim(struct repo *repo, enum work_class class, uint32_t without, const char *worker_id, int64_t lease_ms,
+	       struct claim *ret, struct err *e)
 {
 	int64_t due_ms;
 	int r = repo_next_due(repo, class, &due_ms, e); /* without a transaction: most asks are in vain */
@@ -156,7 +179,7 @@ int repo_claim(struct repo *repo, enum work_class class, const char *worker_id, 
 		return r;
 	if (due_ms != 0)
 		return nothing_to_do(e);
-	struct claim_tx t = { .class = class, .worker_id = worker_id, .lease_ms = lease_ms };
+	struct claim_tx t = { .class = class, .without = without, .worker_id = worker_id, .lease_ms = lease_ms };
 	r = repo_transact(repo, "claim", claim_tx, &t, e);
 	if (r < 0) {
 		claim_release(&t.claim);
@@ -192,12 +215,14 @@ int repo_open_next(struct db_conn *c, const char *job_id, int64_t now_ms, struct
 struct heartbeat_tx {
 	const struct claim *claim;
 	int64_t done_ticks;
+	struct job_progress now;
 };
 
 static int heartbeat_tx(struct db_conn *c, void *ctx, struct err *e)
 {
-	const struct heartbeat_tx *t = ctx;
+	struct heartbeat_tx *t = ctx;
 	struct fence f;
+	t->now.revision = 0;
 	int r = repo_fence(c, t->claim, &f, e);
 	if (r < 0)
 		return r;
@@ -207,13 +232,16 @@ static int heartbeat_tx(struct db_conn *c, void *ctx, struct err *e)
 		return 0;
 	r = db_exec(c, "UPDATE chunk SET done_ticks = $3 WHERE job_id = $1 AND idx = $2",
 		    DB_PARAMS(DB_TEXT(f.chunk.job_id), DB_INT(f.chunk.index), DB_INT(done)), NULL, e);
-	return r < 0 ? r : repo_progress(c, f.chunk.job_id, f.now_ms, added, e);
+	return r < 0 ? r : repo_progress(c, f.chunk.job_id, f.now_ms, added, &t->now, e);
 }
 
-int repo_heartbeat(struct repo *repo, const struct claim *claim, int64_t done_ticks, struct err *e)
+int repo_heartbeat(struct repo *repo, const struct claim *claim, int64_t done_ticks, struct job_progress *ret, struct err *e)
 {
 	struct heartbeat_tx t = { .claim = claim, .done_ticks = done_ticks };
-	return repo_transact(repo, "heartbeat", heartbeat_tx, &t, e);
+	int r = repo_transact(repo, "heartbeat", heartbeat_tx, &t, e);
+	if (r == 0 && ret)
+		*ret = t.now;
+	return r;
 }
 
 /* ---- failed, released ---- */
@@ -324,7 +352,9 @@ static int release_workers_tx(struct db_conn *c, void *ctx, struct err *e)
 	int r = db_now_ms(c, &now, e);
 	for (uint32_t i = 0; i < t->count && r >= 0; i++) {
 		int64_t changes = 0;
-		r = db_exec(c, "UPDATE chunk SET state = 2, due_ms = $2, worker = '' WHERE worker = $1 AND state = 3",
+		r = repo_attempts_lost(c, t->workers[i], now, e);
+		if (r >= 0)
+			r = db_exec(c, "UPDATE chunk SET state = 2, due_ms = $2, worker = '' WHERE worker = $1 AND state = 3",
 			    DB_PARAMS(DB_TEXT(t->workers[i]), DB_INT(now)), &changes, e);
 		t->released += changes;
 	}
@@ -378,7 +408,8 @@ int repo_release_workers(struct repo *repo, bool (*gone)(void *ctx, const char *
 	return r < 0 ? r : 0;
 }
 
-int repo_next_due(struct repo *repo, enum work_class class, int64_t *ret_ms, struct err *e)
+static int next_due(struct repo *repo, const char *sql, const struct db_params *params, int64_t *ret_ms, int columns,
+		    struct err *e)
 {
 	_cleanup_db_conn_ struct db_conn *c = NULL;
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
@@ -386,12 +417,22 @@ int repo_next_due(struct repo *repo, enum work_class class, int64_t *ret_ms, str
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
 		return r;
-	r = db_first(c, next_due_sql[class], DB_NO_PARAMS, &rows, e);
+	r = db_first(c, sql, params, &rows, e);
 	if (r < 0)
 		return r;
-	if (r == 0 || db_is_null(rows, 0))
-		*ret_ms = -1;
-	else
-		*ret_ms = db_int(rows, 0) > now ? db_int(rows, 0) - now : 0;
+	for (int i = 0; i < columns; i++) {
+		bool none = r == 0 || db_is_null(rows, i);
+		ret_ms[i] = none ? -1 : db_int(rows, i) > now ? db_int(rows, i) - now : 0;
+	}
 	return 0;
+}
+
+int repo_next_due(struct repo *repo, enum work_class class, int64_t *ret_ms, struct err *e)
+{
+	return next_due(repo, next_due_sql[class], DB_NO_PARAMS, ret_ms, 1, e);
+}
+
+int repo_next_dues(struct repo *repo, uint32_t without, int64_t ret_ms[WORK_CLASSES], struct err *e)
+{
+	return next_due(repo, next_dues_sql, DB_PARAMS(DB_INT(without)), ret_ms, WORK_CLASSES, e);
 }

@@ -171,5 +171,9 @@ struct untold {
 /* The oldest of each stream, of `max` streams at most, in the order of their ids, behind `after` ("": from the first on). */
 int repo_untold_list(struct repo *r, const char *after, struct untold *ret, uint32_t max, uint32_t *ret_count,
 		     struct err *e) MR_MUST_USE;
-/* It and all before it have been told. */
+/* Telling is one process's at a time: `holder`'s for lease_ms from now, unless another has it. *ret: it is ours (still, or now). */
+int repo_telling_claim(struct repo *r, const char *holder, int64_t lease_ms, bool *ret, struct err *e) MR_MUST_USE;
+/* Another may have it at once. */
+int repo_telling_leave(struct repo *r, const char *holder, struct err *e) MR_MUST_USE;
+/* It and all before it have been told; what is known to have been told never gets less. */
 int repo_told_save(struct repo *r, const struct untold *told, struct err *e) MR_MUST_USE;

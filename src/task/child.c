@@ -126,6 +126,8 @@ static int run_spec(struct child *c, const struct task_spec *spec, struct task_r
 		return task_voice(spec, &io, result, e);
 	case TASK_SPEAK:
 		return task_speak(spec, &io, result, e);
+	case TASK_CHECK:
+		return task_check(spec, &io, e);
 	case TASK_LIVE: /* these two not by these callbacks: task_child_run */
 	case TASK_LISTEN:
 		break;

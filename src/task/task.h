@@ -31,6 +31,7 @@ int task_narrate(const struct task_spec *spec, const struct media_io *io, struct
 int task_voice(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 int task_speak(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
 int task_ladder(const struct task_spec *spec, const struct media_io *io, struct task_result *ret, struct err *e) MR_MUST_USE;
+int task_check(const struct task_spec *spec, const struct media_io *io, struct err *e) MR_MUST_USE;
 /* Serves live sessions until the channel closes (proto/live.h); returns the exit code. */
 int task_live(int channel);
 /* Encodes for listeners until the channel closes (proto/listen.h); returns the exit code. */

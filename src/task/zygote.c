@@ -20,6 +20,7 @@
 
 #include "os/fd.h"
 #include "os/sandbox_build.h"
+#include "os/thread.h"
 #include "proto/channel.h"
 #include "task/task.h"
 
@@ -64,7 +65,7 @@ static void write_counters(void)
 
 /* In the child: never returns. */
 static _Noreturn void become_task(struct zygote *z, pid_t zygote_pid, int channel, const struct sandbox_limits *limits,
-				   int64_t niceness)
+				   const struct zygote_spawn *request)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != zygote_pid)
 		_exit(1); /* the zygote ended in between: nobody would be told of us */
@@ -72,8 +73,10 @@ static _Noreturn void become_task(struct zygote *z, pid_t zygote_pid, int channe
 	(void)sigprocmask(SIG_SETMASK, &z->original_mask, NULL);
 	offer_to_oom_killer();
 	/* best effort, as everything about priorities */
-	if (niceness > 0)
-		(void)setpriority(PRIO_PROCESS, 0, niceness < 19 ? (int)niceness : 19);
+	if (request->nice > 0)
+		(void)setpriority(PRIO_PROCESS, 0, request->nice < 19 ? request->nice : 19);
+	if (request->batch)
+		thread_run_long();
 	struct err e, failure;
 	if (sandbox_enter(z->sandbox, limits, channel, &e) < 0) {
 		(void)err_set_code(&failure, ERR_UNAVAILABLE, "SANDBOX_UNAVAILABLE", "enter the sandbox: %.400s", e.message);
@@ -107,7 +110,7 @@ static void spawn(struct zygote *z, const struct zygote_spawn *request, int take
 	write_counters();
 	pid_t pid = fork();
 	if (pid == 0)
-		become_task(z, self, channel, &limits, request->nice);
+		become_task(z, self, channel, &limits, request);
 	if (pid < 0) {
 		s.errnum = errno;
 		tell(status, &s, -1);

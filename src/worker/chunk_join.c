@@ -121,6 +121,22 @@ static int finish_in_place(struct join *j, struct object_chain *head, struct obj
 	return r;
 }
 
+/* Head, parts and tail to a reader, once. Nobody can take back what has been written, so the claim is made sure of at the start. */
+static int pipe_file(struct join *j, struct object_chain *head, struct object_chain *tail, struct store_info *ret, struct err *e)
+{
+	struct output_pipe *out = j->c->runner->output_pipe;
+	int r = keep_alive(j->c, e);
+	if (r == 0)
+		r = output_pipe_write(out, head, keep_alive, j->c, e);
+	if (r == 0)
+		r = output_pipe_write(out, &j->parts, keep_alive, j->c, e);
+	if (r == 0)
+		r = output_pipe_write(out, tail, keep_alive, j->c, e);
+	if (r == 0)
+		*ret = (struct store_info){ 0 };
+	return r;
+}
+
 /* Head, parts and tail into the file's key. */
 static int put_file(struct join *j, struct object_chain *head, struct object_chain *tail, struct store_info *ret, struct err *e)
 {
@@ -153,9 +169,11 @@ static int write_file(struct join *j, const struct join_result *made, struct sto
 	if (r == 0 && size != made->bytes)
 		r = err_set_code(e, ERR_PROTOCOL, "TASK_PROTOCOL", "the join says %llu bytes, and there are %llu",
 				 (unsigned long long)made->bytes, (unsigned long long)size);
+	const struct runner *runner = j->c->runner;
 	if (r == 0)
-		r = in_place_used(j->c->runner->in_place) ? finish_in_place(j, &head, &tail, ret, e)
-							  : put_file(j, &head, &tail, ret, e);
+		r = in_place_used(runner->in_place) ? finish_in_place(j, &head, &tail, ret, e)
+		    : runner->output_pipe	    ? pipe_file(j, &head, &tail, ret, e)
+						    : put_file(j, &head, &tail, ret, e);
 	object_chain_release(&head);
 	object_chain_release(&tail);
 	return r;

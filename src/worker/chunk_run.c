@@ -27,15 +27,26 @@ void chunk_run_tell(const struct chunk_run *c)
 	bus_publish(c->runner->bus, &(struct bus_event){ .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id });
 }
 
+/* How far it is, too, so that nobody who was asked has to ask the database. */
+static void tell_progress(const struct chunk_run *c, const struct job_progress *p)
+{
+	const struct job *j = &c->claim->job;
+	struct bus_progress told = { .revision = p->revision, .status = (int)p->status, .percent = p->percent };
+	memcpy(told.stage, p->stage, sizeof(told.stage));
+	const struct bus_event ev = { .topic = BUS_JOB, .user_id = j->user_id, .job_id = j->id, .progress = &told };
+	bus_publish(c->runner->bus, &ev);
+}
+
 static int heartbeat(struct chunk_run *c, struct err *e)
 {
 	int64_t now = clock_mono_ms();
 	if (now < c->next_heartbeat_mono_ms)
 		return 0;
 	c->next_heartbeat_mono_ms = now + HEARTBEAT_MS;
-	int r = repo_heartbeat(c->runner->repo, c->claim, c->done_ticks, e);
-	if (r == 0)
-		chunk_run_tell(c);
+	struct job_progress p = { 0 };
+	int r = repo_heartbeat(c->runner->repo, c->claim, c->done_ticks, &p, e);
+	if (r == 0 && p.revision)
+		tell_progress(c, &p);
 	return r;
 }
 

@@ -158,10 +158,15 @@ static int move_down(const struct in_place *p, const struct extent *x, uint64_t 
  * decoded from its start. What parts would give by standing one behind the other is given here by moving. */
 static int close_gaps(struct in_place *p, uint64_t *ret_bytes, struct err *e)
 {
-	uint64_t at = 0;
+	uint64_t at = 0, seen = 0;
 	qsort(p->extents, p->extent_count, sizeof(*p->extents), by_start);
 	for (uint32_t i = 0; i < p->extent_count; i++) {
-		const struct extent *x = &p->extents[i];
+		struct extent *x = &p->extents[i];
+		/* What was made a second time may have been noted with its neighbour the first time, and by itself now. */
+		x->start = x->start > seen ? x->start : seen;
+		if (x->end <= x->start)
+			continue;
+		seen = x->end;
 		int r = x->start > at ? move_down(p, x, at, e) : 0;
 		if (r < 0) {
 			p->extent_count = 0; /* half moved, it is nothing any more: nor for another attempt */

@@ -16,8 +16,10 @@
 #include "worker/speech.h"
 #include "worker/stream_clean.h"
 #include "worker/upload_join.h"
+#include "worker/work_metrics.h"
 
 #define SHORT_ROUND_MS 2000
+#define QUIET_ROUND_MS 5000 /* where there was nothing to do and nobody had claimed anything */
 #define LONG_ROUND_MS 30000
 #define BATCH 100
 #define STALE_PUT_MS (3600ll * 1000)
@@ -63,6 +65,7 @@ static void short_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "claims"), LOG_E(&e));
 	if (count) {
 		log_info("claims_recovered", LOG_I("chunks", count));
+		work_count_recovered("claim", count);
 		bus_publish(j->opts.bus, &(struct bus_event){ .topic = BUS_WORK });
 	}
 	if (repo_job_lagging(j->opts.repo, BATCH, nudge, j, &e) < 0)
@@ -93,13 +96,17 @@ static void remove_object(void *ctx, const char *key)
 		log_warn("janitor_failed", LOG_S("what", "delete an object"), LOG_S("key", key), LOG_E(&e));
 }
 
-/* The row alone: its object is doomed by that, and goes in the same round. */
+/* The row: its object is doomed by that, and goes in the same round. A direct upload's parts before it, since only the row names
+ * them. */
 static void remove_stale_upload(void *ctx, const struct file *f)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
 	_cleanup_free_ char *key = NULL;
-	if (repo_file_delete(j->opts.repo, NULL, f->id, &key, &e) < 0 && e.kind != ERR_NOT_FOUND)
+	int r = upload_abort_parts(j->opts.repo, j->opts.store, NULL, f->id, &e);
+	if (r == 0)
+		r = repo_file_delete(j->opts.repo, NULL, f->id, &key, &e);
+	if (r < 0 && e.kind != ERR_NOT_FOUND)
 		log_warn("janitor_failed", LOG_S("what", "delete a stale upload"), LOG_S("file", f->id), LOG_E(&e));
 }
 
@@ -110,6 +117,26 @@ static void join_uploads(struct janitor *j)
 	struct err e = { 0 };
 	if (upload_join(&o, NULL, &e) < 0 && e.kind != ERR_NOT_FOUND && e.kind != ERR_BUSY)
 		log_warn("janitor_failed", LOG_S("what", "join an upload"), LOG_E(&e));
+}
+
+/* Whatever it is that makes asking fail, the round would meet it, too. */
+static void cannot_ask(const struct err *e)
+{
+	log_warn("janitor_failed", LOG_S("what", "look for work"), LOG_E(e));
+}
+
+/* True: there may be more of it soon. */
+static bool soon(struct janitor *j)
+{
+	struct err e = { 0 };
+	bool any = false;
+	if (repo_chores_soon(j->opts.repo, &any, &e) < 0)
+		cannot_ask(&e);
+	if (!any)
+		return false;
+	short_round(j);
+	join_uploads(j);
+	return true;
 }
 
 static void long_round(struct janitor *j)
@@ -126,14 +153,25 @@ static void long_round(struct janitor *j)
 	if (repo_live_session_expire(j->opts.repo, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "live sessions"), LOG_E(&e));
 	streams_clean(j->opts.repo, j->opts.store);
+}
+
+static void late(struct janitor *j)
+{
+	const struct chore_ages ages = { .upload_ms = UPLOAD_LIFETIME_MS, .speech_ms = SPEECH_KEPT_MS };
+	struct err e = { 0 };
+	bool any = false;
+	if (repo_chores_late(j->opts.repo, &ages, &any, &e) < 0)
+		cannot_ask(&e);
+	if (any)
+		long_round(j);
 	if (store_sweep(j->opts.store, STALE_PUT_MS, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "leftovers in the store"), LOG_E(&e));
 }
 
 /* Sleeps until the next short round or a hint; false when stopping. */
-static bool rest(struct janitor *j, bool *ret_hinted)
+static bool rest(struct janitor *j, int64_t ms, bool *ret_hinted)
 {
-	int64_t due = clock_mono_ms() + SHORT_ROUND_MS;
+	int64_t due = clock_mono_ms() + ms;
 	(void)pthread_mutex_lock(&j->lock);
 	while (!j->stopping && !j->hinted)
 		if (!cond_wait_until(&j->wake, &j->lock, due))
@@ -148,16 +186,15 @@ static bool rest(struct janitor *j, bool *ret_hinted)
 static void *janitor_main(void *arg)
 {
 	struct janitor *j = arg;
-	int64_t next_long = 0;
-	bool hinted = false;
+	int64_t next_late = 0;
+	bool hinted = false, busy;
 	do {
-		if (hinted || clock_mono_ms() >= next_long) {
-			long_round(j);
-			next_long = clock_mono_ms() + LONG_ROUND_MS;
+		if (hinted || clock_mono_ms() >= next_late) {
+			late(j);
+			next_late = clock_mono_ms() + LONG_ROUND_MS;
 		}
-		short_round(j);
-		join_uploads(j);
-	} while (rest(j, &hinted));
+		busy = soon(j);
+	} while (rest(j, busy ? SHORT_ROUND_MS : QUIET_ROUND_MS, &hinted));
 	return NULL;
 }
 

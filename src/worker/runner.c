@@ -3,13 +3,17 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/policy.h"
 #include "worker/chunk_run.h"
 #include "worker/leftovers.h"
+#include "worker/work_metrics.h"
 
 #define AFTER_TASK_LOST_MS 500 /* the zygote may be unable to start: don't spin */
+#define NOTED_LOG_BYTES 8192
 #define AFTER_OUTAGE_MS 5000   /* an encoded chunk is too much work to be thrown at a full disk again and again */
 
 static const struct chunk_handler *const handlers[] = {
@@ -49,20 +53,42 @@ static int fail(struct chunk_run *run, const struct chunk_handler *h, struct err
 	return repo_chunk_failed(run->runner->repo, c, why, ret_final, e);
 }
 
+static void append_line(void *ctx, const char *line)
+{
+	struct buf *text = ctx;
+	(void)buf_printf(text, "%s\n", line);
+	while (text->len > NOTED_LOG_BYTES) /* the last lines count */
+		buf_consume(text, (size_t)(strchr(text->data, '\n') - text->data) + 1);
+}
+
+/* Best effort: what is not noted is told as lost. */
+static void note(const struct chunk_run *run, const char *outcome, const struct err *why)
+{
+	_cleanup_buf_ struct buf text;
+	struct err ignored;
+	buf_init(&text, 2 * NOTED_LOG_BYTES);
+	log_recent(run->claim->job.id, append_line, &text);
+	if (repo_attempt_note(run->runner->repo, run->claim, outcome, why, text.data ? text.data : "", &ignored) < 0)
+		return;
+}
+
 /* Settles a claim whose work ended with `why`; returns as runner_run. */
-static uint32_t settle_failure(struct chunk_run *run, const struct chunk_handler *h, struct err *why)
+static uint32_t settle_failure(struct chunk_run *run, const struct chunk_handler *h, struct err *why, int64_t began_ms)
 {
 	const struct runner *r = run->runner;
 	const struct claim *c = run->claim;
 	struct err e = { 0 };
 	bool final = false, blameless = is_blameless(why);
+	const bool dropped = why->kind == ERR_LOST || (why->kind == ERR_CANCELED && !atomic_load(r->stopping));
+	const bool released = !dropped && (blameless || atomic_load(r->stopping));
 	const char *event;
+	int64_t took_ms = clock_mono_ms() - began_ms;
 	int rc = 0;
 	why->retriable = may_pass(why);
-	if (why->kind == ERR_LOST || (why->kind == ERR_CANCELED && !atomic_load(r->stopping))) {
+	if (dropped) {
 		event = "chunk_dropped"; /* the rows have moved on */
 		leftovers_remove(r->repo, r->output, &c->job);
-	} else if (blameless || atomic_load(r->stopping)) {
+	} else if (released) {
 		event = "chunk_released";
 		rc = repo_chunk_release(r->repo, c, &e);
 	} else {
@@ -70,7 +96,9 @@ static uint32_t settle_failure(struct chunk_run *run, const struct chunk_handler
 		event = final ? "job_failed" : "chunk_failed";
 	}
 	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims),
-		 LOG_E(why));
+		 LOG_I("ms", took_ms), LOG_E(why));
+	note(run, dropped ? "dropped" : released ? "released" : "failed", why); /* with that line */
+	work_count_chunk(&c->chunk, final ? event : event + strlen("chunk_"), took_ms);
 	if (rc == -ERR_LOST || rc == -ERR_CANCELED)
 		leftovers_remove(r->repo, r->output, &c->job);
 	else if (rc < 0)
@@ -85,15 +113,18 @@ uint32_t runner_run(const struct runner *r, struct claim *claim)
 	struct chunk_run c = { .runner = r, .claim = claim, .limits = r->limits };
 	struct err e = { 0 };
 	uint32_t wait_ms = 0;
+	int64_t began_ms = clock_mono_ms();
 	size_t kind = (size_t)claim->chunk.kind;
 	const struct chunk_handler *h = kind < MR_ARRAY_SIZE(handlers) ? handlers[kind] : NULL;
 	chunk_run_tell(&c);
 	/* A row of a newer release's: this one can't do it, and says so. */
 	int res = h ? h->run(&c, &e) : err_set(&e, ERR_INTERNAL, "there is no handler for chunks of kind %zu", kind);
-	if (res < 0)
-		wait_ms = settle_failure(&c, h, c.verdict.kind ? &c.verdict : &e);
-	else
+	if (res < 0) {
+		wait_ms = settle_failure(&c, h, c.verdict.kind ? &c.verdict : &e, began_ms);
+	} else {
+		work_count_chunk(&claim->chunk, "done", clock_mono_ms() - began_ms);
 		bus_publish(r->bus, &(struct bus_event){ .topic = BUS_WORK });
+	}
 	chunk_run_tell(&c);
 	return wait_ms;
 }

@@ -18,6 +18,7 @@
 #include "job/repo.h"
 #include "store/store.h"
 #include "worker/in_place.h"
+#include "worker/output_pipe.h"
 #include "worker/publisher.h"
 #include "worker/source_pipe.h"
 #include "worker/speech.h"
@@ -37,6 +38,7 @@ struct runner {
 	const atomic_bool *stopping;
 	bool alone; /* worker.h */
 	struct in_place *in_place; /* NULL: conversions are made of parts */
+	struct output_pipe *output_pipe; /* where these are joined, in place of the job's key; NULL: there */
 	struct task_limits limits;
 };
 

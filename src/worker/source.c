@@ -79,6 +79,8 @@ int source_read(struct source *s, uint64_t offset, void *buf, uint32_t len, uint
 		r = read_ahead_read(s->ahead, offset, buf, len, &got, e);
 	else
 		r = s->reader ? read_object(s, offset, buf, len, &got, e) : read_file(s, offset, buf, len, &got, e);
+	if (r == -ERR_GONE) /* a bucket doesn't keep what is open, as a folder does */
+		return err_set_code(e, ERR_GONE, "SOURCE_GONE", "the source was deleted or replaced while it was read");
 	if (r < 0)
 		return err_wrap(e, "read the source");
 	*ret_len = (uint32_t)got;

@@ -64,6 +64,11 @@ int speech_source_wait(struct speech_source *s, uint32_t n, uint32_t timeout_ms,
 /* What isn't begun is dropped; what is being made is kept for the next. NULL is fine. */
 void speech_source_close(struct speech_source *s);
 
+/* Has one sentence spoken by the default voice, at once and with one try, and looks at the sound; nothing is kept. *ret_bytes: of
+ * the sound. Blocks, for seconds at most. */
+int speech_try(const struct speech_config *config, struct zygote *zygote, const char *text, size_t *ret_bytes,
+	       struct err *e) MR_MUST_USE;
+
 /* Names one sentence's sound, and a whole script's voice. Pure. */
 void speech_sentence_digest(const char *provider, const char *voice, const char *text, char ret[SHA256_HEX_SIZE]);
 void speech_script_digest(const char *provider, const char *voice, const struct script *script,

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "os/fd.h"
 #include "proto/channel.h"
+#include "worker/task_metrics.h"
 #include "worker/task_spawn.h"
 
 /* Relocating libav's libraries and running codecs once takes a fraction of a second; a loaded machine may need longer. */
@@ -33,7 +34,8 @@ struct zygote {
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	/* protected by lock */
-	pid_t pid; /* 0: none */
+	pid_t pid;  /* 0: none */
+	bool ready; /* it has said so */
 	int control;
 	unsigned users; /* calls of task_run */
 	bool stopping;
@@ -129,7 +131,15 @@ static int await_ready(int control, char *text, size_t size, struct err *e)
 	return 0;
 }
 
-static int start_locked(struct zygote *z, struct err *e)
+static void drop_locked(struct zygote *z)
+{
+	fd_close(&z->control);
+	if (z->pid)
+		kill_and_reap(z->pid);
+	z->pid = 0;
+}
+
+static int launch_locked(struct zygote *z, struct err *e)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -142,10 +152,19 @@ static int start_locked(struct zygote *z, struct err *e)
 		r = execute(z->path, theirs, &pid, e);
 	if (r < 0)
 		return r;
-	fd_close(&theirs);
-	r = await_ready(ours, z->sandbox, sizeof(z->sandbox), e);
+	z->pid = pid;
+	z->ready = false;
+	z->control = fd_steal(ours);
+	return 0;
+}
+
+static int ready_locked(struct zygote *z, struct err *e)
+{
+	if (z->ready)
+		return 0;
+	int r = await_ready(z->control, z->sandbox, sizeof(z->sandbox), e);
 	if (r < 0)
-		kill_and_reap(pid);
+		drop_locked(z);
 	if (r == -ERR_UNAVAILABLE) { /* it would have gone on for ever */
 		(void)err_wrap(e, "start %s", z->path);
 		return r;
@@ -153,40 +172,47 @@ static int start_locked(struct zygote *z, struct err *e)
 	if (r < 0)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "%s did not start: it is not a task executable of this build, or says why on stderr", z->path);
-	z->pid = pid;
-	z->control = fd_steal(ours);
+	z->ready = true;
+	task_count_zygote();
 	return 0;
-}
-
-static void drop_locked(struct zygote *z)
-{
-	fd_close(&z->control);
-	if (z->pid)
-		kill_and_reap(z->pid);
-	z->pid = 0;
 }
 
 static int ensure_running_locked(struct zygote *z, struct err *e)
 {
 	if (z->stopping)
 		return err_set_code(e, ERR_UNAVAILABLE, "TASK_LOST", "tasks are being stopped");
-	if (z->pid && waitpid(z->pid, NULL, WNOHANG) != 0) {
+	/* One that ended before it was ready is asked why, not started again. */
+	if (z->pid && z->ready && waitpid(z->pid, NULL, WNOHANG) != 0) {
 		z->pid = 0; /* reaped */
 		drop_locked(z);
 	}
-	return z->pid ? 0 : start_locked(z, e);
+	int r = z->pid ? 0 : launch_locked(z, e);
+	return r < 0 ? r : ready_locked(z, e);
 }
 
-int zygote_start(const char *path, struct zygote **ret, struct err *e)
+int zygote_launch(const char *path, struct zygote **ret, struct err *e)
 {
 	struct zygote *z = mr_calloc(1, sizeof(*z));
 	z->path = mr_strdup(path);
 	z->control = -1;
 	(void)pthread_mutex_init(&z->lock, NULL);
 	(void)pthread_cond_init(&z->idle, NULL);
-	(void)pthread_mutex_lock(&z->lock);
-	int r = ensure_running_locked(z, e);
-	(void)pthread_mutex_unlock(&z->lock);
+	int r = launch_locked(z, e); /* nobody else knows it yet */
+	if (r < 0) {
+		zygote_stop(z);
+		return r;
+	}
+	*ret = z;
+	return 0;
+}
+
+int zygote_start(const char *path, struct zygote **ret, struct err *e)
+{
+	struct zygote *z;
+	int r = zygote_launch(path, &z, e);
+	if (r < 0)
+		return r;
+	r = zygote_check(z, e);
 	if (r < 0) {
 		zygote_stop(z);
 		return r;
@@ -209,6 +235,14 @@ void zygote_stop(struct zygote *z)
 	(void)pthread_mutex_destroy(&z->lock);
 	free(z->path);
 	free(z);
+}
+
+int zygote_check(struct zygote *z, struct err *e)
+{
+	(void)pthread_mutex_lock(&z->lock);
+	int r = ensure_running_locked(z, e);
+	(void)pthread_mutex_unlock(&z->lock);
+	return r;
 }
 
 pid_t zygote_pid(struct zygote *z)

@@ -23,9 +23,13 @@
 struct zygote;
 /* Executes `path` with an empty environment and only stderr and the control socket open. Waits until it said it is ready. */
 int zygote_start(const char *path, struct zygote **ret, struct err *e) MR_MUST_USE;
+/* The same without waiting: the first call that needs it does. For who has something else to do meanwhile. */
+int zygote_launch(const char *path, struct zygote **ret, struct err *e) MR_MUST_USE;
 /* Kills running tasks, stops the zygote, frees. */
 void zygote_stop(struct zygote *z);
 pid_t zygote_pid(struct zygote *z);
+/* Whether tasks can be started: starts a new one where it has died. Blocks while one starts. */
+int zygote_check(struct zygote *z, struct err *e) MR_MUST_USE;
 /* What confines tasks here, as the zygote said when it was ready: "seccomp landlock-abi-7". */
 void zygote_sandbox(struct zygote *z, char *out, size_t size);
 
@@ -49,6 +53,7 @@ struct task_limits {
 	uint32_t wall_ms;    /* whole task; 0: none */
 	uint32_t silence_ms; /* between two messages of the child while it owes us one; 0: none */
 	int32_t nice;	     /* 0 to 19: how much it stands back behind others */
+	bool batch;	     /* nobody waits for its next few milliseconds: threads run longer at a time (os/thread.h) */
 };
 
 struct task_usage {

@@ -71,7 +71,8 @@ static int start(struct task_hold *t, const struct task_spec *spec, const struct
 int task_hold_start(struct zygote *z, const struct task_spec *spec, const struct task_limits *limits, struct task_hold *ret,
 		    struct err *e)
 {
-	const struct zygote_spawn request = { .op = ZYGOTE_SPAWN, .memory_bytes = limits->memory_bytes, .nice = limits->nice };
+	const struct zygote_spawn request = { .op = ZYGOTE_SPAWN, .memory_bytes = limits->memory_bytes, .nice = limits->nice,
+					      .batch = limits->batch };
 	struct task_hold t = { .zygote = z, .channel = -1, .status = -1, .pidfd = -1 };
 	zygote_enter(z);
 	int r = start(&t, spec, &request, e);

@@ -6,11 +6,10 @@
  *   ending     it said RESULT or FAILURE, broke a rule, or its channel closed: it is killed unless it ends by itself
  *   over       ZYGOTE_EXITED came, or the zygote is gone (and the kernel has killed the task with it)
  *
- * Guarantees: task_run doesn't return before the task is over; nothing here blocks on the task's socket longer than a tick;
- * what the task says is checked before a handler sees it: inputs that the specification lists, renditions and segments that
- * it asks for, exactly the bytes announced, progress that doesn't fall. Handlers may block; their time counts as wall time
- * but not as the task's silence.
- */
+ * Guarantees: task_run doesn't return before the task is over; nothing here blocks on the task's socket longer than a tick; what
+ * the task says is checked before a handler sees it: inputs that the specification lists, renditions and segments that it asks
+ * for, exactly the bytes announced, progress that doesn't fall. Handlers may block; their time counts as wall time but not as the
+ * task's silence. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +24,7 @@
 #include "base/clock.h"
 #include "os/fd.h"
 #include "worker/task_client.h"
+#include "worker/task_metrics.h"
 #include "worker/task_spawn.h"
 
 #define TICK_MS 250	       /* keep_going is promised every 500 */
@@ -298,7 +298,7 @@ static const char *check_object(const struct run *r, const struct task_object *o
 	if (r->spec->kind == TASK_SPEAK)
 		return o->kind == TASK_OBJECT_SPEECH && !r->objects ? NULL : "an object that a voice doesn't make";
 	if (r->spec->kind != TASK_LADDER)
-		return "an object from a task that makes none";
+		return r->spec->kind == TASK_CHECK && o->kind == TASK_OBJECT_FINDING ? NULL : "an object that it does not make";
 	if (o->kind != TASK_OBJECT_INIT && o->kind != TASK_OBJECT_SEGMENT)
 		return "an object that a ladder doesn't make";
 	if (o->rendition >= l->rung_count + l->audio_count + l->subtitle_count)
@@ -446,9 +446,7 @@ static uint32_t cpu_limit(const struct task_limits *l)
 {
 	/* a backstop for what the watchdog misses: as many seconds as all cores have in that time */
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	if (!l->wall_ms)
-		return 0;
-	return (l->wall_ms / 1000 + 2) * (uint32_t)(cores > 0 ? cores : 1);
+	return l->wall_ms ? (l->wall_ms / 1000 + 2) * (uint32_t)(cores > 0 ? cores : 1) : 0;
 }
 
 static int await_status(struct run *r, int timeout_ms, struct zygote_status *ret, int *ret_pidfd, struct err *e)
@@ -471,8 +469,9 @@ static int await_status(struct run *r, int timeout_ms, struct zygote_status *ret
 
 static int start(struct run *r, struct err *e)
 {
-	const struct zygote_spawn request = { .op = ZYGOTE_SPAWN, .cpu_seconds = cpu_limit(r->limits),
-					      .memory_bytes = r->limits->memory_bytes, .nice = r->limits->nice };
+	const struct task_limits *l = r->limits;
+	const struct zygote_spawn request = { .op = ZYGOTE_SPAWN, .cpu_seconds = cpu_limit(l), .memory_bytes = l->memory_bytes,
+					      .nice = l->nice, .batch = l->batch };
 	int res = zygote_spawn_task(r->zygote, &request, &r->process, e);
 	if (res < 0) {
 		r->over = true;
@@ -587,6 +586,7 @@ int task_run(struct zygote *z, const struct task_spec *spec, const struct task_h
 	}
 	if (r.in_object && h->object_abort)
 		h->object_abort(h->ctx);
+	task_count(spec->kind, clock_mono_ms() - r.started_ms, res, &local);
 	if (ret_usage)
 		measure(&r, ret_usage);
 	zygote_leave(z);

@@ -24,8 +24,10 @@ int object_remove(struct repo *repo, struct store *store, const char *key, struc
 int file_remove(struct repo *repo, struct store *store, const char *user_id, const char *id, struct err *e)
 {
 	_cleanup_free_ char *key = NULL;
-	int r = repo_file_delete(repo, user_id, id, &key, e);
-	return r < 0 ? r : object_remove(repo, store, key, e);
+	int r = upload_abort_parts(repo, store, user_id, id, e);
+	if (r == 0)
+		r = repo_file_delete(repo, user_id, id, &key, e);
+	return r < 0 || !key ? r : object_remove(repo, store, key, e);
 }
 
 struct join {
@@ -91,18 +93,38 @@ static int join_pieces(struct join *j, struct store_info *ret, struct err *e)
 	return r;
 }
 
+/* Of a direct upload. What the store knows nothing of any more was put together by somebody who died before he could say so. */
+static int join_parts(struct join *j, struct store_info *ret, struct err *e)
+{
+	_cleanup_free_ struct store_part *parts = NULL;
+	uint32_t count = 0;
+	int r = upload_parts(j->o->store, &j->upload, &parts, &count, e);
+	if (r == 0)
+		r = upload_parts_check(&j->upload, parts, count, e);
+	if (r == 0)
+		r = store_multipart_complete(j->o->store, j->upload.key, j->upload.multipart_id, parts, count, ret, e);
+	if (r == -ERR_NOT_FOUND) {
+		err_clear(e);
+		r = store_stat(j->o->store, j->upload.key, ret, e);
+	}
+	if (r == 0 && ret->size != j->upload.length)
+		r = err_set(e, ERR_INTERNAL, "the parts give %llu bytes of %llu", (unsigned long long)ret->size,
+			    (unsigned long long)j->upload.length);
+	return r;
+}
+
 static int join(struct join *j, struct err *e)
 {
 	struct store_info info;
 	if (j->upload.length == 0)
 		return err_set_code(e, ERR_MEDIA, "EMPTY_MEDIA", "the file has no bytes");
-	int r = join_pieces(j, &info, e);
+	int r = *j->upload.multipart_id ? join_parts(j, &info, e) : join_pieces(j, &info, e);
 	if (r == 0)
 		r = prolong(j, e); /* somebody else may be at it, if that took too long */
 	if (r < 0)
 		return r;
 	struct file_probe p = { 0 };
-	r = file_probe_run(j->o->worker, j->upload.user_id, j->upload.id, j->upload.key, &p, e);
+	r = file_probe_run(j->o->worker, j->upload.user_id, j->upload.id, j->upload.key, info.size, &p, e);
 	if (r == 0)
 		r = repo_upload_joined(j->o->repo, j->upload.id, j->joiner, info.sha256, p.json, p.wanted, e);
 	file_probe_release(&p);
@@ -114,7 +136,7 @@ static int join(struct join *j, struct err *e)
 static bool is_final(struct join *j, const struct err *why)
 {
 	struct err ignored;
-	return (why->kind == ERR_MEDIA || why->kind == ERR_UNSUPPORTED) && prolong(j, &ignored) == 0;
+	return (why->kind == ERR_MEDIA || why->kind == ERR_UNSUPPORTED || why->kind == ERR_TOO_LARGE) && prolong(j, &ignored) == 0;
 }
 
 /* What can't be removed now is doomed already, and the janitor's. */

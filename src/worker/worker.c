@@ -13,6 +13,7 @@
 #include "os/thread.h"
 #include "worker/identity.h"
 #include "worker/janitor.h"
+#include "worker/kind_limits.h"
 #include "worker/publisher.h"
 #include "worker/runner.h"
 #include "worker/source.h"
@@ -22,11 +23,13 @@
 
 #define THREADS_MAX 256
 #define LEASE_DEFAULT_MS 15000
-#define POLL_MAX_MS 2000    /* without a hint: the database is asked at least this often */
+#define POLL_DEFAULT_MS 3000
+#define SOON_MS 20
 #define AFTER_ERROR_MS 1000 /* the database is away */
 /* So many narrations may wait for an endpoint at a time, each with a sleeping task of some 30 MB, without keeping others from being
  * worked at. */
 #define STAND_INS_MAX 16
+#define SHORT_STAND_INS_MAX 4
 
 /* Somebody may be waiting for a job's first segments: what follows leaves the cores to them, and to the server itself. A chunk
  * that starts while a first one runs would still cost it 0.3 s of 4 at 10 (1080p, two cores); one that stays at 19 for good
@@ -53,26 +56,37 @@ struct worker {
 	struct publisher *publisher;
 	struct speech *speech;
 	struct janitor *janitor;
-	struct stand_ins *stand_ins;
+	struct stand_ins *stand_ins[WORK_CLASSES]; /* whoever waits gives its place to its own class */
+	struct kind_limits *limits;
 	struct bus_subscription *work_hints;
 	atomic_bool stopping;
 	atomic_uint first_chunks; /* that run now */
-	struct worker_thread threads[THREADS_MAX + 2 + STAND_INS_MAX];
+	struct worker_thread threads[THREADS_MAX + 2 + STAND_INS_MAX + SHORT_STAND_INS_MAX];
 	uint32_t thread_count;
 	/* protected by lock */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	uint64_t hints; /* rises with every hint */
+	struct look {
+		bool looking;	   /* one of the threads asks */
+		uint64_t hints;	   /* of those that it knows of */
+		int64_t again_ms;  /* monotonic: until then it holds, if there is no hint */
+		int64_t due_ms[WORK_CLASSES]; /* monotonic */
+	} look;
 };
 
-static void on_work(void *ctx, const struct bus_event *ev)
+static void wake_all(struct worker *w)
 {
-	struct worker *w = ctx;
-	(void)ev;
 	(void)pthread_mutex_lock(&w->lock);
 	w->hints++;
 	(void)pthread_cond_broadcast(&w->wake);
 	(void)pthread_mutex_unlock(&w->lock);
+}
+
+static void on_work(void *ctx, const struct bus_event *ev)
+{
+	(void)ev;
+	wake_all(ctx);
 }
 
 /* Waits for a hint newer than `seen`, at most `ms` with some jitter, so that many idle workers don't ask at once. */
@@ -96,14 +110,55 @@ static uint64_t hints_now(struct worker *w)
 	return n;
 }
 
-/* What is done in the background may be due and yet have to wait for others. */
-static int64_t idle_ms(struct worker *w, enum work_class class)
+/* Asks when what is due, for all threads: an idle process makes one query a round, however many threads it has. */
+static void look_locked(struct worker *w)
 {
-	int64_t due_ms;
-	if (class == WORK_BACKGROUND || repo_next_due(w->opts.repo, class, &due_ms, NULL) < 0 || due_ms < 0 ||
-	    due_ms > POLL_MAX_MS)
-		return POLL_MAX_MS;
-	return due_ms < 20 ? 20 : due_ms;
+	int64_t due_ms[WORK_CLASSES];
+	struct look *l = &w->look;
+	l->looking = true;
+	l->hints = w->hints;
+	(void)pthread_mutex_unlock(&w->lock);
+	int r = repo_next_dues(w->opts.repo, kind_limits_full(w->limits), due_ms, NULL);
+	(void)pthread_mutex_lock(&w->lock);
+	(void)pthread_cond_broadcast(&w->wake);
+	const int64_t now = clock_mono_ms();
+	l->looking = false;
+	l->again_ms = now + w->opts.poll_ms;
+	for (size_t i = 0; i < WORK_CLASSES; i++) /* a claim says why it fails */
+		l->due_ms[i] = r < 0 ? now : due_ms[i] < 0 || due_ms[i] > w->opts.poll_ms ? l->again_ms : now + due_ms[i];
+}
+
+/* How long there is nothing to claim, as far as is known; 0: there may be something. */
+static int64_t nothing_for_ms(struct worker *w, enum work_class class)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	struct look *l = &w->look;
+	while (l->looking)
+		(void)pthread_cond_wait(&w->wake, &w->lock);
+	if (l->hints != w->hints || clock_mono_ms() >= l->again_ms)
+		look_locked(w);
+	int64_t left_ms = l->due_ms[class] - clock_mono_ms();
+	(void)pthread_mutex_unlock(&w->lock);
+	return left_ms > 0 ? left_ms : 0;
+}
+
+/* Something was due, and nothing could be claimed: somebody else has it, or (in the background) it has to wait for others. */
+static int64_t look_again(struct worker *w, enum work_class class)
+{
+	if (class == WORK_BACKGROUND)
+		return w->opts.poll_ms;
+	(void)pthread_mutex_lock(&w->lock);
+	w->look.again_ms = 0;
+	(void)pthread_mutex_unlock(&w->lock);
+	return SOON_MS;
+}
+
+static int claim(struct worker *w, enum work_class class, const char *worker_id, struct claim *ret, struct err *e)
+{
+	uint32_t without = kind_limits_claim(w->limits);
+	int r = repo_claim(w->opts.repo, class, without, worker_id, w->opts.lease_ms, ret, e);
+	kind_limits_claimed(w->limits, r == 0 ? &ret->job.kind : NULL);
+	return r;
 }
 
 /* One round: claim and run. Returns how long to wait for the next; 0: not at all. */
@@ -111,9 +166,12 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 {
 	struct err e = { 0 };
 	struct claim c;
-	int r = repo_claim(w->opts.repo, class, worker_id, w->opts.lease_ms, &c, &e);
+	int64_t nothing_ms = nothing_for_ms(w, class);
+	if (nothing_ms > 0)
+		return nothing_ms < SOON_MS ? SOON_MS : nothing_ms;
+	int r = claim(w, class, worker_id, &c, &e);
 	if (r == -ERR_NOT_FOUND)
-		return idle_ms(w, class);
+		return look_again(w, class);
 	if (r < 0) {
 		log_warn("claim_failed", LOG_E(&e));
 		return AFTER_ERROR_MS;
@@ -126,10 +184,11 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 				 .publisher = w->publisher,
 				 .zygote = w->zygote,
 				 .speech = w->speech,
-				 .stand_ins = w->stand_ins,
+				 .stand_ins = w->stand_ins[class],
 				 .stopping = &w->stopping,
 				 .alone = w->opts.alone,
 				 .in_place = w->opts.in_place,
+				 .output_pipe = w->opts.output_pipe,
 				 .limits = chunk_limits };
 	if (w->opts.task_memory_bytes)
 		runner.limits.memory_bytes = w->opts.task_memory_bytes;
@@ -138,9 +197,12 @@ static int64_t work_once(struct worker *w, enum work_class class, const char *wo
 		atomic_fetch_add(&w->first_chunks, 1);
 	else if (!w->opts.alone)
 		runner.limits.nice = atomic_load(&w->first_chunks) ? BESIDE_FIRST_NICENESS : LATER_CHUNK_NICENESS;
+	runner.limits.batch = c.job.kind != JOB_NARRATION; /* its listeners follow it */
 	uint32_t wait_ms = runner_run(&runner, &c);
 	if (first)
 		atomic_fetch_sub(&w->first_chunks, 1);
+	if (kind_limits_done(w->limits, c.job.kind))
+		wake_all(w);
 	claim_release(&c);
 	return wait_ms;
 }
@@ -152,7 +214,7 @@ static void *worker_main(void *arg)
 	char id[WORKER_ID_SIZE];
 	worker_identity(id);
 	while (!atomic_load(&w->stopping)) {
-		if (t->stands_in && !stand_ins_await(w->stand_ins, t->number))
+		if (t->stands_in && !stand_ins_await(w->stand_ins[t->class], t->number))
 			break;
 		uint64_t seen = hints_now(w);
 		int64_t wait_ms = work_once(w, t->class, id);
@@ -174,10 +236,10 @@ static int start_thread(struct worker *w, enum work_class class, struct err *e)
 	return 0;
 }
 
-static int start_stand_in(struct worker *w, uint32_t number, struct err *e)
+static int start_stand_in(struct worker *w, enum work_class class, uint32_t number, struct err *e)
 {
 	w->threads[w->thread_count] = (struct worker_thread){ .stands_in = true, .number = number };
-	return start_thread(w, WORK_JOBS, e);
+	return start_thread(w, class, e);
 }
 
 static int start_threads(struct worker *w, struct err *e)
@@ -193,7 +255,9 @@ static int start_threads(struct worker *w, struct err *e)
 	/* The built-in voices are work as any other. */
 	bool may_wait = w->opts.speech && w->opts.speech->kind == SPEECH_OPENAI && n > 0;
 	for (uint32_t i = 0; r == 0 && may_wait && i < STAND_INS_MAX; i++)
-		r = start_stand_in(w, i, e);
+		r = start_stand_in(w, WORK_JOBS, i, e);
+	for (uint32_t i = 0; r == 0 && may_wait && w->opts.short_lane && i < SHORT_STAND_INS_MAX; i++)
+		r = start_stand_in(w, WORK_SHORT, i, e);
 	return r;
 }
 
@@ -203,10 +267,15 @@ int worker_start(const struct worker_opts *opts, struct worker **ret, struct err
 	w->opts = *opts;
 	if (!w->opts.lease_ms)
 		w->opts.lease_ms = LEASE_DEFAULT_MS;
-	w->stand_ins = stand_ins_new();
+	if (!w->opts.poll_ms)
+		w->opts.poll_ms = POLL_DEFAULT_MS;
+	for (size_t i = 0; i < WORK_CLASSES; i++)
+		w->stand_ins[i] = stand_ins_new();
+	w->limits = kind_limits_new(mr_steal(w->opts.limits));
 	(void)pthread_mutex_init(&w->lock, NULL);
 	cond_init_monotonic(&w->wake);
-	int r = zygote_start(opts->task_path, &w->zygote, e);
+	w->zygote = mr_steal(w->opts.zygote);
+	int r = w->zygote ? zygote_check(w->zygote, e) : zygote_start(opts->task_path, &w->zygote, e);
 	if (r == 0)
 		r = publisher_start(
 			&(struct publisher_opts){ .repo = opts->repo, .store = opts->output, .bus = opts->bus },
@@ -242,7 +311,8 @@ void worker_interrupt(struct worker *w)
 	atomic_store(&w->stopping, true);
 	(void)pthread_cond_broadcast(&w->wake);
 	(void)pthread_mutex_unlock(&w->lock);
-	stand_ins_interrupt(w->stand_ins);
+	for (size_t i = 0; i < WORK_CLASSES; i++)
+		stand_ins_interrupt(w->stand_ins[i]);
 	if (w->speech)
 		speech_interrupt(w->speech);
 }
@@ -259,7 +329,9 @@ void worker_stop(struct worker *w)
 	worker_interrupt(w);
 	for (uint32_t i = 0; i < w->thread_count; i++)
 		(void)pthread_join(w->threads[i].id, NULL);
-	stand_ins_free(w->stand_ins);
+	for (size_t i = 0; i < WORK_CLASSES; i++)
+		stand_ins_free(w->stand_ins[i]);
+	kind_limits_free(w->limits);
 	speech_stop(w->speech);
 	if (w->work_hints)
 		bus_unsubscribe(w->opts.bus, w->work_hints);
@@ -311,6 +383,11 @@ const struct speech_config *worker_speech(const struct worker *w)
 	return w->opts.speech;
 }
 
+struct speech *worker_speaker(const struct worker *w)
+{
+	return w->speech;
+}
+
 struct zygote *worker_zygote(struct worker *w)
 {
 	return w->zygote;
@@ -319,6 +396,11 @@ struct zygote *worker_zygote(struct worker *w)
 bool worker_analyzes(const struct worker *w)
 {
 	return w->opts.analyze;
+}
+
+uint64_t worker_max_audio_bytes(const struct worker *w)
+{
+	return w->opts.max_audio_bytes ? w->opts.max_audio_bytes : UINT64_MAX;
 }
 
 int worker_probe(struct worker *w, const char *key, struct probe_result *ret, struct err *e)
