@@ -12,6 +12,8 @@ static const struct {
 } commands[] = {
 	{ "serve", cmd_serve, "the server: HTTP API, page, worker threads" },
 	{ "worker", cmd_worker, "worker threads alone, for a server's database and store" },
+	{ "setup", cmd_setup, "makes what they need: tables, folder or bucket, the bucket's rules" },
+	{ "doctor", cmd_doctor, "checks every part that they need, and says what to do" },
 	{ "ladder", cmd_ladder, "FILE DIR: adaptive HLS of one file into a folder, without a server" },
 	{ "convert", cmd_convert, "IN OUT: one file's sound in another format, without a server" },
 	{ "narrate", cmd_narrate, "SCRIPT OUT: a script spoken over music, as HLS or MP3, without a server" },
@@ -32,8 +34,9 @@ int main(int argc, char **argv)
 		return usage(stderr, EXIT_USAGE);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return usage(stdout, 0);
+	const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
 	for (size_t i = 0; i < MR_ARRAY_SIZE(commands); i++)
-		if (strcmp(commands[i].name, argv[1]) == 0)
+		if (strcmp(commands[i].name, name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "millrace: there is no command \"%s\"\n\n", argv[1]);
 	return usage(stderr, EXIT_USAGE);

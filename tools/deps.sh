@@ -15,13 +15,13 @@ build='gcc libc6-dev make meson ninja-build pkg-config python3 ca-certificates
 	libhttp-parser-dev libopus-dev libwslay-dev libhiredis-dev libexpat1-dev'
 run='ffmpeg curl'
 test="$run libcmocka-dev clang binutils python3-pytest python3-pytest-xdist python3-boto3 awscli python3-requests python3-jwt
-	python3-websockets python3-yaml python3-jsonschema python3-cryptography chromium flite mp3val flac opus-tools
+	python3-websockets python3-yaml python3-jsonschema python3-cryptography chromium firefox-esr flite mp3val flac opus-tools
 	vorbis-tools redis-server postgresql nginx-light
 	radosgw ceph-mon ceph-osd ceph-common"
 check='libcmocka-dev clang clang-tidy cppcheck python3-pytest binutils'
 coverage='gcovr'
-bench='ffmpeg curl flite nginx-light wrk python3-requests python3-websockets'
-services='postgresql redis-server'
+bench='ffmpeg curl chromium flite nginx-light wrk python3-requests python3-websockets'
+services='postgresql redis-server radosgw ceph-mon ceph-osd ceph-common curl python3'
 fuzz='libcmocka-dev clang libclang-rt-14-dev'
 
 say() { printf '%s\n' "deps: $*" >&2; }
@@ -108,5 +108,5 @@ packages=$(for mode in "${@:-build}"; do packages_of "$mode"; done)
 install_debian $packages
 install_node_folder web
 for mode in "${@:-build}"; do
-	case $mode in test | check | coverage) install_node_folder tests/browser ;; esac
+	case $mode in test | check | coverage | bench) install_node_folder tests/browser ;; esac
 done

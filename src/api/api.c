@@ -17,6 +17,9 @@ int api_new(const struct api_opts *opts, struct api **ret, struct err *e)
 		return r;
 	}
 	a->kvs_readers = kvs_readers_new();
+	a->previews = preview_limit_new();
+	a->stats = admin_stats_new();
+	(void)pthread_mutex_init(&a->scrape_lock, NULL);
 	*ret = a;
 	return 0;
 }
@@ -28,6 +31,9 @@ void api_free(struct api *a)
 	progress_cache_free(a->progress);
 	events_free(a->events);
 	kvs_readers_free(a->kvs_readers);
+	preview_limit_free(a->previews);
+	admin_stats_free(a->stats);
+	(void)pthread_mutex_destroy(&a->scrape_lock);
 	free(a);
 }
 

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "job/plan_convert.h"
 #include "job/probe_json.h"
+#include "worker/file_probe.h"
 
 /* ---- upload ---- */
 
@@ -20,17 +21,12 @@ struct audio_upload {
 	uint64_t limit, received;
 };
 
-static int too_large(uint64_t limit, struct err *e)
-{
-	return err_set(e, ERR_TOO_LARGE, "sound files may have %llu bytes here", (unsigned long long)limit);
-}
-
 static int audio_begin(void *ctx, struct http_request *req, const struct http_upload *up, void **ret_state, struct err *e)
 {
 	const struct api *a = ctx;
 	struct audio_upload *u = mr_calloc(1, sizeof(*u));
-	u->limit = a->o.max_audio_bytes;
-	int r = up->length >= 0 && (uint64_t)up->length > u->limit ? too_large(u->limit, e)
+	u->limit = worker_max_audio_bytes(a->o.worker);
+	int r = up->length >= 0 && (uint64_t)up->length > u->limit ? file_probe_refuse_audio(u->limit, e)
 								   : upload_sink.begin(ctx, req, up, &u->inner, e);
 	if (r < 0)
 		free(u);
@@ -43,7 +39,7 @@ static int audio_write(void *state, const void *data, size_t len, struct err *e)
 {
 	struct audio_upload *u = state;
 	u->received += len;
-	return u->received > u->limit ? too_large(u->limit, e) : upload_sink.write(u->inner, data, len, e);
+	return u->received > u->limit ? file_probe_refuse_audio(u->limit, e) : upload_sink.write(u->inner, data, len, e);
 }
 
 static void audio_abort(void *take_state)

@@ -17,6 +17,7 @@
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 500
+#define NAMED_MAX_BYTES 200
 
 struct upload {
 	struct api *api;
@@ -118,7 +119,7 @@ static int probe_and_record(struct upload *u, const struct store_info *info,
 {
 	struct api *a = u->api;
 	struct file_probe p = { 0 };
-	int r = file_probe_run(a->o.worker, u->file.user_id, u->file.id, u->file.key, &p, e);
+	int r = file_probe_run(a->o.worker, u->file.user_id, u->file.id, u->file.key, info->size, &p, e);
 	if (r == 0 && check)
 		r = check_probe(p.json, check, e);
 	if (r == 0)
@@ -185,8 +186,11 @@ int files_list(void *ctx, struct http_request *req, struct err *e)
 	int r = http_request_query_int(req, "limit", 1, LIST_MAX, LIST_DEFAULT, &limit, e);
 	if (r < 0)
 		return r;
+	const char *named = http_request_query(req, "name");
+	if (named && strlen(named) > NAMED_MAX_BYTES)
+		return err_set(e, ERR_INVALID, "name: at most %d bytes", NAMED_MAX_BYTES);
 	struct file_list list = { .api = a, .req = req, .files = json_array() };
-	r = repo_file_list(a->o.repo, http_request_identity(req)->user, (uint32_t)limit,
+	r = repo_file_list(a->o.repo, http_request_identity(req)->user, named, (uint32_t)limit,
 			   http_request_query(req, "cursor"), append_file, &list, cursor, e);
 	if (r < 0) {
 		json_decref(list.files);
@@ -199,6 +203,20 @@ int files_get(void *ctx, struct http_request *req, struct err *e)
 {
 	(void)e;
 	return http_respond_json(req, 200, shown_to(ctx, req, http_request_resource(req)));
+}
+
+/* The source itself, under its own name. */
+int files_content(void *ctx, struct http_request *req, struct err *e)
+{
+	struct api *a = ctx;
+	const struct file *f = http_request_resource(req);
+	if (!f->ready)
+		return err_set_code(e, ERR_CONFLICT, "FILE_NOT_READY", "the file has not arrived yet");
+	struct http_object_opts opts = { .content_type = f->content_type && *f->content_type ? f->content_type : NULL,
+					 .filename = f->name,
+					 .attachment = true };
+	int r = http_respond_object(req, a->o.store, f->key, &opts, e);
+	return r == -ERR_NOT_FOUND ? err_set_code(e, ERR_GONE, "FILE_GONE", "the file is not in the store any more") : r;
 }
 
 int files_delete(void *ctx, struct http_request *req, struct err *e)

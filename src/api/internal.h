@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "api/api.h"
@@ -10,8 +11,10 @@
 #include "http/response.h"
 #include "http/upload.h"
 
+struct admin_stats;
 struct events;
 struct kvs_readers;
+struct preview_limit;
 struct progress_cache;
 
 struct api {
@@ -19,7 +22,10 @@ struct api {
 	struct events *events;
 	struct progress_cache *progress;
 	struct kvs_readers *kvs_readers;
-	atomic_uint waiting; /* requests that wait for an MP3 */
+	struct admin_stats *stats;
+	pthread_mutex_t scrape_lock;
+	struct preview_limit *previews;
+	atomic_uint waiting; /* requests that wait for an MP3 or a sentence */
 };
 
 /* ISO 8601, or null for 0. */
@@ -33,6 +39,8 @@ json_t *job_json(const struct api *a, const struct job *j, const char *base_url,
 int load_file(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
 void unload_file(void *ctx, void *file);
 int load_job(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
+/* The query's job kind; *ret stays as it is where it names none. ERR_INVALID. */
+int read_kind(struct http_request *req, int *ret, struct err *e);
 void unload_job(void *ctx, void *job);
 
 /* media.c */
@@ -54,6 +62,7 @@ int upload_settle(struct api *a, void *take_state, int (*check)(const struct pro
 		  struct err *e) MR_MUST_USE;
 int files_list(void *ctx, struct http_request *req, struct err *e);
 int files_get(void *ctx, struct http_request *req, struct err *e);
+int files_content(void *ctx, struct http_request *req, struct err *e);
 int files_delete(void *ctx, struct http_request *req, struct err *e);
 /* uploads.c */
 extern const struct http_sink uploads_create_sink, uploads_patch_sink;
@@ -62,6 +71,13 @@ int uploads_delete(void *ctx, struct http_request *req, struct err *e);
 int uploads_options(void *ctx, struct http_request *req, struct err *e);
 int load_upload(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
 void unload_upload(void *ctx, void *upload);
+/* uploads_direct.c */
+int direct_create(void *ctx, struct http_request *req, struct err *e);
+int direct_get(void *ctx, struct http_request *req, struct err *e);
+int direct_parts(void *ctx, struct http_request *req, struct err *e);
+int direct_complete(void *ctx, struct http_request *req, struct err *e);
+int direct_delete(void *ctx, struct http_request *req, struct err *e);
+int load_direct(void *ctx, const struct http_identity *who, struct http_request *req, void **ret, struct err *e);
 /* analysis.c */
 json_t *analysis_json(const struct api *a, const struct file *f, const char *base_url, const char *host);
 /* The measured loudness as the probe shows it, or null. */
@@ -89,11 +105,17 @@ int jobs_retry(void *ctx, struct http_request *req, struct err *e);
 /* narrations.c */
 int narration_create(struct api *a, struct http_request *req, const json_t *params, const struct repeatable *rep, struct job *ret,
 		     struct err *e) MR_MUST_USE;
-int voices_get(void *ctx, struct http_request *req, struct err *e);
 /* What a narration's JSON has beyond other jobs'. */
 void narration_json(const struct api *a, const struct job *j, const char *base_url, const char *host, json_t *job);
 /* Whether its stream is there (again and again: the time of its removal comes by itself). */
 bool narration_streams(const struct job *j);
+/* voices.c */
+/* How many previews each user has had in the last minute. */
+struct preview_limit;
+struct preview_limit *preview_limit_new(void) __attribute__((returns_nonnull));
+void preview_limit_free(struct preview_limit *l);
+int voices_get(void *ctx, struct http_request *req, struct err *e);
+int voices_preview(void *ctx, struct http_request *req, struct err *e);
 /* narration_inline.c */
 /* Where streaming is switched off: changes the narration's JSON accordingly. Other jobs' stays. */
 int narration_inline(struct api *a, const struct job *j, json_t *job, struct err *e) MR_MUST_USE;
@@ -170,6 +192,20 @@ int live_connect(void *ctx, struct http_request *req, struct err *e);
 /* health.c */
 int healthz(void *ctx, struct http_request *req, struct err *e);
 int readyz(void *ctx, struct http_request *req, struct err *e);
+int health_get(void *ctx, struct http_request *req, struct err *e);
+/* admin_jobs.c */
+int admin_active(void *ctx, struct http_request *req, struct err *e);
+int admin_history(void *ctx, struct http_request *req, struct err *e);
+/* Seconds, or null for less than 0. */
+json_t *json_seconds(int64_t ms);
+/* admin_job.c */
+int admin_job(void *ctx, struct http_request *req, struct err *e);
+/* metrics.c */
+int metrics_get(void *ctx, struct http_request *req, struct err *e);
+/* admin_stats.c */
+struct admin_stats *admin_stats_new(void);
+void admin_stats_free(struct admin_stats *s);
+int admin_stats_get(void *ctx, struct http_request *req, struct err *e);
 /* kvs.c: the Kinesis Video Streams API's errors */
 int kvs_refuse(struct http_request *req, const struct err *why);
 /* kvs_streams.c */

@@ -251,11 +251,22 @@ static void append_job(void *ctx, const struct job *j)
 	json_array_append_new(l->jobs, job_json(l->api, j, http_request_base_url(l->req), http_request_host(l->req)));
 }
 
+int read_kind(struct http_request *req, int *ret, struct err *e)
+{
+	const char *kind = http_request_query(req, "kind");
+	enum job_kind k;
+	if (!kind || !*kind)
+		return 0;
+	if (!job_kind_parse(kind, &k))
+		return err_set(e, ERR_INVALID, "kind: expected ladder, convert or narration");
+	*ret = (int)k;
+	return 0;
+}
+
 static int read_filter(struct http_request *req, struct job_filter *f, struct err *e)
 {
-	const char *status = http_request_query(req, "status"), *kind = http_request_query(req, "kind");
+	const char *status = http_request_query(req, "status");
 	enum job_status s;
-	enum job_kind k;
 	*f = (struct job_filter){ .user_id = http_request_identity(req)->user };
 	if (status && *status) {
 		if (!job_status_parse(status, &s) || s == JOB_DELETING)
@@ -264,12 +275,7 @@ static int read_filter(struct http_request *req, struct job_filter *f, struct er
 				"status: expected pending, processing, streaming, completed, failed or canceled");
 		f->status = (int)s;
 	}
-	if (kind && *kind) {
-		if (!job_kind_parse(kind, &k))
-			return err_set(e, ERR_INVALID, "kind: expected ladder, convert or narration");
-		f->kind = (int)k;
-	}
-	return 0;
+	return read_kind(req, &f->kind, e);
 }
 
 int jobs_list(void *ctx, struct http_request *req, struct err *e)

@@ -92,18 +92,6 @@ int narration_create(struct api *a, struct http_request *req, const json_t *para
 	return r;
 }
 
-int voices_get(void *ctx, struct http_request *req, struct err *e)
-{
-	const struct api *a = ctx;
-	const struct speech_config *speech = worker_speech(a->o.worker);
-	if (!speech)
-		return err_set_code(e, ERR_UNAVAILABLE, "NO_SPEECH", "this server speaks nothing");
-	json_t *list = json_array();
-	for (size_t i = 0; i < speech->voice_count; i++)
-		json_array_append_new(list, json_string(speech->voices[i]));
-	return http_respond_json(req, 200, json_pack("{so ss}", "voices", list, "default", speech->default_voice));
-}
-
 bool narration_streams(const struct job *j)
 {
 	return !j->stream_until_ms || clock_wall_ms() < j->stream_until_ms;

@@ -6,7 +6,7 @@
 
 /* Media come from the store's own origins where it has such. data: is where hls.js makes its text tracks begin: an empty one. */
 #define POLICY                                                                                            \
-	"default-src 'self'; media-src 'self' blob: data:%s; connect-src 'self'%s; worker-src 'self' blob:; " \
+	"default-src 'self'; media-src 'self' blob: data:%s; connect-src 'self'%s%s; worker-src 'self' blob:; " \
 	"img-src 'self' data:%s; style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; " \
 	"frame-ancestors 'none'"
 #define ORIGINS_MAX_BYTES 1024
@@ -17,7 +17,11 @@ static void add_policy(const struct api *a, struct http_request *req)
 	buf_init(&origins, ORIGINS_MAX_BYTES);
 	bool any = buf_puts(&origins, " ") && store_origins(a->o.store, &origins);
 	const char *more = any ? origins.data : "";
-	http_response_header(req, "Content-Security-Policy", http_request_printf(req, POLICY, more, more, more));
+	_cleanup_buf_ struct buf login;
+	buf_init(&login, ORIGINS_MAX_BYTES);
+	sign_in_put_origin(&a->o.sign_in, &login);
+	http_response_header(req, "Content-Security-Policy",
+			     http_request_printf(req, POLICY, more, more, login.data ? login.data : "", more));
 }
 
 int page_get(void *ctx, struct http_request *req, struct err *e)

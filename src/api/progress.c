@@ -1,7 +1,9 @@
-/* How far a job is, for clients that ask again and again: remembered in this process until the bus says that the job has
- * changed, for half a second at most (other machines' changes give no hint here); then read from the database.
+/* How far a job is, for clients that ask again and again: remembered in this process, and kept up by what the bus tells of its
+ * progress, here or on other machines, so that the database is asked only when something else has changed or nothing was heard
+ * for a while (half a second after a look at the database, since not every process may be heard; else three heartbeats).
  *
- * What is told never falls: an answer that was read before a hint is given, but not remembered.
+ * What is told never falls: an answer that was read before a hint is given, but not remembered; progress counts where a look at the
+ * database has been remembered that is older by its revision.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -14,10 +16,12 @@
 
 #define SLOTS 1024 /* a power of two; jobs that meet in one push each other out */
 #define FRESH_MS 500
+#define HEARD_MS 1500
 
 struct slot {
 	struct progress_view view; /* job_id empty: none */
-	int64_t read_mono_ms;
+	int64_t revision;
+	int64_t until_mono_ms;
 	uint64_t changes; /* rises with every hint and everything remembered */
 };
 
@@ -41,9 +45,20 @@ static void on_hint(void *ctx, const struct bus_event *ev)
 {
 	struct progress_cache *p = ctx;
 	struct slot *s = slot_of(p, ev->job_id);
+	const struct bus_progress *now = ev->progress;
 	(void)pthread_mutex_lock(&p->lock);
-	s->view.job_id[0] = '\0';
-	s->changes++;
+	if (!now) {
+		s->view.job_id[0] = '\0';
+		s->changes++;
+	} else if (strcmp(s->view.job_id, ev->job_id) == 0 && now->revision > s->revision &&
+		   (now->status == JOB_PROCESSING || now->status == JOB_STREAMING)) {
+		s->revision = now->revision;
+		s->view.status = (enum job_status)now->status;
+		s->view.percent = now->percent;
+		memcpy(s->view.stage, now->stage, sizeof(s->view.stage));
+		s->until_mono_ms = clock_mono_ms() + HEARD_MS;
+		s->changes++;
+	}
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
@@ -75,7 +90,7 @@ static bool remembered(struct progress_cache *p, const char *job_id, struct prog
 {
 	struct slot *s = slot_of(p, job_id);
 	(void)pthread_mutex_lock(&p->lock);
-	bool ok = strcmp(s->view.job_id, job_id) == 0 && clock_mono_ms() - s->read_mono_ms < FRESH_MS;
+	bool ok = strcmp(s->view.job_id, job_id) == 0 && clock_mono_ms() < s->until_mono_ms;
 	if (ok)
 		*ret = s->view;
 	*ret_changes = s->changes;
@@ -83,13 +98,14 @@ static bool remembered(struct progress_cache *p, const char *job_id, struct prog
 	return ok;
 }
 
-static void remember(struct progress_cache *p, const struct progress_view *v, uint64_t changes)
+static void remember(struct progress_cache *p, const struct progress_view *v, int64_t revision, uint64_t changes)
 {
 	struct slot *s = slot_of(p, v->job_id);
 	(void)pthread_mutex_lock(&p->lock);
 	if (s->changes == changes) {
 		s->view = *v;
-		s->read_mono_ms = clock_mono_ms();
+		s->revision = revision;
+		s->until_mono_ms = clock_mono_ms() + FRESH_MS;
 		s->changes++;
 	}
 	(void)pthread_mutex_unlock(&p->lock);
@@ -109,11 +125,12 @@ int progress_cache_get(struct progress_cache *p, const char *user_id, const char
 		memcpy(v.job_id, j.id, sizeof(v.job_id));
 		memcpy(v.user_id, j.user_id, sizeof(v.user_id));
 		memcpy(v.stage, j.stage, sizeof(v.stage));
+		const int64_t revision = j.revision;
 		bool shown = j.kind != JOB_ANALYZE && j.kind != JOB_DOWNLOAD;
 		job_release(&j);
 		if (!shown)
 			return err_set(e, ERR_NOT_FOUND, "there is no such job");
-		remember(p, &v, changes);
+		remember(p, &v, revision, changes);
 	}
 	if (strcmp(v.user_id, user_id) != 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no such job");

@@ -6,15 +6,24 @@
 #define OWNED_FILE .access = HTTP_ACCESS_OWNER, .load = load_file, .unload = unload_file
 #define OWNED_STREAM .access = HTTP_ACCESS_OWNER, .load = load_stream, .unload = unload_stream
 #define OWNED_UPLOAD .access = HTTP_ACCESS_OWNER, .load = load_upload, .unload = unload_upload
+#define OWNED_DIRECT .access = HTTP_ACCESS_OWNER, .load = load_direct, .unload = unload_upload
 /* 1000 fragment numbers are 50 KB. */
 #define KVS                                                                                                              \
 	.access = HTTP_ACCESS_SIGNED_HEADER, .service = "kinesisvideo", .body = HTTP_BODY_JSON, .body_max_bytes = 128u << 10, \
 	.refuse = kvs_refuse
+#define ADMIN .access = HTTP_ACCESS_ADMIN
 #define PAGE .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE, .page = true
 
 const struct http_route api_routes[] = {
 	{ "GET", "/healthz", healthz, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
 	{ "GET", "/readyz", readyz, .access = HTTP_ACCESS_PUBLIC },
+
+	{ "GET", "/api/health", health_get, .access = HTTP_ACCESS_PUBLIC },
+	{ "GET", "/metrics", metrics_get, ADMIN, .metrics_token = true },
+	{ "GET", "/api/admin/stats", admin_stats_get, ADMIN },
+	{ "GET", "/api/admin/active", admin_active, ADMIN },
+	{ "GET", "/api/admin/history", admin_history, ADMIN },
+	{ "GET", "/api/admin/jobs/{job}", admin_job, ADMIN },
 
 	{ "GET", "/api/session", session_get, .access = HTTP_ACCESS_PUBLIC },
 	{ "POST", "/api/session", session_start, .access = HTTP_ACCESS_PUBLIC, .body = HTTP_BODY_JSON },
@@ -24,6 +33,7 @@ const struct http_route api_routes[] = {
 	{ "GET", "/api/files", files_list, .access = HTTP_ACCESS_USER },
 	{ "GET", "/api/files/{id}", files_get, OWNED_FILE },
 	{ "DELETE", "/api/files/{id}", files_delete, OWNED_FILE },
+	{ "GET", "/api/files/{id}/content", files_content, OWNED_FILE },
 	{ "GET", "/api/files/{id}/storyboard.vtt", storyboard_get, OWNED_FILE },
 
 	{ "OPTIONS", "/api/uploads", uploads_options, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
@@ -34,6 +44,12 @@ const struct http_route api_routes[] = {
 	{ "HEAD", "/api/uploads/{id}", uploads_head, OWNED_UPLOAD },
 	{ "PATCH", "/api/uploads/{id}", NULL, OWNED_UPLOAD, .body = HTTP_BODY_STREAM_RAW, .sink = &uploads_patch_sink },
 	{ "DELETE", "/api/uploads/{id}", uploads_delete, OWNED_UPLOAD },
+
+	{ "POST", "/api/direct-uploads", direct_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
+	{ "GET", "/api/direct-uploads/{id}", direct_get, OWNED_DIRECT },
+	{ "DELETE", "/api/direct-uploads/{id}", direct_delete, OWNED_DIRECT },
+	{ "POST", "/api/direct-uploads/{id}/parts", direct_parts, OWNED_DIRECT, .body = HTTP_BODY_JSON },
+	{ "POST", "/api/direct-uploads/{id}/complete", direct_complete, OWNED_DIRECT, .body = HTTP_BODY_JSON },
 
 	{ "POST", "/api/jobs", jobs_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
 	{ "GET", "/api/jobs", jobs_list, .access = HTTP_ACCESS_USER },
@@ -60,6 +76,7 @@ const struct http_route api_routes[] = {
 	{ "POST", "/api/streams/{name}/link", listen_link, OWNED_STREAM, .body = HTTP_BODY_JSON },
 
 	{ "GET", "/api/voices", voices_get, .access = HTTP_ACCESS_USER },
+	{ "POST", "/api/voices/preview", voices_preview, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
 	{ "POST", "/", meditation_create, .access = HTTP_ACCESS_USER, .body = HTTP_BODY_JSON },
 	{ "GET", "/job/{id}", meditation_get, OWNED_JOB },
 	{ "POST", "/job/{id}/download", meditation_download, OWNED_JOB, .body = HTTP_BODY_JSON },
@@ -86,3 +103,11 @@ const struct http_route api_routes[] = {
 	{ "GET", "/{asset}", page_get, PAGE, .public_param = true },
 };
 const size_t api_route_count = MR_ARRAY_SIZE(api_routes);
+
+const struct http_route api_watch_routes[] = {
+	{ "GET", "/healthz", healthz, .access = HTTP_ACCESS_PUBLIC, .where = HTTP_INLINE },
+	{ "GET", "/readyz", readyz, .access = HTTP_ACCESS_PUBLIC },
+	{ "GET", "/api/health", health_get, .access = HTTP_ACCESS_PUBLIC },
+	{ "GET", "/metrics", metrics_get, ADMIN, .metrics_token = true },
+};
+const size_t api_watch_route_count = MR_ARRAY_SIZE(api_watch_routes);

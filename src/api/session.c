@@ -9,9 +9,10 @@ int session_get(void *ctx, struct http_request *req, struct err *e)
 	const struct http_identity *who = http_request_identity(req);
 	bool required = http_auth_configured(a->o.auth);
 	return http_respond_json(req, 200,
-				 json_pack("{sb sb ss? ss?}", "authenticated", who != NULL, "required", (int)required,
+				 json_pack("{sb sb sb ss? ss? so}", "authenticated", who != NULL, "required", (int)required,
+					   "admin", who && http_auth_is_admin(a->o.auth, who),
 					   "user_id", who ? who->user : NULL, "csrf_token",
-					   who && who->csrf[0] ? who->csrf : NULL));
+					   who && who->csrf[0] ? who->csrf : NULL, "sign_in", sign_in_json(&a->o.sign_in)));
 }
 
 /* The token comes in the Authorization header or, from a form, in the body. */

@@ -443,6 +443,10 @@ int load_upload(void *ctx, const struct http_identity *who, struct http_request 
 		free(u);
 		return r;
 	}
+	if (*u->multipart_id) { /* the protocol knows no such upload: uploads_direct.c */
+		unload_upload(ctx, u);
+		return err_set(e, ERR_NOT_FOUND, "there is no such upload");
+	}
 	http_request_log(req, "file", id);
 	*ret = u;
 	return 0;

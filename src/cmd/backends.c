@@ -1,6 +1,7 @@
 /* Opening and closing what commands stand on. */
 #include "cmd/backends.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -33,24 +34,47 @@ int backends_open(struct backends *b, const struct backends_opts *opts, struct e
 		r = bus_open(&(struct bus_opts){ .url = opts->bus, .on_state = on_bus_state }, &b->bus, e);
 	if (r == 0 && bus_is_local(opts->bus)) /* Redis carries them otherwise */
 		r = database_hints_start(b->db, b->bus, &b->hints, e);
+	b->untold = bus_is_local(opts->bus) && !b->hints;
 	return r;
+}
+
+int backends_places(const struct options *o, bool make, struct backends_places *ret, struct err *e)
+{
+	const char *data = options_get(o, "data"), *database = options_get(o, "database"), *store = options_get(o, "store");
+	uint64_t connections = 0;
+	if (options_get(o, "database-connections") && options_number(o, "database-connections", 2, 1000, &connections, e) < 0)
+		return -ERR_INVALID;
+	int r = !make || (database && store) ? 0 : dir_make(data, 0700, e);
+	if (r < 0)
+		return r;
+	*ret = (struct backends_places){ .database = database ? mr_strdup(database) : mr_asprintf("sqlite:%s/millrace.db", data),
+					 .store = store ? mr_strdup(store) : mr_asprintf("file:%s/store", data),
+					 .data = data,
+					 .bus = options_get(o, "bus"),
+					 .database_connections = (uint32_t)connections };
+	return 0;
+}
+
+void backends_places_release(struct backends_places *p)
+{
+	free(p->database);
+	free(p->store);
+	*p = (struct backends_places){ 0 };
 }
 
 int backends_from_options(struct backends *b, const struct options *o, struct err *e)
 {
-	const char *data = options_get(o, "data"), *database = options_get(o, "database"), *store = options_get(o, "store");
-	_cleanup_free_ char *file = mr_asprintf("sqlite:%s/millrace.db", data);
-	_cleanup_free_ char *root = mr_asprintf("%s/store", data);
-	uint64_t connections = 0;
-	if (options_get(o, "database-connections") && options_number(o, "database-connections", 2, 1000, &connections, e) < 0)
-		return -ERR_INVALID;
-	struct backends_opts opts = { .database = database ? database : file,
-				      .database_connections = (uint32_t)connections,
-				      .store = store,
-				      .folder = { .root = root },
-				      .bus = options_get(o, "bus") };
-	int r = database && store ? 0 : dir_make(data, 0700, e);
-	return r < 0 ? r : backends_open(b, &opts, e);
+	struct backends_places at;
+	int r = backends_places(o, true, &at, e);
+	if (r < 0)
+		return r;
+	struct backends_opts opts = { .database = at.database,
+				      .database_connections = at.database_connections,
+				      .store = at.store,
+				      .bus = at.bus };
+	r = backends_open(b, &opts, e);
+	backends_places_release(&at);
+	return r;
 }
 
 void backends_close(struct backends *b)

@@ -20,6 +20,7 @@ struct backends {
 	struct store *store;
 	struct bus *bus;
 	struct database_hints *hints; /* NULL: the bus itself, or nobody, tells other processes */
+	bool untold;		      /* nobody does: SQLite and a local bus */
 };
 struct backends_opts {
 	const char *database; /* URL: db/db.h */
@@ -40,6 +41,15 @@ int backends_open(struct backends *b, const struct backends_opts *opts, struct e
 		"bus", "URL", "local", "how processes hear of changes: local, redis://HOST or rediss://HOST",              \
 			.secret = true                                                                                     \
 	}
+/* Where these options say that they are; `make`: makes the folder of --data where something lies in it. ERR_INVALID names the
+ * option. */
+struct backends_places {
+	char *database, *store;	/* URLs */
+	const char *data, *bus; /* borrowed from the options */
+	uint32_t database_connections;
+};
+int backends_places(const struct options *o, bool make, struct backends_places *ret, struct err *e) MR_MUST_USE;
+void backends_places_release(struct backends_places *p);
 /* As these options say; makes the folder where there is none. Changes of the bus's connection become log lines. */
 int backends_from_options(struct backends *b, const struct options *o, struct err *e) MR_MUST_USE;
 void backends_close(struct backends *b);

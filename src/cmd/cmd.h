@@ -8,4 +8,6 @@ int cmd_worker(int argc, char **argv);
 int cmd_ladder(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_narrate(int argc, char **argv);
+int cmd_setup(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -17,6 +17,7 @@
 #include "cmd/cmd.h"
 #include "cmd/locate.h"
 #include "os/thread.h"
+#include "worker/task_client.h"
 
 #define NFTW_DESCRIPTORS 16
 #define REFRESH_MS 250 /* the bar moves at least so often, and a signal is seen */
@@ -77,24 +78,29 @@ void one_shot_wait(struct one_shot *o)
 
 int one_shot_start(struct one_shot *o, const struct one_shot_opts *opts, struct err *e)
 {
-	int r = locate_task(opts->task, &o->task_path, e);
+	_cleanup_free_ char *task = NULL;
+	int r = locate_task(opts->task, &task, e);
+	if (r == 0) /* its libraries are linked while the database is made */
+		r = zygote_launch(task, &o->zygote, e);
 	if (r == 0)
 		r = backends_open(&o->on, &(struct backends_opts){ .database = "sqlite::memory:", .folder = opts->store }, e);
 	if (r == 0)
 		r = bus_subscribe(o->on.bus, BUS_JOB, on_job, o, &o->news, e);
-	if (r == 0)
-		r = worker_start(&(struct worker_opts){ .repo = o->on.repo,
-							 .pipe = opts->pipe,
-							 .speech = opts->speech,
-							 .output = o->on.store,
-							 .bus = o->on.bus,
-							 .task_path = o->task_path,
-							 .threads = opts->threads,
-							 .analyze = opts->analyze,
-							 .in_place = opts->in_place,
-							 .alone = opts->alone },
-				 &o->worker, e);
-	return r;
+	if (r < 0)
+		return r;
+	struct zygote *zygote = mr_steal(o->zygote); /* the worker's from here on */
+	return worker_start(&(struct worker_opts){ .repo = o->on.repo,
+						    .pipe = opts->pipe,
+						    .speech = opts->speech,
+						    .output = o->on.store,
+						    .bus = o->on.bus,
+						    .zygote = zygote,
+						    .threads = opts->threads,
+						    .analyze = opts->analyze,
+						    .in_place = opts->in_place,
+						    .output_pipe = opts->output_pipe,
+						    .alone = opts->alone },
+			    &o->worker, e);
 }
 
 int one_shot_create(struct one_shot *o, struct job_new *n, struct err *e)
@@ -142,12 +148,12 @@ int one_shot_watch(struct one_shot *o, bool quiet, struct err *e)
 static void stop(struct one_shot *o)
 {
 	worker_stop(o->worker);
+	zygote_stop(o->zygote);
 	if (o->news)
 		bus_unsubscribe(o->on.bus, o->news);
 	backends_close(&o->on);
 	(void)pthread_mutex_destroy(&o->lock);
 	(void)pthread_cond_destroy(&o->wake);
-	free(o->task_path);
 }
 
 static int exit_code(const char *command, int r, bool usage, const struct err *e)

@@ -18,8 +18,8 @@
 
 struct one_shot {
 	struct backends on;
+	struct zygote *zygote; /* until the worker has it */
 	struct worker *worker;
-	char *task_path;
 	char job_id[UUID_SIZE];
 	struct bus_subscription *news;
 	/* protected by lock */
@@ -34,6 +34,7 @@ struct one_shot_opts {
 	const struct speech_config *speech; /* borrowed; NULL: nothing is spoken */
 	uint32_t threads;
 	struct in_place *in_place; /* borrowed; as the worker's */
+	struct output_pipe *output_pipe; /* borrowed; as the worker's */
 	bool analyze, alone; /* as the worker's */
 };
 /* --workers, or the number of cores. */

@@ -109,7 +109,7 @@ static int read_line(struct options *o, char *line, const bool *set_before, stru
 	char *name = trim(line);
 	size_t i = find(o, name, strlen(name));
 	if (i == SIZE_MAX)
-		return err_set(e, ERR_INVALID, "there is no option \"%.40s\"", name);
+		return o->shared_file ? 0 : err_set(e, ERR_INVALID, "there is no option \"%.40s\"", name);
 	return set_before[i] ? 0 : add_text(o, i, trim(equals + 1), e);
 }
 

@@ -39,6 +39,7 @@ struct options {
 	char *arguments[8]; /* what is not an option, in order */
 	size_t argument_count;
 	bool help; /* --help was among them */
+	bool shared_file; /* set before parsing: the file may hold other commands' options, too */
 };
 
 /* Zeroed before. ERR_INVALID names the option. If "config" is among the defs and set, that file is read. */

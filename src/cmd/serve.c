@@ -15,6 +15,7 @@
 #include "cmd/backends.h"
 #include "cmd/cmd.h"
 #include "cmd/live.h"
+#include "cmd/log_timed.h"
 #include "cmd/options.h"
 #include "cmd/process.h"
 #include "cmd/worker_parts.h"
@@ -31,6 +32,8 @@ static const struct option_def defs[] = {
 	BACKENDS_OPTION_DEFS,
 	{ "listen", "HOST:PORT", "127.0.0.1:8080", "address to serve on; port 0 picks a free one" },
 	WORKER_OPTION_DEFS,
+	MONITOR_OPTION_DEFS,
+	TIMED_OPTION_DEFS,
 	{ "access-key", "ID:SECRET[:USER]", NULL, "an S3-style key that may sign /media URLs (of USER's objects)",
 	  .repeats = true, .secret = true },
 	{ "jwt-secret", "TEXT", NULL, "accept tokens signed HS256 with this secret (at least 32 bytes)",
@@ -39,14 +42,19 @@ static const struct option_def defs[] = {
 	{ "jwks-file", "FILE", NULL, "the same, from a file" },
 	{ "jwt-issuer", "TEXT", NULL, "tokens must have this iss" },
 	{ "jwt-audience", "TEXT", NULL, "tokens must have this aud (Cognito: client_id)" },
+	{ "oidc-authorize-url", "URL", NULL, "where the page sends people to sign in (OpenID: authorization_endpoint)" },
+	{ "oidc-token-url", "URL", NULL, "where it gets their token then (token_endpoint)" },
+	{ "oidc-client-id", "TEXT", NULL, "as what: a public client, with this server's / as redirect URI" },
+	{ "oidc-scope", "TEXT", "openid", "what it asks for" },
+	{ "admin", "USER", NULL, "an administrator, whatever the token's role", .repeats = true },
+	{ "metrics-token", "TEXT", NULL, "who shows it as a bearer token may read /metrics (at least 16 bytes)", .secret = true },
 	{ "insecure", NULL, NULL, "listen beyond loopback although nobody has to show a token" },
 	{ "public-url", "URL", NULL, "what clients see, where a proxy hides it" },
 	{ "trust-proxy", NULL, NULL, "believe X-Forwarded-For, -Proto and -Host" },
 	{ "cors-origin", "ORIGIN", NULL, "a web origin that may call the API, or *", .repeats = true },
-	{ "max-upload-bytes", "N", "17179869184", "largest upload" },
+	{ "max-upload-bytes", "N", "17179869184", "largest upload; of sound: see --max-audio-bytes" },
 	{ "enable-hls-streaming", "true|false", NULL, "false: a narration's job carries its MP3 (also $ENABLE_HLS_STREAMING)" },
 	{ "stream-grace", "SECONDS", NULL, "a narration's stream stays so long once its MP3 is made (default: its length)" },
-	{ "max-audio-bytes", "N", "2147483648", "largest upload at /api/upload-audio" },
 	{ "http-threads", "N", "2", "threads that move HTTP bytes" },
 	{ "io-threads", "N", "8", "threads on which store transfers and requests run" },
 	{ "max-connections", "N", "1000", "HTTP connections at once" },
@@ -80,6 +88,7 @@ struct server {
 static struct http_auth_opts auth_opts(const struct server *s)
 {
 	const struct options *o = &s->options;
+	const struct option_values *admins = options_all(o, "admin");
 	return (struct http_auth_opts){ .hs256_secret = options_get(o, "jwt-secret"),
 					 .jwks_url = options_get(o, "jwks-url"),
 					 .jwks_file = options_get(o, "jwks-file"),
@@ -87,7 +96,19 @@ static struct http_auth_opts auth_opts(const struct server *s)
 					 .audience = options_get(o, "jwt-audience"),
 					 .session_key = s->session_key,
 					 .session_key_len = sizeof(s->session_key),
+					 .metrics_token = options_get(o, "metrics-token"),
+					 .admins = (const char *const *)admins->v,
+					 .admin_count = admins->count,
 					 .insecure = options_flag(o, "insecure") };
+}
+
+static struct sign_in_opts sign_in_opts(const struct server *s)
+{
+	const struct options *o = &s->options;
+	return (struct sign_in_opts){ .authorize_url = options_get(o, "oidc-authorize-url"),
+				      .token_url = options_get(o, "oidc-token-url"),
+				      .client_id = options_get(o, "oidc-client-id"),
+				      .scope = options_get(o, "oidc-scope") };
 }
 
 static int load_keys(struct server *s, struct err *e)
@@ -155,12 +176,11 @@ static int start_live(struct server *s, struct err *e)
 static int start_http(struct server *s, struct err *e)
 {
 	struct options *o = &s->options;
-	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_audio = 0, max_connections = 0, grace = 0;
+	uint64_t io_threads = 0, http_threads = 0, max_upload = 0, max_connections = 0, grace = 0;
 	if (options_number(o, "io-threads", 1, 256, &io_threads, e) < 0 ||
 	    options_number(o, "http-threads", 1, 64, &http_threads, e) < 0 ||
 	    options_number(o, "max-upload-bytes", 1, UINT64_MAX / 2, &max_upload, e) < 0 ||
 	    (options_get(o, "stream-grace") && options_number(o, "stream-grace", 0, 7 * 24 * 3600, &grace, e) < 0) ||
-	    options_number(o, "max-audio-bytes", 1, UINT64_MAX / 2, &max_audio, e) < 0 ||
 	    options_number(o, "max-connections", 8, 100000, &max_connections, e) < 0)
 		return -ERR_INVALID;
 	bool streaming = true;
@@ -176,15 +196,16 @@ static int start_http(struct server *s, struct err *e)
 		r = api_new(&(struct api_opts){ .repo = s->on.repo,
 						 .store = s->on.store,
 						 .worker = s->work.worker,
+						 .monitor = s->work.monitor,
 						 .bus = s->on.bus,
 						 .auth = s->auth,
 						 .signer = s->signer,
 						 .live = s->live.service,
 						 .listener = s->live.listener,
+						 .sign_in = sign_in_opts(s),
 						 .put_media_port = s->live.put ? put_server_port(s->live.put) : 0,
 						 .put_media_url = options_get(o, "live-url"),
 						 .max_upload_bytes = max_upload,
-						 .max_audio_bytes = max_audio,
 						 .stream_grace_s = options_get(o, "stream-grace") ? (int64_t)grace : -1,
 						 .hls_streaming = streaming,
 						 .waiting_max = (unsigned)(io_threads + 1) / 2 },
@@ -233,17 +254,22 @@ static void stop(struct server *s)
 static int start(struct server *s, struct err *e)
 {
 	struct http_auth_opts auth = auth_opts(s);
+	struct sign_in_opts sign_in = sign_in_opts(s);
 	int r = setup_log(&s->options, options_flag(&s->options, "log-json"), e);
 	if (r == 0 && auth.jwks_file && access(auth.jwks_file, R_OK) < 0)
 		r = err_set(e, ERR_INVALID, "--jwks-file: %s cannot be read", auth.jwks_file);
 	if (r == 0)
 		r = http_auth_check(&auth, options_get(&s->options, "listen"), e);
 	if (r == 0)
+		r = sign_in_check(&sign_in, http_auth_opts_configured(&auth), e);
+	if (r == 0)
+		r = log_timed_start(&s->options, e);
+	if (r == 0)
 		r = backends_from_options(&s->on, &s->options, e);
 	if (r == 0)
 		r = load_keys(s, e);
 	if (r == 0)
-		r = worker_parts_start(&s->work, &s->options, &s->on, e);
+		r = worker_parts_start(&s->work, "serve", &s->options, &s->on, e);
 	if (r == 0)
 		r = start_http(s, e);
 	return r;

@@ -1,5 +1,6 @@
 /* millrace worker: the worker threads, publisher and janitor alone, for a database and a store that servers and other workers
- * share. It listens nowhere. SIGTERM ends it: what it has claimed is given back at once. */
+ * share. It listens nowhere, but for those who watch it (cmd/worker_watch.h). SIGTERM ends it: what it has claimed is given back
+ * at once. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,17 @@
 #include "cmd/backends.h"
 #include "cmd/cmd.h"
 #include "cmd/process.h"
+#include "cmd/log_timed.h"
 #include "cmd/worker_parts.h"
+#include "cmd/worker_watch.h"
 
 static const struct option_def defs[] = {
 	{ "config", "FILE", NULL, "read options from FILE, a line each: NAME = VALUE" },
 	BACKENDS_OPTION_DEFS,
 	WORKER_OPTION_DEFS,
+	MONITOR_OPTION_DEFS,
+	WATCH_OPTION_DEFS,
+	TIMED_OPTION_DEFS,
 	LOG_OPTION_DEFS,
 };
 
@@ -23,6 +29,7 @@ struct worker_process {
 	struct options options;
 	struct backends on;
 	struct worker_parts parts;
+	struct worker_watch watch;
 };
 
 static int start(struct worker_process *w, struct err *e)
@@ -30,7 +37,11 @@ static int start(struct worker_process *w, struct err *e)
 	int r = setup_log(&w->options, options_flag(&w->options, "log-json"), e);
 	if (r == 0)
 		r = backends_from_options(&w->on, &w->options, e);
-	return r == 0 ? worker_parts_start(&w->parts, &w->options, &w->on, e) : r;
+	if (r == 0)
+		r = log_timed_start(&w->options, e);
+	if (r == 0)
+		r = worker_parts_start(&w->parts, "worker", &w->options, &w->on, e);
+	return r == 0 ? worker_watch_start(&w->watch, &w->options, &w->on, &w->parts, e) : r;
 }
 
 static int help(void)
@@ -63,6 +74,7 @@ int cmd_worker(int argc, char **argv)
 		fprintf(stderr, "millrace worker: %s\n", e.message);
 		code = r == -ERR_INVALID ? EXIT_USAGE : 1;
 	}
+	worker_watch_stop(&w->watch);
 	worker_parts_stop(&w->parts);
 	backends_close(&w->on);
 	options_release(&w->options);
