@@ -22,9 +22,12 @@ const common = {
 await build({
 	...common,
 	entryPoints: ['src/main.ts'],
-	outfile: join(out, 'app.js'),
-	format: 'iife',
-	banner: { js: '/*! Millrace (MIT). Contains hls.js, Copyright Dailymotion and contributors, Apache License 2.0. */' },
+	entryNames: 'app',
+	chunkNames: '[name]', // hls.js, by src/hls.ts; chunk.js, what both need (index.html fetches it ahead)
+	outdir: out,
+	format: 'esm',
+	splitting: true,
+	banner: { js: '/*! Part of Millrace (MIT), whose player is hls.js, Copyright Dailymotion and contributors, Apache License 2.0. */' },
 });
 await build({ ...common, entryPoints: ['src/app.css'], outfile: join(out, 'app.css') });
 for (const name of (await readdir(join(here, 'static'))).sort()) {

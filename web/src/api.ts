@@ -16,6 +16,7 @@ export interface Job {
 	status: JobStatus;
 	file_id?: string | null;
 	filename?: string | null;
+	params?: { format?: string } | null;
 	/** Seconds of what is made; null until it is known. */
 	duration?: number | null;
 	progress: { percent: number; stage: string | null; speed: number | null; eta_seconds: number | null };
@@ -86,11 +87,22 @@ export interface FileRecord {
 	analysis?: Analysis;
 }
 
+/** An OpenID provider, as the operator has named it. */
+export interface SignInAt {
+	authorize_url: string;
+	token_url: string;
+	client_id: string;
+	scope: string;
+}
+
 export interface Session {
 	authenticated: boolean;
 	required: boolean;
 	user_id?: string | null;
 	csrf_token?: string | null;
+	sign_in?: SignInAt | null;
+	/** Whether the operations routes answer. */
+	admin?: boolean;
 }
 
 /** A refused or failed request; `message` is fit for people. `status` 0: no answer came at all. */
@@ -158,7 +170,14 @@ export function errorFrom(status: number, text: string): ApiError {
 	return new ApiError(status, body);
 }
 
-async function request<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+/** `taken`: statuses beside those of success whose answer is one, too. */
+async function request<T>(
+	method: string,
+	path: string,
+	body?: unknown,
+	headers: Record<string, string> = {},
+	taken: number[] = [],
+): Promise<T> {
 	const init: RequestInit = { method, credentials: 'same-origin', headers: { Accept: 'application/json', ...headers } };
 	if (method !== 'GET') init.headers = { ...init.headers, ...stateHeaders() };
 	if (body !== undefined) {
@@ -173,9 +192,11 @@ async function request<T>(method: string, path: string, body?: unknown, headers:
 	} catch {
 		throw new ApiError(0, {});
 	}
-	if (!response.ok) throw errorFrom(response.status, text);
+	if (!response.ok && !taken.includes(response.status)) throw errorFrom(response.status, text);
 	return (text ? JSON.parse(text) : undefined) as T;
 }
+
+export const get = <T>(path: string, taken: number[] = []): Promise<T> => request<T>('GET', path, undefined, {}, taken);
 
 const jobPath = (id: string): string => `/api/jobs/${encodeURIComponent(id)}`;
 
@@ -192,6 +213,9 @@ export const api = {
 	createNarration: (script: string, voice: string | undefined, musicFileId: string | undefined) =>
 		request<Job>('POST', '/api/jobs', { kind: 'narration', params: { script, voice, music_file_id: musicFileId } }),
 	voices: () => request<{ voices: string[]; default: string }>('GET', '/api/voices'),
+	/** Has one sentence spoken; `text` of the answer is what was. */
+	previewVoice: (voice: string | undefined, text: string) =>
+		request<{ url: string; text: string }>('POST', '/api/voices/preview', { voice, text }),
 	/** Where a narration's MP3 is; null while it is being made. */
 	downloadUrl: async (id: string) =>
 		(await request<{ download_url?: string }>('POST', `${jobPath(id)}/download`, {})).download_url ?? null,
@@ -215,8 +239,12 @@ export const api = {
 	deleteJob: (id: string) => request<Job | undefined>('DELETE', jobPath(id)),
 	allEventsPath: '/api/events',
 	eventsPath: (id: string) => `${jobPath(id)}/events`,
-	listFiles: (cursor: string) =>
-		request<{ files: FileRecord[]; cursor: string | null }>('GET', `/api/files?limit=48${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`),
+	/** `named`: those alone whose name has this in it. */
+	listFiles: (named: string, cursor: string) => {
+		const query = new URLSearchParams({ limit: '48', ...(named ? { name: named } : {}), ...(cursor ? { cursor } : {}) });
+		return request<{ files: FileRecord[]; cursor: string | null }>('GET', `/api/files?${query}`);
+	},
+	contentPath: (fileId: string) => `/api/files/${encodeURIComponent(fileId)}/content`,
 	deleteFile: (id: string) => request<unknown>('DELETE', `/api/files/${encodeURIComponent(id)}`),
 	/** Ends a resumable upload and throws away what has arrived. */
 	async endUpload(url: string): Promise<void> {

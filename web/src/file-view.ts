@@ -64,6 +64,7 @@ export class FileView {
 		const image = byId('file-image', HTMLImageElement);
 		if (picture) image.src = picture;
 		show(image, Boolean(picture));
+		byId('file-download', HTMLAnchorElement).href = api.contentPath(file.file_id);
 		htmlById('file-streams').replaceChildren(...streams.filter(({ kind }) => kind && KINDS[kind]).map((stream) => this.streamItem(stream)));
 		this.offerRungs(streams.find((stream) => stream.kind === 'video' && stream.width && stream.height));
 		show(this.convertForm, streams.some((stream) => stream.kind === 'audio'));

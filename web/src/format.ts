@@ -39,6 +39,7 @@ export function remaining(seconds: number): string {
 	if (seconds < 1.5) return 'about a second';
 	if (seconds < 60) return `${Math.round(seconds)} s`;
 	if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+	if (seconds >= 172_800) return `${Math.floor(seconds / 86_400)} d ${Math.round((seconds % 86_400) / 3600)} h`;
 	return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
@@ -64,13 +65,19 @@ export const statusName = (status: JobStatus): string => statusNames[status] ?? 
 const kindNames: Record<string, string> = { ladder: 'Stream', convert: 'Conversion', narration: 'Narration' };
 export const kindName = (kind: string): string => kindNames[kind] ?? kind;
 
+/** "Conversion to MP3". */
+export function jobKind(job: Job): string {
+	const made = FORMATS.find(([value]) => value === job.params?.format)?.[1];
+	return kindName(job.kind) + (job.kind === 'convert' && made ? ` to ${made}` : '');
+}
+
 /** What the job is doing, as a short sentence. */
 export function stage(job: Job): string {
 	switch (job.status) {
 		case 'pending':
 			return 'Waiting for a free worker';
 		case 'completed':
-			return job.kind === 'convert' ? 'Ready to download' : 'Ready to watch';
+			return job.kind === 'convert' ? 'Ready to download' : 'Ready to play';
 		case 'failed':
 			return 'Stopped';
 		case 'canceled':
@@ -82,7 +89,7 @@ export function stage(job: Job): string {
 	}
 }
 
-export const jobName = (job: Job): string => (job.kind !== 'narration' && job.filename) || `${job.kind} ${job.job_id.slice(0, 8)}`;
+export const jobName = (job: Job): string => (job.kind !== 'narration' && job.filename) || `${kindName(job.kind)} ${job.job_id.slice(0, 8)}`;
 
 /** "VIDEO_BROKEN, request 0195…": for whoever has to look it up in a log. */
 export function errorReference(error: ErrorBody | ApiError): string {

@@ -28,7 +28,9 @@ export class JobRow {
 		setText(this.name, format.jobName(job));
 		const { eta_seconds: eta } = job.progress;
 		const running = isActive(job.status) && eta !== null ? `  ·  ${format.remaining(eta)} left` : '';
-		setText(this.when, `${format.kindName(job.kind)}  ·  ${format.ago(job.created_at, Date.now())}${running}`);
+		const why = job.status === 'failed' && job.error?.message ? `  ·  ${job.error.message}` : '';
+		setText(this.when, `${format.jobKind(job)}  ·  ${format.ago(job.created_at, Date.now())}${running}${why}`);
+		this.when.title = why ? (job.error?.message ?? '') : '';
 		setText(this.badge, format.statusName(job.status));
 		this.badge.dataset['status'] = job.status;
 		show(this.bar, isActive(job.status));

@@ -41,6 +41,8 @@ export class JobView {
 	private percent = 0;
 	private segments = 0;
 	private analysisTimer = 0;
+	/** Called when the job is shown, or turns out not to be there. */
+	private stands: () => void = () => undefined;
 
 	constructor(private readonly hooks: JobViewHooks) {
 		this.player = new Player({ freshUrl: async () => (await api.getJob(this.jobId)).streaming?.playlist_url ?? null });
@@ -50,15 +52,18 @@ export class JobView {
 		this.copyButton.addEventListener('click', () => void this.copyLink());
 	}
 
-	open(jobId: string): void {
-		if (this.jobId === jobId && this.feed) return;
+	/** Resolves when there is something to see. */
+	open(jobId: string): Promise<void> {
+		if (this.jobId === jobId && this.feed) return Promise.resolve();
 		this.close();
 		this.jobId = jobId;
 		setText(htmlById('job-title'), 'Opening…');
 		setText(htmlById('job-facts'), '');
 		setText(htmlById('job-badge'), '');
 		setProgress(this.race, 0, '');
+		const standing = new Promise<void>((resolve) => (this.stands = resolve));
 		this.follow();
+		return standing;
 	}
 
 	close(): void {
@@ -85,6 +90,7 @@ export class JobView {
 			gone: () => {
 				this.close();
 				this.hooks.missing();
+				this.stands();
 			},
 		});
 		this.feed.start();
@@ -95,7 +101,6 @@ export class JobView {
 		this.job = job;
 		this.percent = job.status === 'completed' ? 100 : Math.max(this.percent, Math.min(100, job.progress.percent));
 		this.segments = Math.max(this.segments, job.streaming?.segments_completed ?? 0);
-		show(this.section, true);
 		this.section.dataset['status'] = job.status;
 		document.title = `${format.jobName(job)} – Millrace`;
 		setText(htmlById('job-title'), format.jobName(job));
@@ -109,7 +114,15 @@ export class JobView {
 			announce(`${format.jobName(job)}: ${format.statusName(job.status)}`);
 			this.hooks.changed(job);
 		}
-		if (!this.file && job.file_id && job.kind !== 'narration') void this.loadFile(job.file_id);
+		if (before === null) void this.show(job);
+	}
+
+	/** With what is known of its file, so that nothing that stands moves. */
+	private async show(job: Job): Promise<void> {
+		if (job.file_id && job.kind !== 'narration') await this.loadFile(job.file_id);
+		if (job.job_id !== this.jobId) return;
+		show(this.section, true);
+		this.stands();
 	}
 
 	private drawProgress(job: Job): void {

@@ -1,5 +1,5 @@
-// The files that somebody has sent: cards with a picture, searched by name. Pages of the list are read as they are asked for; a search reads
-// on until it has found enough.
+// The files that somebody has sent: cards with a picture, searched by name (by the server, so that all of them are). Pages of the list are
+// read as they are asked for.
 import { ApiError, api, type FileRecord } from './api';
 import { announce, byId, confirmAction, htmlById, make, setText, show } from './dom';
 import { facts } from './facts';
@@ -28,7 +28,9 @@ export class Library {
 	private cursor: string | null = '';
 	private shown = FILL;
 	private timer = 0;
-	private reading = false;
+	/** What was searched for when the list was begun; a list begun later makes an answer to an earlier one useless. */
+	private wanted = '';
+	private begun = 0;
 	/** What is drawn for each file, so that it is drawn again only where something has changed. */
 	private readonly cards = new Map<string, { item: HTMLLIElement; drawn: string }>();
 
@@ -36,7 +38,7 @@ export class Library {
 		this.search.addEventListener('input', () => {
 			window.clearTimeout(this.timer);
 			this.shown = FILL;
-			this.timer = window.setTimeout(() => void this.fill(), SEARCH_DELAY_MS);
+			this.timer = window.setTimeout(() => void this.refresh(), SEARCH_DELAY_MS);
 		});
 		this.more.addEventListener('click', () => {
 			this.shown += FILL;
@@ -44,9 +46,9 @@ export class Library {
 		});
 	}
 
-	open(): void {
+	open(): Promise<void> {
 		show(this.section, true);
-		this.refresh();
+		return this.refresh();
 	}
 
 	close(): void {
@@ -55,25 +57,22 @@ export class Library {
 	}
 
 	/** Reads the list anew, from its newest file on. */
-	refresh(): void {
+	refresh(): Promise<void> {
 		this.files = [];
 		this.cursor = '';
-		void this.fill();
-	}
-
-	private get found(): FileRecord[] {
-		const wanted = this.search.value.trim().toLowerCase();
-		return this.files.filter((file) => file.status !== 'uploading' && (file.filename ?? '').toLowerCase().includes(wanted));
+		this.wanted = this.search.value.trim();
+		this.begun++;
+		return this.fill();
 	}
 
 	/** Reads on until the page of cards is full or nothing is left. */
 	private async fill(): Promise<void> {
-		if (this.reading) return;
-		this.reading = true;
+		const mine = this.begun;
 		show(htmlById('library-error'), false);
 		try {
-			while (this.cursor !== null && this.found.length < this.shown && !this.section.hidden) {
-				const page = await api.listFiles(this.cursor);
+			while (this.cursor !== null && this.files.length < this.shown && !this.section.hidden) {
+				const page = await api.listFiles(this.wanted, this.cursor);
+				if (mine !== this.begun) return;
 				this.files.push(...page.files);
 				this.cursor = page.cursor;
 			}
@@ -84,13 +83,11 @@ export class Library {
 				setText(htmlById('library-error'), error.message);
 				show(htmlById('library-error'), true);
 			}
-		} finally {
-			this.reading = false;
 		}
 	}
 
 	private draw(): void {
-		const found = this.found.slice(0, this.shown);
+		const found = this.files.slice(0, this.shown);
 		const known = new Set(found.map((file) => file.file_id));
 		for (const [id, card] of this.cards) {
 			if (known.has(id)) continue;
@@ -101,10 +98,9 @@ export class Library {
 			const item = this.card(file);
 			if (this.list.children[position] !== item) this.list.insertBefore(item, this.list.children[position] ?? null);
 		});
-		const wanted = this.search.value.trim();
-		setText(htmlById('library-empty'), wanted ? `No file's name has “${wanted}” in it.` : 'Nothing yet. What you send shows up here.');
+		setText(htmlById('library-empty'), this.wanted ? `No file's name has “${this.wanted}” in it.` : 'Nothing yet. What you send shows up here.');
 		show(htmlById('library-empty'), found.length === 0);
-		show(this.more, this.cursor !== null || this.found.length > this.shown);
+		show(this.more, this.cursor !== null || this.files.length > this.shown);
 		if (found.some((file) => file.analysis?.status === 'pending')) this.later();
 	}
 
@@ -112,7 +108,7 @@ export class Library {
 	private later(): void {
 		window.clearTimeout(this.timer);
 		this.timer = window.setTimeout(async () => {
-			for (const file of this.found.filter(({ analysis }) => analysis?.status === 'pending').slice(0, FILL)) {
+			for (const file of this.files.filter(({ analysis }) => analysis?.status === 'pending').slice(0, FILL)) {
 				const now = await api.getFile(file.file_id).catch(() => null);
 				if (now) this.files = this.files.map((other) => (other.file_id === now.file_id ? now : other));
 			}
@@ -154,7 +150,7 @@ export class Library {
 		try {
 			await api.deleteFile(file.file_id);
 			announce('The file is deleted');
-			this.refresh();
+			await this.refresh();
 		} catch (error) {
 			setText(htmlById('library-error'), error instanceof ApiError ? error.message : 'The file could not be deleted.');
 			show(htmlById('library-error'), true);

@@ -1,8 +1,9 @@
 // Listening live: a stream of the list, or one by link ("#/listen?url=…", for people without an account). hls.js where Media Source
 // Extensions exist, the browser's own HLS elsewhere. How far behind the speaker one is comes from the playlist's dates.
-import Hls, { Events, ErrorTypes, type ErrorData } from 'hls.js';
+import type { default as Hls, ErrorData } from 'hls.js';
 import { api, ApiError } from './api';
 import { byId, htmlById, setText, show } from './dom';
+import { loadHls } from './hls';
 
 const LOOK_MS = 200;
 const STREAMS_MS = 5000;
@@ -108,28 +109,32 @@ export class Listen {
 		setText(htmlById('listen-reconnects'), '0');
 		this.state('waiting');
 		this.meter();
-		this.load();
+		void this.load();
 	}
 
-	private load(): void {
-		if (Hls.isSupported()) {
+	private async load(): Promise<void> {
+		const { url } = this;
+		const library = await loadHls().catch(() => null);
+		if (!url || url !== this.url) return;
+		if (library?.default.isSupported()) {
+			const { default: Hls, Events, ErrorTypes } = library;
 			this.hls?.destroy();
 			// Two segments behind the edge: what is listed can be fetched at once.
 			const hls = new Hls({ enableWorker: false, lowLatencyMode: false, liveSyncDurationCount: 2, maxLiveSyncPlaybackRate: 1.05, backBufferLength: 30 });
 			this.hls = hls;
-			hls.on(Events.ERROR, (_event, data) => this.trouble(hls, data));
+			hls.on(Events.ERROR, (_event, data) => this.trouble(hls, data, data.type === ErrorTypes.MEDIA_ERROR));
 			hls.loadSource(this.url);
 			hls.attachMedia(this.audio);
 		} else {
 			this.audio.src = this.url;
 		}
-		void this.audio.play().catch(() => undefined);
+		await this.audio.play().catch(() => undefined);
 	}
 
-	private trouble(hls: Hls, data: ErrorData): void {
+	private trouble(hls: Hls, data: ErrorData, ofMedia: boolean): void {
 		if (!data.fatal || hls !== this.hls) return;
 		const status = data.response?.code ?? 0;
-		if (data.type === ErrorTypes.MEDIA_ERROR && this.tries < 3) {
+		if (ofMedia && this.tries < 3) {
 			this.tries++;
 			hls.recoverMediaError();
 		} else if (status === 401 || status === 403 || status === 410 || status === 415) {
@@ -147,7 +152,7 @@ export class Listen {
 		}
 		window.clearTimeout(this.again);
 		const delay = nothingYet ? 1000 : Math.min(RETRY_MAX_MS, 500 * 2 ** this.tries++);
-		this.again = window.setTimeout(() => this.url && this.load(), delay);
+		this.again = window.setTimeout(() => void this.load(), delay);
 	}
 
 	/** The level of what is heard, and how long ago it was said. */

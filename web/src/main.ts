@@ -1,17 +1,20 @@
 // The page's frame: sign-in if asked for, then views by address:
 //   #/            files: sending them, and those that are there      #/files/ID   one file, and what can be made of it
 //   #/narrate     a script over music                                #/jobs       all jobs; #/jobs/ID: one, with its player
+//   #/monitor     how the installation does
 //   #/live        speak and listen                                   #/listen?url=…  listen by a signed link, signed in or not
 import { AllJobs } from './all-jobs';
 import { ApiError } from './api';
 import { htmlById, setText, show } from './dom';
 import { FileView } from './file-view';
+import { loadHls } from './hls';
 import { Intake } from './intake';
 import { JobList, RecentJobs } from './job-list';
 import { JobView } from './job-view';
 import { Library } from './library';
 import { Listen } from './listen';
 import { Live } from './live';
+import { Monitor } from './monitor';
 import { Narrate } from './narrate';
 import { SignIn } from './session';
 import { Uploads } from './uploads';
@@ -22,11 +25,15 @@ interface View {
 	/** In the navigation. */
 	tab: string;
 	title: string;
-	open(argument: string): void;
+	/** Resolves when it stands: what is below it appears then, so that nothing moves. */
+	open(argument: string): void | Promise<void>;
 	close(): void;
 	/** Whether the newest jobs stand below it. */
 	recent: boolean;
 }
+
+/** The player is fetched so long after a view stands. */
+const PLAYER_AFTER_MS = 500;
 
 const jobs = new AllJobs();
 const recent = new RecentJobs(jobs);
@@ -49,13 +56,14 @@ const uploads = new Uploads(() => intake.choose(), {
 		const watching = !htmlById('intake').hidden;
 		if (job) jobs.take(job);
 		if (job && alone && watching) openJob(job.job_id);
-		else if (watching) library.refresh();
+		else if (watching) void library.refresh();
 	},
 	level: (percent) => intake.setLevel(percent),
 });
 const live = new Live();
 const listen = new Listen();
 const narrate = new Narrate((job) => openJob(job.job_id));
+const monitor = new Monitor();
 const signIn = new SignIn(enter, leave);
 
 const files: View = {
@@ -65,7 +73,7 @@ const files: View = {
 	recent: true,
 	open: () => {
 		show(htmlById('intake'), true);
-		library.open();
+		return library.open();
 	},
 	close: () => {
 		show(htmlById('intake'), false);
@@ -74,9 +82,17 @@ const files: View = {
 };
 const views: View[] = [
 	files,
-	{ path: /^#\/files\/([\w-]+)$/, tab: 'files', title: 'Millrace', recent: false, open: (id) => void fileView.open(id), close: () => fileView.close() },
+	{ path: /^#\/files\/([\w-]+)$/, tab: 'files', title: 'Millrace', recent: false, open: (id) => fileView.open(id), close: () => fileView.close() },
 	{ path: /^#\/narrate$/, tab: 'narrate', title: 'Narrate – Millrace', recent: true, open: () => narrate.open(), close: () => narrate.close() },
 	{ path: /^#\/jobs$/, tab: 'jobs', title: 'Jobs – Millrace', recent: false, open: () => jobList.open(), close: () => jobList.close() },
+	{
+		path: /^#\/monitor$/,
+		tab: 'monitor',
+		title: 'Monitor – Millrace',
+		recent: false,
+		open: () => monitor.open(),
+		close: () => monitor.close(),
+	},
 	{ path: /^#\/jobs\/([\w-]+)$/, tab: 'jobs', title: 'Millrace', recent: true, open: (id) => jobView.open(id), close: () => jobView.close() },
 	{
 		path: /^#\/live$/,
@@ -131,9 +147,14 @@ function route(): void {
 		else link.removeAttribute('aria-current');
 	}
 	document.title = view.title;
-	show(htmlById('recent'), view.recent);
-	recent.setCurrent(argument);
-	view.open(argument);
+	const address = location.hash;
+	show(htmlById('recent'), false);
+	void Promise.resolve(view.open(argument)).then(() => {
+		window.setTimeout(() => void loadHls().catch(() => undefined), PLAYER_AFTER_MS);
+		if (current !== view || location.hash !== address) return;
+		show(htmlById('recent'), view.recent);
+		recent.setCurrent(argument);
+	});
 }
 
 /** The signed address of a link to listen by, or ''. */

@@ -2,10 +2,11 @@
 // Attached once per job, as soon as there is a playlist; the stream may still be growing. It begins where one stopped watching
 // (position.ts). What plays can be read from the video element: data-level (hls.js's index), data-rung ("480p"), data-choice
 // ("auto" or a rung).
-import Hls, { ErrorTypes, Events, type ErrorData, type Level } from 'hls.js';
+import type { default as Hls, ErrorData, Level } from 'hls.js';
 import { Controls } from './controls';
 import { byId, htmlById, setText, show } from './dom';
 import * as format from './format';
+import { loadHls, type HlsLibrary } from './hls';
 import { rememberPosition, rememberedPosition } from './position';
 import { SeekBar, type Pictures } from './seek-bar';
 import { TrackMenus } from './tracks';
@@ -37,7 +38,10 @@ export class Player {
 	private jobId = '';
 	private rememberedAt = 0;
 	private resumedFrom = 0;
+	private resumedTimer = 0;
 	private hls: Hls | null = null;
+	/** Counts streams: of one that waits for hls.js, whether it is still wanted. */
+	private loads = 0;
 	private attached = false;
 	private growing = false;
 	private recoveries = 0;
@@ -81,7 +85,7 @@ export class Player {
 		this.jobId = jobId;
 		const position = rememberedPosition(jobId);
 		show(htmlById('controls'), true);
-		this.load(url, position, play);
+		void this.load(url, position, play);
 		if (position > 0) this.sayResumed(position);
 	}
 
@@ -93,9 +97,11 @@ export class Player {
 	detach(): void {
 		this.remember();
 		this.jobId = '';
+		window.clearTimeout(this.resumedTimer);
 		this.resumedFrom = 0;
 		this.seekBar.clear();
 		show(htmlById('controls'), false);
+		this.loads++;
 		this.hls?.destroy();
 		this.hls = null;
 		if (this.attached) {
@@ -130,34 +136,37 @@ export class Player {
 	private sayResumed(position: number): void {
 		this.resumedFrom = position;
 		this.note();
-		window.setTimeout(() => {
+		this.resumedTimer = window.setTimeout(() => {
 			this.resumedFrom = 0;
 			this.note();
 		}, RESUMED_SAID_MS);
 	}
 
-	private load(url: string, position: number, play: boolean): void {
+	private async load(url: string, position: number, play: boolean): Promise<void> {
 		show(htmlById('player-error'), false);
-		if (Hls.isSupported()) {
-			this.loadHls(url, position);
+		const load = ++this.loads;
+		const library = await loadHls().catch(() => null);
+		if (load !== this.loads) return;
+		if (library?.default.isSupported()) {
+			this.loadHls(library, url, position);
 		} else if (this.video.canPlayType('application/vnd.apple.mpegurl')) {
 			this.video.src = url;
 			if (position > 0) this.video.addEventListener('loadedmetadata', () => (this.video.currentTime = position), { once: true });
 		} else {
-			this.fail('This browser can play neither HLS nor Media Source streams.');
+			this.fail(library ? 'This browser can play neither HLS nor Media Source streams.' : 'The player cannot be loaded right now.');
 			return;
 		}
-		if (play) void this.play();
+		if (play) await this.play();
 	}
 
-	private loadHls(url: string, position: number): void {
+	private loadHls({ default: Hls, Events, ErrorTypes }: HlsLibrary, url: string, position: number): void {
 		// Segments are fMP4 or TS; taking them apart on this thread costs little, and a worker would be 40 KB more to load.
 		const hls = new Hls({ enableWorker: false, startPosition: position, lowLatencyMode: false, backBufferLength: 60 });
 		this.hls = hls;
 		hls.on(Events.MANIFEST_PARSED, () => this.fillQuality(hls));
-		this.tracks.follow(hls);
+		this.tracks.follow(hls, Events);
 		hls.on(Events.LEVEL_SWITCHED, (_event, data) => this.levelSwitched(hls, data.level));
-		hls.on(Events.ERROR, (_event, data) => this.hlsError(hls, data));
+		hls.on(Events.ERROR, (_event, data) => this.hlsError(hls, data, data.type === ErrorTypes.MEDIA_ERROR));
 		hls.loadSource(url);
 		hls.attachMedia(this.video);
 	}
@@ -216,7 +225,7 @@ export class Player {
 		setText(htmlById('player-note'), dry ? 'Caught up. It goes on with the next segment.' : resumed);
 	}
 
-	private hlsError(hls: Hls, data: ErrorData): void {
+	private hlsError(hls: Hls, data: ErrorData, ofMedia: boolean): void {
 		if (!data.fatal || hls !== this.hls) return;
 		if (this.recoveries >= RECOVERIES_MAX) {
 			const status = data.response?.code ? ` (HTTP ${data.response.code})` : '';
@@ -224,7 +233,7 @@ export class Player {
 			return;
 		}
 		this.recoveries++;
-		if (data.type === ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+		if (ofMedia) hls.recoverMediaError();
 		else window.setTimeout(() => hls === this.hls && void this.reload(false), 500 * 2 ** this.recoveries);
 	}
 
@@ -242,7 +251,7 @@ export class Player {
 		}
 		this.hls?.destroy();
 		this.hls = null;
-		this.load(url, position, play);
+		void this.load(url, position, play);
 	}
 
 	private fail(text: string): void {

@@ -1,6 +1,7 @@
-// Which sound and which subtitles play: two menus, shown where there is a choice. They follow the player as it leads them. What is chosen can be read from the video element: data-sound and
-// data-subtitles, the track's name ("" for no subtitles).
-import Hls, { Events } from 'hls.js';
+// Which sound and which subtitles play: two menus, shown where there is a choice. They follow the player as it leads them. What is
+// chosen can be read from the video element: data-sound and data-subtitles, the track's name ("" for no subtitles).
+import type Hls from 'hls.js';
+import type { HlsLibrary } from './hls';
 import { byId, htmlById, show } from './dom';
 
 const OFF = '-1';
@@ -28,7 +29,7 @@ export class TrackMenus {
 		});
 	}
 
-	follow(hls: Hls): void {
+	follow(hls: Hls, Events: HlsLibrary['Events']): void {
 		this.hls = hls;
 		hls.on(Events.AUDIO_TRACKS_UPDATED, () => this.fillSounds(hls));
 		hls.on(Events.AUDIO_TRACK_SWITCHED, () => this.showSound(hls));

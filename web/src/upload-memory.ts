@@ -1,5 +1,5 @@
-// Which uploads were under way when the page was left: what is needed to go on once the file is chosen again. A browser doesn't let
-// a page open a file again by itself. Kept in this browser alone.
+// Which uploads were under way when the page was left: what is needed to go on (their files: upload-files.ts). Kept in this browser
+// alone.
 import { keep, recallList } from './storage';
 
 export type Then = 'ladder' | 'keep';
@@ -53,6 +53,9 @@ export function remember(upload: Omit<Unfinished, 'tab' | 'at'>): void {
 export function forget(url: string): void {
 	write(read().filter((known) => known.url !== url));
 }
+
+/** All that are known of, in whichever tab. */
+export const unfinished = (): Unfinished[] => read();
 
 /** Those that nobody sends at the moment. */
 export function interrupted(): Unfinished[] {

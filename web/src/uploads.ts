@@ -1,10 +1,11 @@
-// Files on their way: a row each, two sent at a time. An upload that a reload has interrupted shows up again, and goes on once its file is
-// chosen again. States of a row: waiting → sending → checking → starting (its job is made) → gone; interrupted; failed.
+// Files on their way: a row each, two sent at a time. An upload that a reload has interrupted shows up again and goes on: by itself where the
+// browser has kept its file (upload-files.ts), else once it is chosen again. States of a row: waiting → sending → checking → starting (its job is made) → gone; interrupted; failed.
 import { ApiError, api, type Job } from './api';
 import { announce, htmlById, make, setProgress, setText, show } from './dom';
 import * as format from './format';
 import { Transfer, storedOffset } from './transfer';
-import { forget, interrupted, newKey, remember, type Then, type Unfinished } from './upload-memory';
+import { dropFile, dropFilesBut, keepFile, keptFile } from './upload-files';
+import { forget, interrupted, newKey, remember, unfinished, type Then, type Unfinished } from './upload-memory';
 
 const SENDING_MAX = 2;
 const REMEMBER_EVERY_MS = 5000;
@@ -32,6 +33,8 @@ interface Row {
 interface Entry {
 	known: Omit<Unfinished, 'tab' | 'at'>;
 	file: File | null;
+	/** The browser has a copy: it goes on by itself after a reload. */
+	kept: boolean;
 	fileId: string;
 	state: State;
 	sent: number;
@@ -73,21 +76,25 @@ export class Uploads {
 		private readonly hooks: UploadHooks,
 	) {
 		window.addEventListener('beforeunload', (event) => {
-			if (this.entries.some((entry) => entry.transfer !== null)) event.preventDefault();
+			if (this.entries.some((entry) => entry.transfer !== null && !entry.kept)) event.preventDefault();
 		});
 	}
 
-	/** Shows what a reload has interrupted, where the server still has its beginning. */
+	/** Shows what a reload has interrupted, where the server still has its beginning, and goes on with what is at hand. */
 	async restore(): Promise<void> {
 		for (const known of interrupted()) {
 			if (this.entries.some((entry) => entry.known.url === known.url)) continue;
 			const offset = await storedOffset(known.url).catch(() => undefined);
-			if (offset === null) forget(known.url);
+			if (offset === null) this.forget(known.url);
+			const file = typeof offset === 'number' ? await keptFile(known.url) : null;
 			if (typeof offset !== 'number' || this.entries.some((entry) => entry.known.url === known.url)) continue;
-			const entry = this.enter(known, null);
+			const entry = this.enter(known, file);
+			entry.kept = file !== null;
 			this.showSent(entry, offset, 0);
-			this.enterState(entry, 'interrupted');
+			this.enterState(entry, file ? 'waiting' : 'interrupted');
 		}
+		this.pump();
+		void dropFilesBut(unfinished().map(({ url }) => url));
 	}
 
 	add(files: File[], then: Then): void {
@@ -105,7 +112,7 @@ export class Uploads {
 
 	private enter(known: Entry['known'], file: File | null): Entry {
 		const row = makeRow(known.name, known.size);
-		const entry: Entry = { known, file, fileId: '', state: 'waiting', sent: 0, transfer: null, notedAt: 0, row };
+		const entry: Entry = { known, file, kept: false, fileId: '', state: 'waiting', sent: 0, transfer: null, notedAt: 0, row };
 		row.again.addEventListener('click', () => this.again(entry));
 		row.stop.addEventListener('click', () => this.drop(entry));
 		this.entries.push(entry);
@@ -126,6 +133,7 @@ export class Uploads {
 			address: (url) => {
 				known.url = url;
 				remember(known);
+				void keepFile(url, file).then((kept) => (entry.kept = kept));
 			},
 			sent: (bytes, speed) => this.showSent(entry, bytes, speed),
 			checking: () => this.enterState(entry, 'checking'),
@@ -158,7 +166,7 @@ export class Uploads {
 	private fail(entry: Entry, error: ApiError): void {
 		entry.transfer = null;
 		// What the server has refused it won't take at another time.
-		if (!error.retriable) forget(entry.known.url);
+		if (!error.retriable) this.forget(entry.known.url);
 		this.enterState(entry, 'failed');
 		setText(entry.row.error, error.message);
 		setText(entry.row.code, format.errorReference(error));
@@ -185,8 +193,13 @@ export class Uploads {
 		this.pump();
 	}
 
+	private forget(url: string): void {
+		forget(url);
+		if (url) void dropFile(url);
+	}
+
 	private remove(entry: Entry): void {
-		forget(entry.known.url);
+		this.forget(entry.known.url);
 		entry.row.item.remove();
 		this.entries = this.entries.filter((other) => other !== entry);
 		this.tellLevel();
