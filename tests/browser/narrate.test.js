@@ -13,6 +13,33 @@ before(async () => {
 });
 after(() => browser?.close());
 
+test('an editor says how long it will be, and the voice can be heard first', async () => {
+	const page = await browser.newPage();
+	page.setDefaultTimeout(60_000);
+	const troubles = watch(page);
+	await page.goto(`${baseUrl}/#/narrate`);
+	await page.waitForSelector('#narrate-voice option', { state: 'attached' });
+	await page.fill('#narrate-script', 'Close your eyes.');
+	await page.focus('#narrate-script');
+	await page.keyboard.press('End');
+	await page.click('[data-pause="10s"]');
+	await page.keyboard.type('Breathe in. Breathe out.\n\nOpen them.');
+	assert.equal(await page.inputValue('#narrate-script'), 'Close your eyes. [pause 10s] Breathe in. Breathe out.\n\nOpen them.');
+	assert.equal(await page.textContent('#narrate-length'), 'About 0:16  ·  4 sentences  ·  2 pauses, 11.2 s');
+
+	await page.selectOption('#narrate-voice', 'awb');
+	const answer = page.waitForResponse((response) => response.url().endsWith('/api/voices/preview'));
+	const sound = page.waitForResponse((response) => response.url().includes('/media/speech/'));
+	await page.click('#narrate-preview');
+	assert.equal((await (await answer).json()).voice, 'awb');
+	assert.equal((await sound).headers()['content-type'], 'audio/wav');
+	await page.waitForSelector('#narrate-preview-state:has-text("“Close your eyes.”")');
+	await page.reload();
+	assert.match(await page.inputValue('#narrate-script'), /^Close your eyes\. \[pause 10s\]/, 'what was written is still there');
+	assert.deepEqual(troubles, []);
+	await page.close();
+});
+
 test('a narration is heard at once', async () => {
 	const page = await browser.newPage();
 	page.setDefaultTimeout(120_000);

@@ -97,7 +97,9 @@ test('keys, speed, pictures on the seek bar, and the place where one stopped', {
 		assert.equal(sprite, 'image/jpeg');
 
 		await seek(page, 12);
+		// A change of the address's fragment returns before the page has heard of it: the old player must be gone first.
 		await page.goto(`${baseUrl}/#/`);
+		await page.waitForSelector('#player[data-state="empty"]', { state: 'attached' });
 		await page.goto(`${baseUrl}/${hash}`);
 		await page.waitForSelector('#player[data-state="ready"]');
 		const at = await page.evaluate(() => document.querySelector('#video').currentTime);
@@ -107,4 +109,35 @@ test('keys, speed, pictures on the seek bar, and the place where one stopped', {
 	} finally {
 		await context.close();
 	}
+});
+
+test('a stream that breaks says so, and goes on by hand; picture in picture is asked for', { timeout: JOB_TIMEOUT_MS + 120_000 }, async () => {
+	const page = await browser.newPage();
+	page.setDefaultTimeout(90_000);
+	// Headless, there is no other window for the picture to go to: that it is asked for has to do.
+	await page.addInitScript(() => {
+		Object.defineProperty(Document.prototype, 'pictureInPictureEnabled', { get: () => true });
+		HTMLVideoElement.prototype.requestPictureInPicture = async function () {
+			this.dataset.asked = 'yes';
+		};
+	});
+	const { jobs } = await (await fetch(`${baseUrl}/api/jobs?kind=ladder&status=completed&limit=1`)).json();
+	assert.ok(jobs.length, 'the test before leaves a film');
+	let broken = true;
+	await page.route('**/media/hls/**', (route) => (broken ? route.abort() : route.continue()));
+	await page.goto(`${baseUrl}/#/jobs/${jobs[0].job_id}`);
+	await page.waitForSelector('#player-error:visible');
+	assert.match(await page.textContent('#player-error-text'), /^Playing stopped: /);
+	broken = false;
+	await page.click('#player-retry');
+	await page.waitForSelector('#player-error', { state: 'hidden' });
+	await playedPast(page, 0.5);
+	await page.click('#pip');
+	await page.waitForSelector('#video[data-asked="yes"]');
+
+	await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => (window.copied = text) } }));
+	await page.click('#copy-link');
+	await page.waitForSelector('#copy-link:has-text("Copied")');
+	assert.match(await page.evaluate(() => window.copied), /\/hls\/[\w-]+\/master\.m3u8\?/);
+	await page.close();
 });

@@ -32,7 +32,7 @@ def free_port():
 def options():
     """MILLRACE_… of every option of serve and worker."""
     text = ''.join(subprocess.run([BUILD / 'millrace', command, '--help'], capture_output=True, text=True, check=True).stdout
-                   for command in ('serve', 'worker'))
+                   for command in ('serve', 'worker', 'setup'))
     return {'MILLRACE_' + name.upper().replace('-', '_') for name in re.findall(r'^  --([a-z0-9-]+)', text, re.M)}
 
 
@@ -67,11 +67,12 @@ def test_nginx(tmp_path):
 def test_yaml_and_json():
     compose = yaml.safe_load((DEPLOY / 'compose.yaml').read_text())
     app = yaml.safe_load((DEPLOY / 'app.yaml').read_text())
-    assert {'front', 'worker', 'postgres', 'redis', 'minio', 'caddy'} == set(compose['services'])
+    assert {'setup', 'front', 'worker', 'postgres', 'redis', 'minio', 'caddy'} == set(compose['services'])
     for name in 'front', 'worker':
         service = compose['services'][name]
         assert service['read_only'] and service['cap_drop'] == ['ALL']
         assert set(service['depends_on']) <= set(compose['services'])
+    assert app['jobs'][0]['kind'] == 'PRE_DEPLOY' and app['jobs'][0]['run_command'].endswith(' setup')
     assert app['services'][0]['health_check']['http_path'] == '/readyz'
     for policy in (DEPLOY / 'iam').iterdir():
         for statement in json.loads(policy.read_text())['Statement']:
@@ -103,3 +104,16 @@ def test_the_image_has_what_the_programs_need():
     found = {line.split(': ')[1].rsplit('/', 1)[1]: line.split(':')[0] for line in owners.stdout.splitlines() if ': ' in line}
     packages = {found[name] for name in needed if name in found}
     assert packages and packages <= listed, packages - listed
+
+
+def test_prometheus_rules_name_metrics_that_there_are():
+    rules = yaml.safe_load((DEPLOY / 'prometheus' / 'alerts.yml').read_text())['groups'][0]['rules']
+    scrape = yaml.safe_load((DEPLOY / 'prometheus' / 'prometheus.yml').read_text())
+    assert scrape['rule_files'] == ['alerts.yml'] and len({rule['alert'] for rule in rules}) == len(rules) > 5
+    sources = ''.join(p.read_text() for p in (ROOT / 'src').rglob('*.c'))
+    known = set(re.findall(r'METRIC_(?:COUNTER|GAUGE|HISTOGRAM)\(\s*"([a-z_]+)"', sources))
+    used = {re.sub('_(count|bucket|sum)$', '', name) for rule in rules for name in re.findall(r'\bmillrace_[a-z_]+', rule['expr'])}
+    assert used <= known, used - known
+    # And every one is told of.
+    told = (ROOT / 'docs' / 'OPERATIONS.md').read_text()
+    assert [name for name in sorted(known) if f'`{name}`' not in told] == []

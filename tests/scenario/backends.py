@@ -1,4 +1,5 @@
-"""What the servers of a test run stand on, by one switch: `tests/run --backends postgres`, or $MILLRACE_TEST_DATABASE.
+"""What the servers of a test run stand on, by one switch: `tests/run --backends postgres+s3+redis`, or, for pytest alone,
+$MILLRACE_TEST_DATABASE, $MILLRACE_TEST_STORE and $MILLRACE_TEST_BUS with one of these words each.
 
     backends.options(folder)      # the options of a server over this folder; the same for each of its starts
 
@@ -9,7 +10,9 @@ import atexit
 import hashlib
 import os
 import pathlib
+import shutil
 import sys
+import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -17,7 +20,8 @@ import postgres  # noqa: E402
 
 # Words of --backends: the variable that each sets.
 WORDS = {'sqlite': 'MILLRACE_TEST_DATABASE', 'postgres': 'MILLRACE_TEST_DATABASE',
-         'file': 'MILLRACE_TEST_STORE', 's3': 'MILLRACE_TEST_STORE'}
+         'file': 'MILLRACE_TEST_STORE', 's3': 'MILLRACE_TEST_STORE',
+         'local': 'MILLRACE_TEST_BUS', 'redis': 'MILLRACE_TEST_BUS'}
 
 
 def choose(words):
@@ -38,10 +42,20 @@ def start():
         postgres_url()
     if has('s3'):
         s3_port()
+    if has('redis'):
+        redis_url()
 
 
-def options(folder):
-    return database(folder) + store(folder)
+def options(folder, given=()):
+    """Without those of an option that is given already."""
+    made = {'--database': database, '--store': store, '--bus': bus}
+    return [word for option, make in made.items() if option not in given for word in make(folder)]
+
+
+def chosen():
+    """A word of each pair."""
+    default = {variable: word for word, variable in reversed(WORDS.items())}   # the first of each pair
+    return {os.environ.get(variable) or word for variable, word in default.items()}
 
 
 # ---- PostgreSQL ----
@@ -55,17 +69,13 @@ def postgres_url():
     return os.environ['MILLRACE_TEST_POSTGRES']
 
 
-def database_url(folder):
-    """A server's own: a schema named after its folder, or a file in it."""
+def database(folder):
+    """A server's own: a schema named after its folder."""
     if not has('postgres'):
-        return f'sqlite:{folder}/millrace.db'
+        return []
     name = 's' + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     postgres.sql(postgres_url(), f'CREATE SCHEMA IF NOT EXISTS {name}')
-    return postgres.schema_url(postgres_url(), name)
-
-
-def database(folder):
-    return ['--database', database_url(folder)] if has('postgres') else []
+    return ['--database', postgres.schema_url(postgres_url(), name)]
 
 
 # ---- S3 ----
@@ -74,7 +84,7 @@ def s3_port():
     """The run's server; its credentials are in the environment."""
     if 'MILLRACE_TEST_S3' not in os.environ:
         import s3_server   # which stands on server.py, which stands on this
-        server = s3_server.S3Server().__enter__()
+        server = s3_server.S3Server(bytes_max=6 << 30).__enter__()
         atexit.register(server.__exit__)
         os.environ.update(server.env, MILLRACE_TEST_S3=str(server.port))
     return int(os.environ['MILLRACE_TEST_S3'])
@@ -91,3 +101,22 @@ def bucket(folder):
 def store(folder):
     import s3_server
     return ['--store', s3_server.url(s3_port(), bucket(folder))] if has('s3') else []
+
+
+# ---- Redis ----
+
+def redis_url():
+    """The run's server."""
+    if 'MILLRACE_TEST_REDIS' not in os.environ:
+        from redis_server import Redis   # which needs server.py, which needs us
+        folder = tempfile.mkdtemp(prefix='millrace-redis-')
+        server = Redis(folder).start()
+        atexit.register(lambda: (server.stop(), shutil.rmtree(folder, ignore_errors=True)))
+        os.environ['MILLRACE_TEST_REDIS'] = server.url
+    return os.environ['MILLRACE_TEST_REDIS']
+
+
+def bus(folder):
+    if not has('redis'):
+        return []
+    return ['--bus', f'{redis_url()}?prefix={hashlib.sha256(str(folder).encode()).hexdigest()[:16]}']

@@ -1,7 +1,8 @@
 """What all scenarios share: the folder of test media, servers, and a failing test's server logs.
 
 Marks: `threads`, scenarios that are run under TSan as well; `soak`, what is too long for every day (MILLRACE_SOAK=1); `alone`,
-what measures: it comes last, and no other scenario runs meanwhile; `long`, what is begun first, since all others fit beside it.
+what measures: it comes last, and no other scenario runs meanwhile; `long`, what is begun first, since all others fit beside it;
+`backend('file', 'why')`, what is about one backend's own nature, and skipped where servers stand on another (backends.py).
 
 tests/run runs several at a time (pytest-xdist). Those of a file that share fixtures of their module stay together, in their
 order; all others may run in any process at any time.
@@ -33,6 +34,7 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'soak: only with MILLRACE_SOAK=1')
     config.addinivalue_line('markers', 'alone: nothing else runs meanwhile')
     config.addinivalue_line('markers', 'long: begun first')
+    config.addinivalue_line('markers', 'backend(word, why): about the nature of one backend')
 
 
 def is_alone(item):
@@ -59,6 +61,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker('soak') and not SOAK:
             item.add_marker(pytest.mark.skip(reason='needs MILLRACE_SOAK=1'))
+        for mark in item.iter_markers('backend'):
+            if mark.args[0] not in backends.chosen():
+                item.add_marker(pytest.mark.skip(reason=f'only on {mark.args[0]}: {mark.args[1]}'))
         if is_alone(item):
             item.add_marker(pytest.mark.xdist_group('alone'))
         elif of_module(item):

@@ -14,23 +14,56 @@ import socket
 import threading
 
 
-class FaultProxy:
-    def __init__(self, port=0):
-        self.target = port
-        self.faults = []
-        self.counts = collections.Counter()   # connections, refused, and faults by name
-        self._down = False
-        self._open = set()
+class Proxy:
+    """Takes connections on a port of its own, until it is closed; _serve(client, …) is called for each in a thread of its own,
+    with what _admit(client), called in their order, gave for it. None there: the connection is refused."""
+
+    def __init__(self, target):
+        self.target = target
+        self.counts = collections.Counter()
         self.lock = threading.Lock()
-        self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
-        self.url = f'http://127.0.0.1:{self.listener.getsockname()[1]}'
+        self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.listener.close()
+
+    def _admit(self, _client):
+        return ()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            admitted = self._admit(client)
+            if admitted is None:
+                reset(client)
+                client.close()
+            else:
+                threading.Thread(target=self._serve, args=(client, *admitted), daemon=True).start()
+
+
+class FaultProxy(Proxy):
+    """`counts`: connections, refused, and faults by name."""
+
+    def __init__(self, port=0):
+        self.faults = []
+        self._down = False
+        self._open = set()
+        super().__init__(port)
+        self.url = f'http://127.0.0.1:{self.port}'
+
+    def close(self):
+        super().close()
         self.cut_all()
 
     def cut_all(self):
@@ -48,21 +81,13 @@ class FaultProxy:
         if value:
             self.cut_all()
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            if self._down:
-                reset(client)
-                client.close()
-                self.counts['refused'] += 1
-                continue
-            with self.lock:
-                self.counts['connections'] += 1
-                fault = self.faults.pop(0) if self.faults else ('',)
-            threading.Thread(target=self._serve, args=(client, fault), daemon=True).start()
+    def _admit(self, _client):
+        if self._down:
+            self.counts['refused'] += 1
+            return None
+        with self.lock:
+            self.counts['connections'] += 1
+            return (self.faults.pop(0) if self.faults else ('',),)
 
     def _serve(self, client, fault):
         if fault[0] == 'answer':

@@ -6,7 +6,7 @@ import subprocess
 import boto3
 from botocore.config import Config
 
-from server import files_below, limit
+from server import limit
 from speaker import RATE, correlation
 
 AWS = pathlib.Path('/usr/bin/aws')
@@ -18,10 +18,10 @@ FRAGMENT = b'AWS_KINESISVIDEO_FRAGMENT_NUMBER'
 
 def spoken(server):
     """The samples of the server's only stream, in the order of fragments, and how many fragments there are."""
-    parts = [p for p in files_below(server.store / 'streams') if p.is_file()]
+    parts = server.store.below('streams')
     sound = b''
     for part in parts:
-        sound += subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-i', part, '-f', 's16le', '-'], check=True,
+        sound += subprocess.run(['ffmpeg', '-v', 'error', '-i', '-', '-f', 's16le', '-'], input=part.read(), check=True,
                                 capture_output=True).stdout
     return memoryview(sound).cast('h'), len(parts)
 

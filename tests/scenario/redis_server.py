@@ -83,6 +83,11 @@ class Redis:
         except OSError:
             return False
 
+    def cli(self, *words):
+        """A command's answer as text (without TLS and password)."""
+        return subprocess.run(['redis-cli', '-p', str(self.port), *map(str, words)], capture_output=True, text=True, check=True,
+                              timeout=limit(10)).stdout.strip()
+
     def pause(self):
         """It takes connections and doesn't answer."""
         self.process.send_signal(signal.SIGSTOP)

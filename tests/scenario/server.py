@@ -50,7 +50,7 @@ def wait_for(condition, what, seconds=20.0, every=0.02):
 
 
 def files_below(folder):
-    """Every file there, sorted; a server may be removing files and folders at the same time, over which Path.rglob stumbles."""
+    """Every file there, sorted; somebody may be removing files and folders at the same time, over which Path.rglob stumbles."""
     return sorted(pathlib.Path(path) / name for path, _, names in os.walk(folder) for name in names)
 
 
@@ -60,19 +60,30 @@ def clean_environment(**more):
     return {**kept, **more}
 
 
-def process_state(pid):
-    """(name, state, parent), or None when there is no such process."""
+def process_stat(pid):
+    """proc(5): the name, and the fields from the third on; or None when there is no such process."""
     try:
         text = pathlib.Path(f'/proc/{pid}/stat').read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    name, rest = text[text.index('(') + 1:text.rindex(')')], text[text.rindex(')') + 2:].split()
-    return name, rest[0], int(rest[1])
+    return text[text.index('(') + 1:text.rindex(')')], text[text.rindex(')') + 2:].split()
+
+
+def process_state(pid):
+    """(name, state, parent), or None."""
+    stat = process_stat(pid)
+    return stat and (stat[0], stat[1][0], int(stat[1][1]))
 
 
 def alive(pid):
     state = process_state(pid)
     return bool(state) and state[1] not in 'ZX'
+
+
+def started(pid):
+    """The process that has this number now, as nobody else ever has: numbers are given again. None: there is none."""
+    stat = process_stat(pid)
+    return stat and (pid, stat[1][19])
 
 
 def children(pid):
@@ -133,14 +144,15 @@ class Server(Running):
     def __init__(self, folder, *options, env=None):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / 'data'
-        self.store = self.data / 'store'
         self.log_path = self.folder / 'server.log'
         self.options = [str(o) for o in options]
+        if '--data' in self.options:
+            self.data = pathlib.Path(self.options[self.options.index('--data') + 1])
         self.backends = None   # options: what it stands on
         self.env = env or {}
         self.port = 0
         self.process = None
-        self.helpers = set()   # zygotes seen: none may outlive its server
+        self.helpers = set()   # zygotes and tasks seen: none may outlive its server
 
     @property
     def url(self):
@@ -153,15 +165,31 @@ class Server(Running):
     def command(self):
         # Analyses would change what tests count and wait for; those that are about them switch them on.
         analyze = () if '--analyze' in self.options else ('--analyze', 'off')
-        if self.backends is None:
-            self.backends = [] if '--database' in self.options else backends.options(self.data)
+        self.stands_on()
         return [MILLRACE, 'serve', '--data', self.data, '--listen', f'127.0.0.1:{self.port}', *self.backends, *analyze,
                 *self.options]
 
+    def stands_on(self):
+        """Its options of the run's services, the same for each of its starts; those that the test gives say otherwise."""
+        if self.backends is None:
+            self.backends = backends.options(self.data, self.options)
+        return self.backends
+
+    def _url(self, option, default):
+        words = [*self.stands_on(), *self.options]
+        return words[words.index(option) + 1] if option in words else default
+
     def database_url(self):
-        if '--database' in self.options:
-            return self.options[self.options.index('--database') + 1]
-        return backends.database_url(self.data)
+        return self._url('--database', f'sqlite:{self.data}/millrace.db')
+
+    def store_url(self):
+        return self._url('--store', f'file:{self.data}/store')
+
+    @property
+    def store(self):
+        """What it has stored."""
+        import store_view   # which stands on s3_server.py, which needs this
+        return store_view.of(self.store_url())
 
     def rows(self, query):
         """What is in its database: numbers and texts."""
@@ -189,7 +217,7 @@ class Server(Running):
         except BaseException:
             self.close()
             raise
-        self.helpers |= set(self.zygotes())
+        self.note_helpers()
         return self
 
     def _running(self):
@@ -216,17 +244,22 @@ class Server(Running):
     def tasks(self):
         return [task for zygote in self.zygotes() for task in children(zygote)]
 
+    def note_helpers(self):
+        self.helpers |= set(filter(None, map(started, [*self.zygotes(), *self.tasks()])))
+
+    def helpers_left(self):
+        return [pid for pid, since in self.helpers if alive(pid) and started(pid) == (pid, since)]
+
     def memory(self, field='VmRSS'):
         return memory(self.pid, field)
 
     def kill(self):
         """kill -9, as the machine's end would be."""
-        self.helpers |= set(self.zygotes())
-        left = [*self.helpers, *self.tasks()]
+        self.note_helpers()
         self.process.kill()
         self.process.wait()
         self.process = None
-        wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with a killed server')
+        wait_for(lambda: not self.helpers_left(), 'zygote and tasks end with a killed server')
 
     def kill_part(self, kind):
         """kill -9 of the server (which is started again), its zygote, or one of its tasks. False: there was nobody to kill."""
@@ -247,13 +280,13 @@ class Server(Running):
 
     def stop(self, seconds=30.0):
         """SIGTERM and a clean end."""
-        left = [*self.helpers, *self.zygotes(), *self.tasks()]
+        self.note_helpers()
         self.process.terminate()
         code = self.process.wait(limit(seconds))
         self.process = None
         assert code == 0, f'the server ended with {code} on SIGTERM'
         self.check_log()
-        wait_for(lambda: not any(map(alive, left)), 'zygote and tasks end with their server')
+        wait_for(lambda: not self.helpers_left(), 'zygote and tasks end with their server')
 
     def check_log(self):
         report = REPORT.search(self.log())

@@ -1,7 +1,12 @@
 """What tests of conversions ask of a sound file: what it says it is, and what a decoder makes of it."""
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
+
+from server import wait_for
 
 FRAMES = {'mp3': 1152, 'aac': 1024, 'm4a': 1024, 'ogg': 1024, 'opus': 960, 'flac': 4096, 'wav': 1}
 CODECS = {'mp3': 'mp3', 'aac': 'aac', 'm4a': 'aac', 'ogg': 'vorbis', 'opus': 'opus', 'flac': 'flac', 'wav': 'pcm_s16le'}
@@ -50,3 +55,19 @@ def make(path, seconds, rate=44100, *options):
     source = f'aevalsrc=0.4*sin(2*PI*(200*t+40*t*t/2))+0.05*sin(3000*t)|0.4*sin(2*PI*(330*t+t*t)):s={rate}:d={seconds}'
     subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', source, *options, path], check=True)
     return path
+
+
+@contextlib.contextmanager
+def endless_chunk(server, client, folder):
+    """The only worker of a server has a chunk of a conversion that doesn't end meanwhile."""
+    others = set(server.tasks())
+    job = client.start_convert(client.upload(make(folder / 'long.flac', 300))['file_id'], format='mp3')
+    client.follow(job['job_id'], lambda j: j['progress']['percent'] > 0)
+    task = wait_for(lambda: set(server.tasks()) - others, 'a chunk runs').pop()
+    os.kill(task, signal.SIGSTOP)
+    try:
+        yield
+        assert client.job(job['job_id'])['status'] == 'processing'
+    finally:
+        os.kill(task, signal.SIGCONT)
+    client.delete(f'/api/jobs/{job["job_id"]}')

@@ -2,9 +2,7 @@
 import email
 import email.policy
 import hashlib
-import os
 import pathlib
-import signal
 import socket
 import urllib.parse
 
@@ -13,7 +11,7 @@ import pytest
 import sound
 from client import Client, Watch, error_of
 from make_media import media
-from server import ROOT, SOAK, files_below, wait_for
+from server import ROOT, SOAK, wait_for
 
 pytestmark = pytest.mark.long
 OPTIONS = ('--workers', '2')
@@ -22,11 +20,11 @@ SHARED = ROOT.parent / 'shared' / 'media'
 
 
 def parts(server):
-    return files_below(server.store / 'parts')
+    return server.store.below('parts')
 
 
 def file_of(server, job):
-    found = [p for p in files_below(server.store / 'conversions') if p.stem == job['job_id']]
+    found = [o for o in server.store.below('conversions') if o.stem == job['job_id']]
     return found[0] if found else None
 
 
@@ -249,13 +247,12 @@ def test_failed_and_retried(make_server, tmp_path):
     client = Client(s.url)
     file = client.upload(sound.make(tmp_path / 'long.flac', 150))['file_id']
     expected = client.run_convert(file, format='mp3')['result']
-    stored, = (p for p in files_below(s.store / 'uploads') if p.name.startswith(file))
+    stored = s.store.one('uploads/local/' + file)
     job, watch = client.start_convert(file, format='mp3'), Watch()
     client.follow(job['job_id'], lambda j: j['progress']['percent'] > 5, watch)
-    stored.rename(tmp_path / 'elsewhere')
-    failed = wait_for(lambda: (j := client.job(job['job_id']))['status'] == 'failed' and j, 'it failed')
-    assert failed['error']['code'] == 'SOURCE_GONE' and failed['progress']['percent'] >= watch.percents[-1]
-    (tmp_path / 'elsewhere').rename(stored)
+    with stored.taken():
+        failed = wait_for(lambda: (j := client.job(job['job_id']))['status'] == 'failed' and j, 'it failed')
+        assert failed['error']['code'] == 'SOURCE_GONE' and failed['progress']['percent'] >= watch.percents[-1]
     client.good(client.post(f'/api/jobs/{job["job_id"]}/retry'), 202)
     again = Watch()
     done = client.complete(job['job_id'], again)
@@ -308,16 +305,8 @@ def test_a_short_one_does_not_wait_for_a_chunk(make_server, tmp_path, song):
     """The only worker has a chunk that doesn't end: a short conversion has a thread of its own."""
     s = make_server('--workers', '1', '--analyze', 'off')
     client = Client(s.url)
-    long = client.start_convert(client.upload(sound.make(tmp_path / 'long.flac', 300))['file_id'], format='mp3')
-    client.follow(long['job_id'], lambda j: j['progress']['percent'] > 0)
-    task = wait_for(s.tasks, 'a chunk runs')[0]
-    os.kill(task, signal.SIGSTOP)
-    try:
+    with sound.endless_chunk(s, client, tmp_path):
         client.run_convert(client.upload(song)['file_id'], format='mp3')
-        assert client.job(long['job_id'])['status'] == 'processing'
-    finally:
-        os.kill(task, signal.SIGCONT)
-    client.delete(f'/api/jobs/{long["job_id"]}')
 
 
 # ---- what others have made ----

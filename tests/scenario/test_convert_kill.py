@@ -9,7 +9,7 @@ import pytest
 
 import sound
 from client import ENDED, Client, Watch
-from server import SOAK, Server, files_below, rigged, wait_for
+from server import SOAK, Server, rigged, wait_for
 
 SEEDS = range(50 if SOAK else 5)
 PARAMS = {'format': 'm4a', 'normalize': -20}
@@ -80,4 +80,4 @@ def test_stopped_while_joining(rig):
 
 def test_kills_left_nothing(rig):
     wait_for(lambda: not rig.server.tasks(), 'no task is left')
-    wait_for(lambda: not files_below(rig.server.store / 'parts'), 'no part is left', 60)
+    wait_for(lambda: not rig.server.store.below('parts'), 'no part is left', 60)

@@ -1,4 +1,6 @@
 """The audio converter's own routes, in the shapes that its clients know."""
+import subprocess
+
 import pytest
 
 import sound
@@ -43,6 +45,27 @@ def test_too_large(client, tmp_path):
     path = sound.make(tmp_path / 'large.wav', 20)
     error_of(upload(client, path, multipart=False), 413)
     error_of(upload(client, path), 413)
+
+
+def resumable(client, path):
+    return client.post('/api/uploads', data=path.read_bytes(),
+                       headers={'Tus-Resumable': '1.0.0', 'Content-Type': 'application/offset+octet-stream',
+                                'Upload-Length': str(path.stat().st_size)})
+
+
+def test_too_large_whichever_way_it_comes(server, client, tmp_path):
+    """What it is shows when it is there; a picture beside the sound makes it a film, which may be larger."""
+    before, objects = len(client.files()), len(server.store.below('uploads'))
+    path = sound.make(tmp_path / 'large.wav', 20)
+    for answer in client.send(path), resumable(client, path):
+        assert '3000000 bytes' in error_of(answer, 413)['message']
+    assert len(client.files()) == before and len(server.store.below('uploads')) == objects
+    film = tmp_path / 'film.mkv'
+    subprocess.run(['ffmpeg', '-v', 'error', '-nostdin', '-f', 'lavfi', '-i', 'color=s=64x64:r=5:d=20', '-i', path, '-c:a', 'copy',
+                    film], check=True)
+    assert film.stat().st_size > 3000000
+    client.upload(film)
+    assert resumable(client, film).status_code == 201
 
 
 def test_a_conversion(client):

@@ -5,7 +5,6 @@ Five of each kind; fifty with MILLRACE_SOAK=1. The moment is a share of the time
 then is read from the database, which alone knows it.
 """
 import contextlib
-import hashlib
 import os
 import random
 import signal
@@ -16,17 +15,12 @@ import pytest
 
 from client import ENDED, Client, Watch
 from make_media import media
-from server import SOAK, Server, alive, files_below, limit, rigged, wait_for
+from server import SOAK, Server, alive, limit, rigged, wait_for
 
 pytestmark = pytest.mark.long
 SEEDS = range(50 if SOAK else 5)
 PARAMS = {'rungs': ['240p', {'name': '144p', 'codec': 'hevc'}], 'segment_seconds': 2}
 SECONDS = 150
-
-
-def digests(folder):
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in files_below(folder)}
 
 
 class Rig:
@@ -41,21 +35,21 @@ class Rig:
         job = self.client.run_job(self.file, seconds=SECONDS, **self.params)
         self.seconds = time.monotonic() - began
         self.total = job['streaming']['segments_total']
-        self.expected = digests(self.folder_of(job))
+        self.expected = self.server.store.digests(self.folder_of(job))
 
     def folder_of(self, job):
-        return self.server.store / 'hls' / 'local' / job['job_id']
+        return f'hls/local/{job["job_id"]}'
 
     def committed(self, job):
-        """{object: (inode, time of its last change, size)} of what the database calls committed."""
+        """{key: its object's version} of what the database calls committed."""
         rows = self.server.rows('SELECT r.name, s.idx FROM segment s '
                                 'JOIN rendition r ON r.job_id = s.job_id AND r.idx = s.rendition '
                                 f"WHERE s.job_id = '{job['job_id']}' AND s.committed = 1")
         found = {}
         for name, index in rows:
-            path, = (self.folder_of(job) / name).glob(f'segment_{index:03}.*')   # there: a row is committed after its object
-            stat = path.stat()
-            found[path] = stat.st_ino, stat.st_mtime_ns, stat.st_size
+            # It is there: a row is committed after its object.
+            one = self.server.store.one(f'{self.folder_of(job)}/{name}/segment_{index:03}.')
+            found[one.key] = one.version()
         return found
 
     def victim(self, kind):
@@ -141,10 +135,9 @@ def kill_and_compare(rig, kind, seed):
     assert done, 'no job could be disturbed'
     job, _, before = done
     assert rig.client.job(job['job_id'])['generation_attempt'] == 1, 'a kill is no failure'
-    for path, was in before.items():
-        stat = path.stat()
-        assert (stat.st_ino, stat.st_mtime_ns, stat.st_size) == was, f'{path.name} was committed and has been made again'
-    assert digests(rig.folder_of(job)) == rig.expected
+    for key, was in before.items():
+        assert rig.server.store[key].version() == was, f'{key} was committed and has been made again'
+    assert rig.server.store.digests(rig.folder_of(job)) == rig.expected
     rig.client.delete(f'/api/jobs/{job["job_id"]}')
 
 
@@ -208,4 +201,4 @@ def test_sigterm_in_the_middle(make_server, source):
     assert time.monotonic() - began < limit(25)
     job = client.complete(job['job_id'], watch, seconds=SECONDS, patient=True)
     other = client.run_job(file, seconds=SECONDS, rungs=['144p'])
-    assert digests(s.store / 'hls/local' / job['job_id']) == digests(s.store / 'hls/local' / other['job_id'])
+    assert s.store.digests(f'hls/local/{job["job_id"]}') == s.store.digests(f'hls/local/{other["job_id"]}')

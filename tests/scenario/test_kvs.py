@@ -63,8 +63,8 @@ def refused(call, code, status=400):
 
 class Producer:
     def __init__(self, server, name, user='alice', fragment_ms=1000, at_ms=START_MS):
-        self.process = subprocess.Popen([BUILD / 'tests/unit/live/stream_tool', server.database_url(), server.store, user, name,
-                                         str(fragment_ms), str(at_ms)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([BUILD / 'tests/unit/live/stream_tool', server.database_url(), server.store_url(), user,
+                                         name, str(fragment_ms), str(at_ms)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.numbers = []
 
     def put(self, samples, fragments=1):

@@ -12,12 +12,12 @@ from botocore.config import Config
 
 from fault_proxy import FaultProxy, random_cuts
 from listening import Ear, alike
-from server import files_below, limit, wait_for
+from s3_server import KEY as ID, SECRET   # the sender's keys for a bucket, too: it has one place for both
+from server import limit, wait_for
 from speaker import RATE, Speaker, correlation, pcm, recording, source
 from test_live import told
 from tls import Authority, TlsProxy
 
-ID, SECRET = 'SENDERS', 'a/secret+with=odd'
 KEYS = {'AWS_ACCESS_KEY_ID': ID, 'AWS_SECRET_ACCESS_KEY': SECRET}
 
 
@@ -130,8 +130,8 @@ def said(tmp_path_factory, request):
             chunks = recording(folder, seconds)
             server = make_server('--workers', '0', name='reference')
             asyncio.run(talk(server, 'reference', chunks))
-            parts = files_below(server.store / 'streams')
-            known[seconds] = chunks, b''.join(blocks(p.read_bytes()) for p in parts)
+            parts = server.store.below('streams')
+            known[seconds] = chunks, b''.join(blocks(p.read()) for p in parts)
             server.stop()
         return known[seconds]
     return make
@@ -168,7 +168,7 @@ def test_sessions_that_go_elsewhere_are_listed_and_heard_here(make_server, pair,
     assert 0 <= len(heard) - len(samples) // 2 < 0.6 * RATE
     assert alike(pcm(source(tmp_path, 7)), heard)[0] >= 0.97
     # The same pieces at the same times as over there.
-    kept = [blocks(p.read_bytes()) for p in files_below(pair.sender.store / 'streams')]
+    kept = [blocks(p.read()) for p in pair.sender.store.below('streams')]
     assert kept == [sound for _, _, sound in fragments_of(pair.service, 'session-heard')] and len(kept) == len(fragments)
 
 
@@ -182,7 +182,7 @@ def test_without_a_copy_a_session_arrives_all_the_same(make_server, pairs, said,
                      aws_secret_access_key=SECRET).create_stream(StreamName='session-alone')
     fragments = asyncio.run(talk(pair.sender, 'alone', chunks))
     pair.check('session-alone', [samples], fragments)
-    assert 'session-alone' not in streams_of(pair.sender) and files_below(pair.sender.store / 'streams') == []
+    assert 'session-alone' not in streams_of(pair.sender) and pair.sender.store.keys('streams/') == []
     assert ('copy_failed' in pair.sender.log()) == bool(options)
 
 

@@ -1,6 +1,5 @@
 """A film becomes a ladder that plays while it is being made: growth, lock-step, what other programs say, cancel and delete."""
 import itertools
-import os
 import subprocess
 import threading
 import time
@@ -14,7 +13,7 @@ from client import Client, Watch, error_of
 from hls import (Media, Presentation, average_bps, complaints, fetch_object, fetch_text, ffmpeg_says, ffprobe, idr_times, name_of,
                  peak_bps)
 from make_media import media
-from server import files_below, limit, wait_for
+from server import limit, wait_for
 
 pytestmark = pytest.mark.long
 FRAME = 1 / 25
@@ -122,8 +121,8 @@ def test_ffmpeg_decodes_without_a_word(film, whole, server):
         assert ffmpeg_says(url) == ''
 
 
-def test_stored_playlists_play_from_a_plain_folder(film, whole, server):
-    folder = server.store / 'hls' / 'local' / film[2]['job_id']
+def test_stored_playlists_play_from_a_plain_folder(film, whole, server, tmp_path):
+    folder = server.store.copy(f'hls/local/{film[2]["job_id"]}', tmp_path)
     found, _ = complaints(folder, '--ended')
     assert found == []
     assert ffmpeg_says(folder / 'master.m3u8') == ''
@@ -177,12 +176,12 @@ def test_a_thin_connection_has_the_sound(whole):
     assert int(attributes['BANDWIDTH']) == pytest.approx(peak_bps(whole.sizes('audio'), whole.named()['audio'].target), rel=0.01)
 
 
-def test_dash_manifest_is_the_same_stream(film, whole, server, client):
+def test_dash_manifest_is_the_same_stream(film, whole, server, tmp_path):
     """Signed from the front and relative in the store: the same film, as ffmpeg's reader of DASH sees it."""
     url = film[0].job(film[2]['job_id'])['streaming']['dash_url']
     answer = whole.session.get(url)
     assert answer.status_code == 200 and answer.headers['Content-Type'] == 'application/dash+xml'
-    stored = server.store / 'hls' / 'local' / film[2]['job_id'] / 'manifest.mpd'
+    stored = server.store.copy(f'hls/local/{film[2]["job_id"]}', tmp_path) / 'manifest.mpd'
     names, space = [], '{urn:mpeg:dash:schema:mpd:2011}'
     for text in (answer.content, stored.read_bytes()):
         root = ElementTree.fromstring(text)
@@ -326,7 +325,7 @@ def test_cancel_in_the_middle(client, server, sample, deleted):
     assert client.delete(path).status_code == 204
     error_of(client.get(path), 404)
     error_of(requests.get(url), 404)
-    deleted.append(server.store / 'hls' / 'local' / job['job_id'])
+    deleted.append(f'hls/local/{job["job_id"]}')
 
 
 @pytest.fixture(scope='module')
@@ -337,16 +336,16 @@ def deleted():
 def test_delete_takes_the_objects(client, server, deleted):
     file = client.upload(media('silent.mp4'))
     job = client.run_job(file['file_id'], rungs=['144p'])
-    path = server.store / 'hls' / 'local' / job['job_id']
-    assert path.exists()
+    path = f'hls/local/{job["job_id"]}'
+    assert server.store.below(path)
     assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
     error_of(client.get(f'/api/jobs/{job["job_id"]}'), 404)
     assert job['job_id'] not in [j['job_id'] for j in client.jobs()]
     deleted.append(path)
     error_of(requests.get(job['streaming']['playlist_url']), 404)
-    source = [p for p in files_below(server.store / 'uploads') if p.name.startswith(file['file_id'])]
-    assert source and client.delete(f'/api/files/{file["file_id"]}').status_code == 204
-    assert not source[0].exists()
+    source = server.store.one('uploads/local/' + file['file_id'])
+    assert client.delete(f'/api/files/{file["file_id"]}').status_code == 204
+    assert not source.exists()
 
 
 def test_a_file_in_use_stays(client, sample):
@@ -443,13 +442,12 @@ def test_events_of_a_finished_job_tell_its_state(client, film):
 
 def test_objects_carry_no_foreign_files(film, whole, server):
     """What the playlists name is what lies in the store, and nothing else."""
-    folder = server.store / 'hls' / 'local' / film[2]['job_id']
-    there = {os.path.relpath(p, folder) for p in files_below(folder)}
+    there = server.store.digests(f'hls/local/{film[2]["job_id"]}').keys()
     playlists = {f'{name}/playlist.m3u8' for name in whole.named()} | {'master.m3u8'}
     playlists |= {f'{name}/iframes.m3u8' for name in whole.rungs()} | {'manifest.mpd'}
     assert there == set(whole.objects) | playlists
 
 
-def test_objects_of_deleted_jobs_go(deleted):
+def test_objects_of_deleted_jobs_go(server, deleted):
     """The janitor's work, so within its round. Last in this file, for there are deletions before it to wait for."""
-    wait_for(lambda: not any(path.exists() for path in deleted), 'objects of deleted jobs are gone', seconds=60)
+    wait_for(lambda: not any(map(server.store.below, deleted)), 'objects of deleted jobs are gone', seconds=60)

@@ -96,6 +96,7 @@ def p99_of_health(server, requests_count=100):
 
 
 @pytest.mark.alone
+@pytest.mark.backend('file', 'system calls on its files are made slow')
 def test_a_slow_store_stops_nobody_else(make_server, tmp_path):
     """A store that answers after 200 ms, 64 transfers under way: /healthz p99 at most 50 ms."""
     shim = BUILD / 'tests' / 'preload' / 'slow_store.so'
@@ -149,7 +150,7 @@ def test_a_stop_lets_uploads_finish_and_ends_streams(make_server):
     upload = socket.create_connection(('127.0.0.1', s.port), timeout=limit(30))
     upload.sendall((f'POST /api/files HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n'
                     f'Content-Length: {len(data)}\r\n\r\n').encode() + data[:half])
-    wait_for(lambda: any((s.store / '.millrace' / 'tmp').iterdir()), 'the upload has begun')
+    wait_for(lambda: s.rows('SELECT id FROM file'), 'the upload has begun')
     stream = client.events('/api/events')
     ended = concurrent.futures.ThreadPoolExecutor(1).submit(lambda: list(stream))
     s.signal()
@@ -178,12 +179,12 @@ def test_a_stop_does_not_wait_for_ever(make_server):
     silent = socket.create_connection(('127.0.0.1', s.port), timeout=limit(60))
     silent.sendall(f'POST /api/files HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: 1000000\r\n\r\nx'.encode())
     idle = [socket.create_connection(('127.0.0.1', s.port)) for _ in range(20)]
-    wait_for(lambda: any((s.store / '.millrace' / 'tmp').iterdir()), 'the upload has begun')
+    wait_for(lambda: s.rows('SELECT id FROM file'), 'the upload has begun')
     s.stop(seconds=45)
     recv_all(silent)
     for c in [silent, *idle]:
         c.close()
-    assert not any((s.store / '.millrace' / 'tmp').iterdir())
+    assert not s.rows('SELECT id FROM file')
 
 
 def test_heartbeat_and_slow_clients(make_server):

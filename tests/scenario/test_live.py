@@ -112,9 +112,7 @@ def test_a_client_that_reconnects_goes_on(make_server, chunks, tmp_path):
 
 def test_another_front_goes_on_without_a_header(make_server, chunks, tmp_path):
     here = make_server(*OPTIONS)
-    there = make_server(*OPTIONS, start=False)
-    there.data, there.store = here.data, here.store
-    there.start()
+    there = make_server(*OPTIONS, '--data', here.data)
 
     async def run():
         async with Speaker(here.url, 'roams') as s:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from live_sound import ACCESS, same_sound, through_get_media
-from server import ROOT, files_below, limit, wait_for
+from server import ROOT, limit, wait_for
 from speaker import FFMPEG, RATE, likeness, pcm, source
 
 OPTIONS = ('--workers', '0', *ACCESS)
@@ -29,13 +29,13 @@ def speak(server, session, wav, seconds, meanwhile=lambda: None, chunks='json'):
 
 
 def fragments(server):
-    return files_below(server.store / 'streams') if (server.store / 'streams').exists() else []
+    return server.store.below('streams')
 
 
 def heard(server):
     sound = b''
     for part in fragments(server):
-        sound += subprocess.run([*FFMPEG, '-i', part, '-f', 's16le', '-'], check=True, capture_output=True).stdout
+        sound += subprocess.run([*FFMPEG, '-i', '-', '-f', 's16le', '-'], input=part.read(), check=True, capture_output=True).stdout
     return memoryview(sound).cast('h')
 
 

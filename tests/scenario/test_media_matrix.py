@@ -4,7 +4,6 @@ code, and the server lives through it all.
 All cases share one server. The ladders of all files are started at once, so that every processor is busy; then each case looks at
 its own.
 """
-import subprocess
 
 import pytest
 import requests
@@ -117,7 +116,5 @@ def test_nothing_is_left_running(started, server):
     assert requests.get(server.url + '/readyz', timeout=limit(10)).status_code == 200
     assert 'TASK_CRASHED' not in server.log() and 'SIGSYS' not in server.log(), [
         line for line in server.log().splitlines() if 'CRASHED' in line or 'SIGSYS' in line]
-    temporary = list((server.store / '.millrace' / 'tmp').iterdir())
-    assert temporary == []
-    empty = subprocess.run(['find', server.store, '-size', '0', '-type', 'f'], capture_output=True, text=True, check=True)
-    assert empty.stdout == ''
+    assert server.store.arriving() == []
+    assert [o for o in server.store.below() if o.size() == 0] == []

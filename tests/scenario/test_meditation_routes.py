@@ -7,7 +7,7 @@ import requests
 import narration
 import sound
 from client import Client, error_of
-from server import files_below, limit, wait_for
+from server import limit, wait_for
 
 OPTIONS = ('--workers', '2', '--cors-origin', 'https://app.example')
 SCRIPT = 'One. Two. [pause 1s] Three.'
@@ -77,14 +77,12 @@ def test_without_streaming_the_job_carries_the_file(make_server, tmp_path):
     assert sound.samples(tmp_path / 'a.mp3') == round(job['duration'] * 48000)
     # Where its file can't be made it looks failed, and stays so until somebody asks for it again.
     job_id = client.good(post(client, script='Four.'), 202)['job_id']
-    folder = server.store / 'narrations' / 'local' / job_id
     wait_for(lambda: 'job_completed job=' + job_id in server.log(), 'it is rendered')
-    segment = next(p for p in files_below(folder) if p.suffix == '.ts')
-    kept = segment.read_bytes()
-    segment.unlink()
-    failed = wait_for(lambda: (j := client.good(client.get(f'/job/{job_id}'), 200))['status'] == 'failed' and j, 'it looks failed')
-    assert failed['error']['code'] == 'SEGMENT_MISSING' and failed['result'] is None and 'streaming' not in failed
-    assert client.good(client.get(f'/job/{job_id}'), 200)['error'] == failed['error']
-    segment.write_bytes(kept)
+    segment = next(o for o in server.store.below('narrations/local/' + job_id) if o.suffix == '.ts')
+    with segment.taken():
+        failed = wait_for(lambda: (j := client.good(client.get(f'/job/{job_id}'), 200))['status'] == 'failed' and j,
+                          'it looks failed')
+        assert failed['error']['code'] == 'SEGMENT_MISSING' and failed['result'] is None and 'streaming' not in failed
+        assert client.good(client.get(f'/job/{job_id}'), 200)['error'] == failed['error']
     assert client.good(client.post(f'/job/{job_id}/download'), 200)['job_id'] == job_id
     assert client.good(client.get(f'/job/{job_id}'), 200)['result']['base64']

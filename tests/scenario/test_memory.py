@@ -42,6 +42,7 @@ def stream_zeros(s, total, on_piece):
         on_piece()
 
 
+@pytest.mark.backend('file', 'a bucket costs parts in memory: test_s3_store.py')
 def test_memory_of_a_huge_upload(make_server):
     """2 GB go through without the server growing by more than 16 MB."""
     size = (2 << 30) - 44

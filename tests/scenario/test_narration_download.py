@@ -14,7 +14,7 @@ import requests
 import narration
 import sound
 from client import Client, error_of
-from server import files_below, limit, wait_for
+from server import limit, wait_for
 from snr import joints_are_no_worse, snr_db
 from test_openapi_answers import check
 
@@ -56,7 +56,7 @@ def test_two_requests_at_once_make_one_file_as_long_as_the_stream(client, server
     assert [set(a) for a in answers] == [{'job_id', 'download_url', 'expires_in'}] * 2
     assert all(a['job_id'] == made['job_id'] and a['expires_in'] == 3600 for a in answers)
     bodies = {requests.get(a['download_url'], timeout=limit(30)).content for a in answers}
-    assert len(bodies) == 1 and [p.name for p in files_below(server.store / 'downloads')] == [made['job_id'] + '.mp3']
+    assert len(bodies) == 1 and [o.name for o in server.store.below('downloads')] == [made['job_id'] + '.mp3']
     path = tmp_path / 'narration.mp3'
     path.write_bytes(bodies.pop())
     assert sound.samples(path) == round(made['duration'] * 48000)
@@ -104,22 +104,20 @@ def test_the_stream_goes_and_the_file_stays(make_server):
     job = client.job(job['job_id'])
     assert job['streaming']['playlist_url'] is None and job['status'] == 'completed'
     error_of(client.get(url), 410, 'STREAM_REMOVED')
-    wait_for(lambda: not [p for p in files_below(server.store / 'narrations') if p.suffix == '.ts'], 'the segments are removed', 60)
+    wait_for(lambda: not [o for o in server.store.below('narrations') if o.suffix == '.ts'], 'the segments are removed', 60)
     assert download(client, job).json()['download_url'].split('?')[0] == answer['download_url'].split('?')[0]
     assert requests.get(answer['download_url'], timeout=limit(30)).status_code == 200
     assert client.delete(f'/api/jobs/{job["job_id"]}').status_code == 204
-    wait_for(lambda: not files_below(server.store / 'downloads'), 'the file goes with its job', 60)
+    wait_for(lambda: not server.store.below('downloads'), 'the file goes with its job', 60)
 
 
 def test_a_missing_segment_is_a_clear_error(make_server):
     server = make_server()
     client = Client(server.url)
     job = client.complete(narration.start(client, SCRIPT)['job_id'])
-    victim = next(p for p in files_below(server.store / 'narrations') if p.name == 'segment_001.ts')
-    kept = victim.read_bytes()
-    victim.unlink()
-    assert 'segment 1' in error_of(download(client, job), 410, 'SEGMENT_MISSING')['message']
-    victim.write_bytes(kept)
+    victim = next(o for o in server.store.below('narrations') if o.name == 'segment_001.ts')
+    with victim.taken():
+        assert 'segment 1' in error_of(download(client, job), 410, 'SEGMENT_MISSING')['message']
     client.good(download(client, job), 200)
 
 

@@ -1,14 +1,13 @@
 """What goes wrong around a narration: a voice that fails for good and is mended, answers that are no sound, objects that are taken
 away, scripts that can't be spoken. Nothing half-made stays, and what is tried again gives the bytes of a run without trouble."""
 import os
-import shutil
 import threading
 
 import pytest
 
 import narration
 from client import Client, error_of
-from server import Server, files_below, rigged, wait_for
+from server import Server, rigged, wait_for
 from speech_server import Endpoint
 from test_upload import small_disk  # noqa: F401, a fixture
 
@@ -26,7 +25,7 @@ class Rig:
         return narration.start(self.client, script, music_file_id=self.music, **params)
 
     def objects(self, job):
-        return files_below(self.server.store / 'narrations' / 'local' / job['job_id'])
+        return self.server.store.below(f'narrations/local/{job["job_id"]}')
 
     def failed(self, job):
         return wait_for(lambda: (j := self.client.job(job['job_id']))['status'] == 'failed' and j, 'it has failed', 60)
@@ -82,7 +81,7 @@ def test_a_sound_without_end_is_refused(rig):
 def test_speech_that_is_gone_is_spoken_again(rig):
     script = 'It was kept. It is gone.'
     first = rig.client.complete(rig.start(script)['job_id'])
-    shutil.rmtree(rig.server.store / 'speech')
+    rig.server.store.remove('speech')
     again = rig.client.complete(rig.start(script)['job_id'])
     assert again['generation_attempt'] == 1 and narration.segments(rig.client, first) == narration.segments(rig.client, again)
     assert rig.endpoint.stats()['asked']['It is gone.'] == 2
@@ -93,16 +92,16 @@ def test_music_is_kept_while_it_is_needed_and_its_loss_is_clear(rig, tmp_path):
     rig.endpoint.slow = 2
     job = narration.start(rig.client, 'Slowly one. Slowly two.', music_file_id=other, lead_seconds=6)
     error_of(rig.client.delete(f'/api/files/{other}'), 409, 'FILE_IN_USE')
-    stored = next(p for p in files_below(rig.server.store / 'uploads') if other in p.name)
+    stored = rig.server.store.one('uploads/local/' + other)
     rig.client.follow(job['job_id'], lambda j: j['status'] == 'streaming')
-    stored.rename(tmp_path / 'taken')
-    rig.endpoint.slow = 0
-    # What has begun has the music open; the voice alone doesn't need it.
-    assert (rig.server.store / 'narrations/local' / rig.client.complete(job['job_id'])['job_id'] / 'voice.mp3').exists()
-    failed = rig.failed(narration.start(rig.client, 'Three.', music_file_id=other))
-    assert failed['error']['code'] == 'GENERATION_FAILED' and 'SOURCE_GONE' in failed['error']['message'], failed['error']
-    assert not rig.objects(failed)
-    (tmp_path / 'taken').rename(stored)
+    with stored.taken():
+        rig.endpoint.slow = 0
+        # What has begun has the music open; the voice alone doesn't need it.
+        rig.client.complete(job['job_id'])
+        assert rig.server.store.exists(f'narrations/local/{job["job_id"]}/voice.mp3')
+        failed = rig.failed(narration.start(rig.client, 'Three.', music_file_id=other))
+        assert failed['error']['code'] == 'GENERATION_FAILED' and 'SOURCE_GONE' in failed['error']['message'], failed['error']
+        assert not rig.objects(failed)
     rig.client.good(rig.client.post(f'/api/jobs/{failed["job_id"]}/retry'), 202)
     assert narration.playlist(rig.client, rig.client.complete(failed['job_id']))[0].ended
     # A narration that is complete doesn't need it any more; one that would be made again does.
@@ -130,6 +129,7 @@ def test_scripts_that_cannot_be_spoken(rig, name):
 
 
 @pytest.mark.soak
+@pytest.mark.backend('file', 'a full disk')
 def test_soak_a_full_disk(small_disk, make_server):  # noqa: F811, the fixture
     """It waits for space, which is no failure, and goes on where it stopped."""
     server = make_server('--workers', '2', name=small_disk.parent.name)

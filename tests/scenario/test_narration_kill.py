@@ -4,7 +4,6 @@ bytes, and what was spoken isn't asked for again.
 Five moments; fifty with MILLRACE_SOAK=1, and there the endpoint is slow as well.
 """
 import random
-import shutil
 import threading
 import time
 
@@ -39,12 +38,12 @@ class Rig:
 
     def made(self, job):
         """Every segment, and the voice alone."""
-        voice = self.server.store / 'narrations' / 'local' / job['job_id'] / 'voice.mp3'
-        return [*narration.segments(self.client, job), voice.read_bytes()]
+        voice = self.server.store[f'narrations/local/{job["job_id"]}/voice.mp3']
+        return [*narration.segments(self.client, job), voice.read()]
 
     def forget(self):
         """The next narration has to be spoken anew."""
-        shutil.rmtree(self.server.store / 'speech')
+        self.server.store.remove('speech')
         with self.endpoint.lock:
             self.endpoint.asked.clear()
             self.endpoint.spoken.clear()

@@ -4,6 +4,7 @@ import threading
 import pytest
 
 import narration
+import sound
 from client import Client
 from server import Server
 from speech_server import Endpoint
@@ -33,6 +34,9 @@ def test_others_are_worked_at_while_narrations_wait(endpoint, tmp_path):
         # All of them have a worker's place; so has this.
         other = client.good(client.post('/api/jobs', json={'kind': 'ladder', 'file_id': music, 'params': {}}), 202)['job_id']
         client.complete(other)
+        # And beside what is long, what is short: they wait in its place, too.
+        with sound.endless_chunk(server, client, tmp_path):
+            client.run_convert(music, format='mp3')
         assert {client.job(job)['status'] for job in waiting} == {'processing'}
     finally:
         server.close()

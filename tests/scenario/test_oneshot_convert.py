@@ -181,3 +181,60 @@ def test_standard_output_that_closes(tmp_path, long):
         done = subprocess.run([str(MILLRACE), 'convert', str(long), '-', '--format', 'flac', '--end', '5', '--quiet'], stdout=out,
                               stderr=subprocess.PIPE, env=clean_environment(TMPDIR=str(tmp_path)), check=False)
     assert done.returncode == 1 and b'write' in done.stderr and not list(tmp_path.iterdir())
+
+
+@contextlib.contextmanager
+def unread(folder, source, fmt):
+    """A conversion to a pipe of which one byte has been read: all chunks are made by then, and what is left doesn't fit into it."""
+    p = subprocess.Popen([str(MILLRACE), 'convert', str(source), '-', '--format', fmt, '--quiet'], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, env=clean_environment(TMPDIR=str(folder)), bufsize=0)
+    try:
+        yield p, p.stdout.read(1)
+    finally:
+        p.kill()
+        p.wait()
+
+
+@pytest.mark.parametrize('fmt', ['wav', 'mp3'])
+def test_to_a_pipe_the_parts_are_joined_directly(tmp_path, tagged, fmt):
+    """No file is made of them first; a slow reader gets every byte."""
+    assert run('convert', tagged, tmp_path / f'file.{fmt}', '--quiet').returncode == 0
+    (tmp_path / 'work').mkdir()
+    with unread(tmp_path / 'work', tagged, fmt) as (p, first):
+        made = files_below(tmp_path / 'work')
+        whole = (tmp_path / f'file.{fmt}').stat().st_size
+        assert len(made) > 2 and max(f.stat().st_size for f in made) < whole * 0.9
+        assert first + p.stdout.read() == (tmp_path / f'file.{fmt}').read_bytes()
+        assert p.wait(timeout=limit(20)) == 0 and not p.stderr.read()
+    assert not list((tmp_path / 'work').iterdir())
+
+
+def test_a_reader_that_goes_away_in_the_middle(tmp_path, tagged):
+    with unread(tmp_path, tagged, 'wav') as (p, _):
+        p.stdout.close()
+        assert p.wait(timeout=limit(20)) == 1
+        assert b'write the output: Broken pipe' in p.stderr.read()
+    assert [f.name for f in files_below(tmp_path)] == []
+
+
+def test_interrupted_while_nobody_reads(tmp_path, tagged):
+    with unread(tmp_path, tagged, 'wav') as (p, _):
+        p.send_signal(signal.SIGINT)
+        assert p.wait(timeout=limit(20)) == 130
+    assert [f.name for f in files_below(tmp_path)] == []
+
+
+@pytest.mark.skipif(not SOAK, reason='it waits for a lease to run out: MILLRACE_SOAK=1')
+def test_a_stalling_reader_gets_each_byte_once(tmp_path, tagged):
+    assert run('convert', tagged, tmp_path / 'file.wav', '--quiet').returncode == 0
+    with unread(tmp_path, tagged, 'wav') as (p, first):
+        time.sleep(17)
+        assert first + p.stdout.read() == (tmp_path / 'file.wav').read_bytes()
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
+def test_standard_output_on_a_full_disk(tmp_path, tagged):
+    with open('/dev/full', 'wb') as full:
+        done = subprocess.run([str(MILLRACE), 'convert', str(tagged), '-', '--format', 'mp3', '--quiet'], stdout=full,
+                              stderr=subprocess.PIPE, env=clean_environment(TMPDIR=str(tmp_path)), timeout=limit(60), check=False)
+    assert done.returncode == 1 and b'No space left' in done.stderr and not list(tmp_path.iterdir())

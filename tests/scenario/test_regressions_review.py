@@ -7,13 +7,13 @@ import requests
 
 from client import Client, error_of
 from make_media import media
-from server import BUILD, SANITIZER, Server, clean_environment, files_below, run, wait_for
+from server import BUILD, SANITIZER, Server, clean_environment, run, wait_for
 
 OPTIONS = ('--workers', '2')
 
 
 def objects(server, kind):
-    return files_below(server.store / kind)
+    return server.store.below(kind)
 
 
 def test_a_job_deleted_while_it_runs_leaves_no_objects(make_server, sample):

@@ -123,6 +123,25 @@ def test_who_does_not_answer_holds_nobody_up(make_server, consumer, tmp_path):
     assert told('a')[:len(said['a'])] == numbers(said['a']) and set(told('a')[len(said['a']):]) <= {told('a')[-1]}
 
 
+def test_of_two_fronts_one_tells(make_server, consumer, tmp_path):
+    hook = ('--workers', '0', '--fragment-webhook', consumer.url + '/hook/{stream}?of={user}')
+    env = {'MILLRACE_FRAGMENT_WEBHOOK_SECRET': SECRET}
+    first = make_server(*hook, env=env)
+    wait_for(lambda: 'event=webhook_tells' in first.log(), 'the first tells')
+    second = make_server(*hook, '--data', first.data, name='second', env=env)
+    chunks = recording(tmp_path, 6)
+    said = talk(first, 'a', chunks) + talk(second, 'a', chunks)
+
+    def told():
+        return numbers(consumer.heard['session-a'], 'fragment_number')
+    wait_for(lambda: len(told()) >= len(said), 'all are told')
+    first.stop()
+    wait_for(lambda: 'event=webhook_tells' in second.log(), 'the other one goes on')
+    said += talk(second, 'a', chunks)
+    wait_for(lambda: len(told()) >= len(said), 'and the rest')
+    assert told() == numbers(said), 'each once'
+
+
 def test_it_is_refused_where_it_cannot_be_signed(tmp_path):
     url, secret = ['--fragment-webhook', 'http://127.0.0.1:9/'], ['--fragment-webhook-secret', SECRET]
     for words in (url, ['--fragment-webhook', 'ftp://x/', *secret], [*url, '--fragment-webhook-secret', 'short']):

@@ -18,7 +18,7 @@ class Worker(Running):
         self.folder = pathlib.Path(server.folder) / f'worker{Worker.count}'
         self.folder.mkdir(parents=True)
         self.log_path = self.folder / 'worker.log'
-        self.command = [MILLRACE, 'worker', '--data', server.data, '--analyze', 'off', *map(str, options)]
+        self.command = [MILLRACE, 'worker', '--data', server.data, *server.backends, '--analyze', 'off', *map(str, options)]
         self.env = clean_environment(**server.env)
         self.process = None
 

@@ -151,12 +151,47 @@ static void many_threads(void **state)
 	bus_close(c.bus);
 }
 
+static void progress_as_text(void **state)
+{
+	(void)state;
+	const struct bus_progress p = { .revision = 1234567890123, .status = 3, .percent = 100.0 / 3, .stage = "encoding" };
+	const struct bus_event ev = { .topic = BUS_JOB, .job_id = "j-1", .user_id = "a user", .progress = &p };
+	char text[BUS_EVENT_MAX];
+	struct bus_event_copy copy;
+	bus_event_format(&ev, text);
+	assert_true(bus_event_parse(text, &copy));
+	assert_int_equal(copy.event.topic, BUS_JOB);
+	assert_string_equal(copy.event.job_id, "j-1");
+	assert_string_equal(copy.event.user_id, "a user");
+	assert_ptr_equal(copy.event.progress, &copy.progress);
+	assert_true(copy.progress.revision == p.revision && copy.progress.status == 3 && copy.progress.percent == p.percent);
+	assert_string_equal(copy.progress.stage, "encoding");
+	assert_true(bus_event_parse("job j-1 a user", &copy));
+	assert_null(copy.event.progress);
+}
+
+static void what_is_no_event(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {
+		"progress",		    "progress j 1 2 3 s",	"progress j 1 2 101 s u", "progress j 1 2 -1 s u",
+		"progress j 1 2 nan s u",   "progress j 1 256 1 s u",	"progress j x 2 3 s u",	  "progress  1 2 3 s u",
+		"progress j 1e300 2 3 s u", "progress j 1 2 3 a-stage-that-is-too-long-by-far u", "job ", "works", "",
+	};
+	struct bus_event_copy copy;
+	for (size_t i = 0; i < MR_ARRAY_SIZE(wrong); i++)
+		if (bus_event_parse(wrong[i], &copy))
+			fail_msg("\"%s\" was taken", wrong[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everybody_hears_their_topic),
 		cmocka_unit_test(unsubscribe_waits_for_a_running_callback),
 		cmocka_unit_test(many_threads),
+		cmocka_unit_test(progress_as_text),
+		cmocka_unit_test(what_is_no_event),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,7 +170,7 @@ void make_file(struct repo_fixture *f, const char *user, char id[UUID_SIZE])
 struct claim claim_as(struct repo_fixture *f, const char *worker)
 {
 	struct claim c = { 0 };
-	OK(repo_claim(f->repo, WORK_JOBS, worker, LEASE_MS, &c, &f->e));
+	OK(repo_claim(f->repo, WORK_JOBS, 0, worker, LEASE_MS, &c, &f->e));
 	return c;
 }
 

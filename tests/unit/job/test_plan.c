@@ -464,9 +464,9 @@ static void chunks_of_small_pictures_are_longer(void **state)
 	static const struct {
 		uint32_t width, height, count, chunks[4];
 	} cases[] = {
-		{ 854, 480, 3, { 1, 3, 4 } },
-		{ 480, 854, 3, { 1, 3, 4 } },
-		{ 1280, 720, 4, { 1, 2, 2, 3 } },
+		{ 854, 480, 3, { 1, 4, 3 } },
+		{ 480, 854, 3, { 1, 4, 3 } },
+		{ 1280, 720, 4, { 1, 3, 2, 2 } },
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
 		struct source s = { cases[i].width, cases[i].height, 0, 24, 1, 48000, 2, 30, 0 };

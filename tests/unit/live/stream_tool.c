@@ -1,7 +1,7 @@
 /* A producer for scenarios, and a second process that writes beside the server, as another front would: fragments of 16 kHz
  * mono PCM into a server's database and store.
  *
- *   stream_tool DATABASE-URL STORE-DIR USER NAME FRAGMENT_MS PRODUCER_MS < samples.s16
+ *   stream_tool DATABASE-URL STORE-URL USER NAME FRAGMENT_MS PRODUCER_MS < samples.s16
  *
  * Prints the number of each fragment once it is durable, and ends, or dies, with its input. */
 #include <stdio.h>
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = repo_open(db, &repo, &e);
 	if (r == 0)
-		r = store_open_local(&(struct store_local_opts) { .root = argv[2] }, &store, &e);
+		r = store_open(argv[2], &store, &e);
 	if (r == 0)
 		r = bus_open(&(struct bus_opts){ 0 }, &bus, &e);
 	if (r == 0) {

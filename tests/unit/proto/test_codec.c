@@ -198,7 +198,7 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "UTF-8");
 	memset(s.inputs[0].name, 'a', sizeof(s.inputs[0].name));
 	refuse(&s, "too long");
-	s.kind = (enum task_kind)(TASK_LISTEN + 1);
+	s.kind = (enum task_kind)(TASK_CHECK + 1);
 	refuse(&s, "kind");
 }
 
@@ -256,6 +256,12 @@ static void what_a_child_sends(void **state)
 	buf_clear(&b);
 	assert_int_equal(task_object_encode(&object, &b, &e), 0);
 	torture(recode_object, &b);
+	object = (struct task_object){ .kind = TASK_OBJECT_FINDING, .size_bytes = CHECK_FINDING_MAX_BYTES };
+	buf_clear(&b);
+	assert_int_equal(task_object_encode(&object, &b, &e), 0);
+	torture(recode_object, &b);
+	object.size_bytes++;
+	assert_int_equal(task_object_encode(&object, &b, &e), -ERR_PROTOCOL);
 
 	struct task_result result = { .kind = TASK_LADDER, .ladder = { .next_segment = 9, .end_of_media = true,
 								       .end_video_ticks = 2700000, .end_audio_frames = 1406,

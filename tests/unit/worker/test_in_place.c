@@ -75,6 +75,21 @@ static void test_any_order_and_again(void **state)
 	expect_file(p, "HEADabcdefghijklt");
 }
 
+/* Its second attempt begins where its neighbour has ended meanwhile. */
+static void test_again_beside_a_neighbour(void **state)
+{
+	struct place *p = *state;
+	struct err e;
+	assert_int_equal(in_place_head(p->in_place, 4, &e), 0);
+	put(p, 0, "abc");
+	put(p, 6, "ghi"); /* then its task is killed */
+	put(p, 3, "def");
+	put(p, 6, "ghijkl");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(in_place_finish(p->in_place, "HEAD", 4, "t", 1, 12, &e), 0);
+	expect_file(p, "HEADabcdefghijklt");
+}
+
 /* The middle chunk gave a byte less than planned, the last one comes all the same. */
 static void test_gaps_are_closed(void **state)
 {
@@ -119,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_any_order_and_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_again_beside_a_neighbour, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps_are_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_contradictions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_fits, setup, teardown),

@@ -59,8 +59,8 @@ static void claims_of_the_dead_are_given_back_at_the_start(void **state)
 	struct janitor *j = start(f);
 	bus_unsubscribe(f->bus, work);
 	assert_int_equal(hints, 1);
-	REFUSED(ERR_LOST, repo_heartbeat(f->rows->repo, &lost, 0, &f->e));
-	OK(repo_heartbeat(f->rows->repo, &kept, 0, &f->e));
+	REFUSED(ERR_LOST, repo_heartbeat(f->rows->repo, &lost, 0, NULL, &f->e));
+	OK(repo_heartbeat(f->rows->repo, &kept, 0, NULL, &f->e));
 	_cleanup_claim_ struct claim again = claim_as(f->rows, own);
 	assert_int_equal(again.chunk.index, lost.chunk.index);
 	assert_int_equal(again.chunk.failures, 0);
@@ -177,7 +177,7 @@ static void a_database_that_is_away_ends_no_janitor(void **state)
 	log_catch(f);
 	struct janitor *j = start(f);
 	log_wait(f, "event=janitor_failed what=claims");
-	log_wait(f, "event=janitor_failed what=\"deleted files\"");
+	log_wait(f, "event=janitor_failed what=\"look for work\"");
 	sql(f->rows, "ALTER TABLE doomed_away RENAME TO doomed_object");
 	sql(f->rows, "ALTER TABLE chunk_away RENAME TO chunk");
 	job_in_status(f->rows, JOB_DELETING, id);
