@@ -55,7 +55,7 @@ def ffmpeg_command(spec, source, out):
     if spec['audios']:
         if len(spec['audios']) > 1 or spec['subtitles']:
             raise Failed(f'{source}: the command that it is compared with knows one audio track and no subtitles')
-        words += ['-map', '0:a:0', '-c:a', 'aac', '-b:a', spec['audios'][0]['bitrate_bps'], '-ac',
+        words += ['-map', '0:a:0', '-c:a', 'aac', '-aac_coder', 'fast', '-b:a', spec['audios'][0]['bitrate_bps'], '-ac',
                   spec['audios'][0]['channels'], '-ar', spec['audio_rate']]
         streams.append(('a:0,agroup:audio' if streams else 'a:0') + ',name:audio')
     return [*words, '-f', 'hls', '-hls_time', spec['segment_ticks'] / TIMESCALE, '-hls_playlist_type', 'event',

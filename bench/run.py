@@ -17,6 +17,7 @@ import ladders
 import live
 import media
 import narrate
+import page
 import report
 import serving
 from measure import Failed
@@ -83,7 +84,7 @@ def start(bench):
 ALL = {'film': film, 'animation': animation, 'copy': copy, 'audio': audio, 'convert': convert.convert,
        'convert-sizes': convert.sizes, 'convert-many': convert.at_once, 'convert-turns': convert.fairness,
        'narrate': narrate.narration, 'start': start, 'live': live.live, 'listening': live.listening,
-       'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory}
+       'segments': serving.serve, 'upload': serving.upload, 'queue': serving.queue, 'memory': footprint.memory, 'page': page.page}
 
 
 def arguments():
