@@ -104,12 +104,22 @@ static uint32_t towards_keyframe(const struct ladder_plan *p, const struct probe
 	return best;
 }
 
+/* Whoever makes the first segment goes on with what would be the second chunk: encoders begin anew in between, so that the first
+ * segment is there as early as if it were alone, but nobody opens the source and decodes the first segment once more. Sound alone
+ * is quick to find, and more workers at once are worth more there. */
+static bool goes_on_after_first(const struct ladder_plan *p)
+{
+	return !p->spec.sequential && p->video_ticks && p->segment_count > 1;
+}
+
 static void plan_chunks(struct ladder_plan *p, const struct probe_copy *keyframes)
 {
 	p->chunks = mr_calloc(p->segment_count + 1, sizeof(*p->chunks));
 	for (uint32_t s = 0; s < p->segment_count;) {
 		uint32_t n = ladder_chunk_segments(s, p->segment_count, &p->spec);
 		n = towards_keyframe(p, keyframes, s, n);
+		if (s == 0 && goes_on_after_first(p))
+			n += towards_keyframe(p, keyframes, n, ladder_chunk_segments(n, p->segment_count, &p->spec));
 		if (p->spec.sequential && s > 0)
 			n = p->segment_count - s;
 		struct plan_chunk *c = &p->chunks[p->chunk_count++];

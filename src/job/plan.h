@@ -3,10 +3,10 @@
  *
  * Boundaries are integer ticks: video in 1/90000 s, just before the frame grid's where the frame rate is constant (a
  * segment begins with the first frame from its boundary on, media/cadence.h), audio in samples, on AAC's frame grid
- * nearest to the video's boundary. The first chunk is one segment, for a fast start; later ones are an eighth of what
- * remains, 8 to 24 s, or half as long again to end shortly behind a keyframe of the source; of sound alone a quarter, 20 to
- * 180 s (plan.c says why). A source that cannot be sought exactly is one
- * chunk after the first segment's, made of the same runs. Where the first rung is copied, boundaries are the
+ * nearest to the video's boundary. A chunk is an eighth of what remains, 8 to 24 s, or half as long again to end shortly
+ * behind a keyframe of the source; of sound alone a quarter, 20 to 180 s (plan.c says why). Before that comes one segment,
+ * for a fast start: as the beginning of the first chunk, or a chunk of its own (sound alone). A source that cannot be sought
+ * exactly is one chunk after the first segment's, made of the same runs. Where the first rung is copied, boundaries are the
  * source's keyframes (plan_copy.c).
  */
 #pragma once
@@ -108,7 +108,8 @@ int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *c
 		      const struct segment *audio, uint32_t resume_segment, struct ladder_spec *ret,
 		      struct err *e) MR_MUST_USE;
 
-/* How many segments the chunk that begins at `first` holds, in a presentation of `total` segments, where no keyframes are known.
+/* How many segments the run of encoders that begins at `first` holds, in a presentation of `total` segments, where no keyframes are
+ * known: the first is one segment, for a fast start; the others are chunks, but for what goes on after the first (plan.c).
  * Of the constants, only the segments' length, the rungs' sizes, and whether there is a video stream count. */
 uint32_t ladder_chunk_segments(uint32_t first, uint32_t total, const struct ladder_spec *constants);
 /* The segments in [first_segment, first_segment + count) at which encoders start anew, in a presentation of `total`

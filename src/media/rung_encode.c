@@ -10,6 +10,7 @@
 #include "media/averror.h"
 #include "media/video_encode.h"
 #include "os/queue.h"
+#include "os/thread.h"
 
 struct rung_encode {
 	const struct ladder_spec *spec;
@@ -50,7 +51,10 @@ static int end_run(struct rung_encode *r)
 
 static int begin_run(struct rung_encode *r)
 {
+	const bool later = r->encoder != NULL;
 	int rc = end_run(r);
+	if (later && r->spec->ease_off)
+		thread_step_behind();
 	if (rc == 0)
 		rc = video_encoder_open(r->spec, r->rung, &r->color, &r->encoder, &r->error);
 	return rc < 0 ? rc : rendition_encoder(r->rendition, r->encoder, &r->error);

@@ -102,8 +102,8 @@ static bool run_begins(const struct video_pipe *v, int64_t pts)
 static int encode(struct video_pipe *v, const AVFrame *image, const struct cadence_step *step, struct err *e)
 {
 	bool begins = run_begins(v, step->pts);
-	if (begins)
-		v->next_run++;
+	if (begins && v->next_run++ > 0 && v->spec->ease_off)
+		thread_step_behind();
 	int r = video_graph_run(v->graph, image, v->rung_frames, e);
 	for (uint32_t i = ladder_copies(v->spec); i < v->spec->rung_count; i++) {
 		AVFrame *f = v->rung_frames[i];

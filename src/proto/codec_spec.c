@@ -95,6 +95,7 @@ static void walk_ladder(struct wire *w, struct ladder_spec *l)
 	wire_u32(w, &l->first_segment);
 	wire_u32(w, &l->segment_count);
 	wire_u32(w, &l->run_count);
+	wire_bool(w, &l->ease_off);
 	wire_u32(w, &l->resume_segment);
 	if (l->segment_count > TASK_SEGMENTS_MAX || l->run_count > l->segment_count) {
 		wire_fault(w, "more segments or runs than there can be");

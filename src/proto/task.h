@@ -131,11 +131,12 @@ struct ladder_spec {
 	 * without audio. */
 	int64_t *video_ticks;
 	int64_t *audio_frames;
-	/* The encoders start anew at these segments (rising, first_segment first): a long sequential chunk is made of
-	 * the same runs that would be chunks of their own if the source could be sought, so that the bytes are the same
-	 * either way. */
+	/* The encoders start anew at these segments (rising, first_segment first). The first chunk has two: its first segment,
+	 * which is complete as soon as it can be, and the rest. A long sequential chunk is made of the runs that would be chunks
+	 * of their own if the source could be sought, so that the bytes are the same either way. */
 	uint32_t *runs;
 	uint32_t run_count;
+	bool ease_off; /* others want the cores, too: threads step behind (os/thread.h) as a later run begins */
 	/* Segments below this one are committed in every rendition: don't make or send them. */
 	uint32_t resume_segment;
 };

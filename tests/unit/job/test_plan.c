@@ -375,7 +375,9 @@ static void check_plan(const struct ladder_plan *p, const struct source *s)
 		assert_int_equal(p->chunks[i].last, next == n);
 	}
 	assert_int_equal(next, n);
-	assert_int_equal(p->chunks[0].segment_count, 1);
+	/* The first segment is a chunk of its own, or begins one. */
+	bool goes_on = p->video_ticks && !p->spec.sequential && n > 1;
+	assert_true(goes_on ? p->chunks[0].segment_count > 1 : p->chunks[0].segment_count == 1);
 }
 
 static void every_duration_gives_a_sound_plan(void **state)
@@ -446,13 +448,15 @@ static void runs_are_the_chunks_of_a_source_that_can_be_sought(void **state)
 	assert_true(seekable.chunk_count > 30);
 	for (uint32_t i = 1; i < seekable.chunk_count; i++)
 		assert_true(seekable.chunks[i].segment_count <= 6);
+	assert_true(seekable.chunks[0].segment_count <= 1 + 6);
 
 	uint32_t runs[300];
-	uint32_t n =
-		ladder_runs(seekable.segment_count, &seekable.spec, 1, seekable.segment_count - 1, runs);
-	assert_int_equal(n, seekable.chunk_count - 1);
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(runs[i], seekable.chunks[i + 1].first_segment);
+	uint32_t n = ladder_runs(seekable.segment_count, &seekable.spec, 0, seekable.segment_count, runs);
+	assert_int_equal(n, seekable.chunk_count + 1);
+	assert_int_equal(runs[0], 0);
+	assert_int_equal(runs[1], 1); /* within the first chunk */
+	for (uint32_t i = 2; i < n; i++)
+		assert_int_equal(runs[i], seekable.chunks[i - 1].first_segment);
 	ladder_plan_release(&seekable);
 	ladder_plan_release(&sequential);
 }
@@ -462,11 +466,11 @@ static void chunks_of_small_pictures_are_longer(void **state)
 {
 	(void)state;
 	static const struct {
-		uint32_t width, height, count, chunks[4];
+		uint32_t width, height, count, chunks[3];
 	} cases[] = {
-		{ 854, 480, 3, { 1, 4, 3 } },
-		{ 480, 854, 3, { 1, 4, 3 } },
-		{ 1280, 720, 4, { 1, 3, 2, 2 } },
+		{ 854, 480, 2, { 1 + 4, 3 } },
+		{ 480, 854, 2, { 1 + 4, 3 } },
+		{ 1280, 720, 3, { 1 + 3, 2, 2 } },
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
 		struct source s = { cases[i].width, cases[i].height, 0, 24, 1, 48000, 2, 30, 0 };
@@ -503,6 +507,13 @@ static void the_plan_survives_json(void **state)
 	ladder_plan_release(&p);
 }
 
+static void free_chunk_spec(struct ladder_spec *s)
+{
+	free(s->video_ticks);
+	free(s->audio_frames);
+	free(s->runs);
+}
+
 static void a_chunk_gets_its_boundaries(void **state)
 {
 	(void)state;
@@ -526,9 +537,34 @@ static void a_chunk_gets_its_boundaries(void **state)
 	assert_int_equal(spec.runs[0], 3);
 	assert_int_equal(spec.resume_segment, 4);
 	assert_int_equal(spec.video_threads, 1);
-	free(spec.video_ticks);
-	free(spec.audio_frames);
-	free(spec.runs);
+	free_chunk_spec(&spec);
+	ladder_plan_release(&p);
+}
+
+/* Its encoders begin anew after the first segment, so that this one is complete early. Of a plan of before that was so, the first
+ * chunk is that one segment. */
+static void the_first_chunk_begins_with_one_segment(void **state)
+{
+	(void)state;
+	struct source s = { 640, 360, 0, 25, 1, 48000, 2, 60, 0 };
+	struct ladder_plan p;
+	struct ladder_spec spec;
+	assert_int_equal(plan_source(&s, NULL, &p, NULL), 0);
+	struct chunk c = { .segment_count = p.chunks[0].segment_count };
+	struct segment *video = mr_calloc(c.segment_count, sizeof(*video));
+	for (uint32_t i = 0; i < c.segment_count; i++)
+		video[i] = (struct segment){ .start_ticks = p.video_ticks[i],
+					      .duration_ticks = p.video_ticks[i + 1] - p.video_ticks[i] };
+	assert_int_equal(ladder_chunk_spec(&p.spec, &c, video, NULL, 0, &spec, NULL), 0);
+	assert_int_equal(spec.run_count, 2);
+	assert_int_equal(spec.runs[0], 0);
+	assert_int_equal(spec.runs[1], 1);
+	free_chunk_spec(&spec);
+	c.segment_count = 1;
+	assert_int_equal(ladder_chunk_spec(&p.spec, &c, video, NULL, 0, &spec, NULL), 0);
+	assert_int_equal(spec.run_count, 1);
+	free_chunk_spec(&spec);
+	free(video);
 	ladder_plan_release(&p);
 }
 
@@ -592,6 +628,7 @@ int main(void)
 		cmocka_unit_test(chunks_of_small_pictures_are_longer),
 		cmocka_unit_test(the_plan_survives_json),
 		cmocka_unit_test(a_chunk_gets_its_boundaries),
+		cmocka_unit_test(the_first_chunk_begins_with_one_segment),
 		cmocka_unit_test(a_late_picture_leaves_no_empty_segment),
 		cmocka_unit_test(damaged_shapes_make_no_monsters),
 	};

@@ -168,10 +168,10 @@ static void chunks_end_behind_keyframes(void **state)
 		int64_t gop;
 		uint32_t chunks[4]; /* their segments; at most the first four */
 	} cases[] = {
-		{ 60, 2 * VIDEO_TIMESCALE, { 1, 2, 2, 2 } },  /* nothing is gained */
-		{ 60, 10 * VIDEO_TIMESCALE, { 1, 2, 3, 2 } }, /* at 24 s: at 20 s the frame before is wanted, too */
-		{ 30, 23 * VIDEO_TIMESCALE, { 1, 2, 3, 2 } },
-		{ 24, 16 * VIDEO_TIMESCALE, { 1, 2, 3 } },    /* would leave a small chunk */
+		{ 60, 2 * VIDEO_TIMESCALE, { 1 + 2, 2, 2, 2 } },  /* nothing is gained */
+		{ 60, 10 * VIDEO_TIMESCALE, { 1 + 2, 3, 2, 3 } }, /* at 24 s: at 20 s the frame before is wanted, too */
+		{ 30, 23 * VIDEO_TIMESCALE, { 1 + 2, 3, 2 } },
+		{ 24, 16 * VIDEO_TIMESCALE, { 1 + 2, 3 } },    /* would leave a small chunk */
 	};
 	for (size_t i = 0; i < MR_ARRAY_SIZE(cases); i++) {
 		struct ladder_plan p;
