@@ -141,3 +141,26 @@ test('a stream that breaks says so, and goes on by hand; picture in picture is a
 	assert.match(await page.evaluate(() => window.copied), /\/hls\/[\w-]+\/master\.m3u8\?/);
 	await page.close();
 });
+
+test('a player that cannot be fetched says so, and is fetched by hand', { timeout: 300_000 }, async () => {
+	const page = await browser.newPage();
+	page.setDefaultTimeout(90_000);
+	// Of a browser that plays HLS by itself nobody would notice.
+	await page.addInitScript(() => {
+		HTMLMediaElement.prototype.canPlayType = () => '';
+	});
+	const { jobs } = await (await fetch(`${baseUrl}/api/jobs?kind=ladder&status=completed&limit=1`)).json();
+	assert.ok(jobs.length, 'the first test leaves a film');
+	let away = true;
+	await page.route('**/hls.js*', (route) => (away ? route.abort() : route.continue()));
+	await page.goto(`${baseUrl}/#/jobs/${jobs[0].job_id}`);
+	await page.waitForSelector('#player-error:visible');
+	assert.equal(await page.textContent('#player-error-text'), 'The player cannot be loaded right now.');
+	await page.click('#player-retry');
+	await page.waitForSelector('#player-error:visible');
+	away = false;
+	await page.click('#player-retry');
+	await page.waitForSelector('#player-error', { state: 'hidden' });
+	await playedPast(page, 0.5);
+	await page.close();
+});

@@ -3,10 +3,19 @@
 export type HlsLibrary = typeof import('hls.js');
 
 let library: Promise<HlsLibrary> | undefined;
+let failures = 0;
+
+/** Some browsers never ask again for a module that they once couldn't fetch: then it needs another address. */
+function fetchHls(): Promise<HlsLibrary> {
+	if (failures === 0) return import('hls.js');
+	const address = `./hls.js?again=${failures}`; // beside this script, where build.mjs puts it
+	return import(address) as Promise<HlsLibrary>;
+}
 
 export function loadHls(): Promise<HlsLibrary> {
-	library ??= import('hls.js').catch((error: unknown) => {
+	library ??= fetchHls().catch((error: unknown) => {
 		library = undefined;
+		failures++;
 		throw error;
 	});
 	return library;
