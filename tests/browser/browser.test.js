@@ -132,7 +132,7 @@ test('a film plays while it is still being made, to its end', { timeout: JOB_TIM
 	});
 });
 
-test('a finished job opens by its link and plays', { timeout: 90_000 }, async () => {
+test('a finished job opens by its link and plays', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page, troubles) => {
 		assert.ok(finishedJob, 'the first test leaves a finished job');
 		await page.goto(`${baseUrl}/${finishedJob}`);
@@ -146,7 +146,7 @@ test('a finished job opens by its link and plays', { timeout: 90_000 }, async ()
 	});
 });
 
-test('nothing scrolls sideways on a phone, in either scheme', { timeout: 90_000 }, async () => {
+test('nothing scrolls sideways on a phone, in either scheme', { timeout: 300_000 }, async () => {
 	for (const colorScheme of ['light', 'dark']) {
 		await withPage({ ...PHONE, colorScheme }, async (page, troubles) => {
 			const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -161,7 +161,7 @@ test('nothing scrolls sideways on a phone, in either scheme', { timeout: 90_000 
 	}
 });
 
-test('a text file is refused in the words of the server', { timeout: 60_000 }, async () => {
+test('a text file is refused in the words of the server', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page) => {
 		await page.goto(baseUrl);
 		const answer = page.waitForResponse((response) => response.url().includes('/api/uploads') && response.status() >= 400);
@@ -179,7 +179,7 @@ test('a text file is refused in the words of the server', { timeout: 60_000 }, a
 	});
 });
 
-test('the keyboard reaches the upload, and opens it', { timeout: 60_000 }, async () => {
+test('the keyboard reaches the upload, and opens it', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page, troubles) => {
 		await page.goto(baseUrl);
 		await page.waitForSelector('#gate:visible');
@@ -208,7 +208,7 @@ test('a job is followed without server-sent events, too', { timeout: JOB_TIMEOUT
 	});
 });
 
-test('a running job is canceled, and a job deleted', { timeout: 120_000 }, async () => {
+test('a running job is canceled, and a job deleted', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page) => {
 		await page.goto(baseUrl);
 		await upload(page, sample);

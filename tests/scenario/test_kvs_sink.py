@@ -307,7 +307,7 @@ def test_a_stream_that_is_deleted_ends_its_session(make_server, pair, said):
             code, _ = await s.closed()
             assert code == 1011 and s.others[-1]['type'] == 'error' and s.others[-1]['fatal']
     asyncio.run(run())
-    assert 'kvs_refused' in pair.sender.log()
+    wait_for(lambda: 'kvs_refused' in pair.sender.log(), 'it is logged')
 
 
 @pytest.mark.soak

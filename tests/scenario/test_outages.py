@@ -167,5 +167,5 @@ def test_two_processes_tell_each_other_of_work(make_server, database, sample, tm
     client = Client(front.url)
     job = client.run_job(client.upload(sample)['file_id'], **PARAMS)
     assert job['status'] == 'completed'
-    heard = database.sql("SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    assert heard == [('2',)]
+    heard = "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+    wait_for(lambda: database.sql(heard) == [('2',)], 'both of them listen')
