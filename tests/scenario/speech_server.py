@@ -188,7 +188,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif 'huge' in words:
             self.huge()
         elif has('slow'):
-            time.sleep(8)
+            time.sleep(20)
             return False
         else:
             return False
