@@ -222,6 +222,7 @@ def test_health_without_the_database(make_server):
         database.start()
         wait_for(lambda: events(server, 'alert_cleared', 'database') == 1, 'its end')
         wait_for(lambda: health(client)['database']['status'] == 'ok', 'health says so, too')
+        server.stop()
 
 
 # ---- one job ----

@@ -37,6 +37,7 @@ def test_an_idle_process_asks_less_than_once_a_second(make_server):
                     break
             else:
                 pytest.fail(f'they ask too often, or not at all: {asked}')
+        server.stop()
 
 
 def test_as_many_of_a_kind_as_are_allowed(make_server, sample):
