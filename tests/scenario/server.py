@@ -10,10 +10,8 @@ a sanitizer's report, and on no process left behind. Every time limit is multipl
 import contextlib
 import os
 import pathlib
-import random
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -21,6 +19,7 @@ import time
 import backends
 import postgres
 import requests
+from ports import reserve_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD') or ROOT / 'build').absolute()
@@ -29,8 +28,6 @@ SCALE = float(os.environ.get('MILLRACE_TEST_TIMEOUT_SCALE', '1'))
 SANITIZER = os.environ.get('MILLRACE_SANITIZER', '')
 COVERAGE = bool(os.environ.get('MILLRACE_COVERAGE'))
 SOAK = bool(os.environ.get('MILLRACE_SOAK'))
-# Below those that the kernel gives to clients: nobody takes a server's port between its end and its next start.
-PORTS = range(10000, 32000)
 REPORT = re.compile(r'ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed')
 
 
@@ -119,26 +116,6 @@ def memory(pid, field='VmRSS'):
         if line.startswith(field + ':'):
             return int(line.split()[1]) * 1024
     raise KeyError(field)
-
-
-_ports = iter(random.sample(PORTS, len(PORTS)))
-_reserved = []
-
-
-def reserve_port():
-    """A port that no other test's server has, in any process on this machine, until this process ends."""
-    for port in _ports:
-        mark = socket.socket(socket.AF_UNIX)
-        with socket.socket() as trial:
-            try:
-                mark.bind(f'\0millrace-test-port-{port}')   # an abstract name: it is taken until its socket is closed
-                trial.bind(('127.0.0.1', port))
-            except OSError:
-                mark.close()
-                continue
-        _reserved.append(mark)
-        return port
-    raise AssertionError('all ports are taken')
 
 
 class Running:
