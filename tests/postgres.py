@@ -17,11 +17,12 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import urllib.parse
+
+from ports import reserve_port
 
 SKIPPED = 77
 SETTINGS = {'listen_addresses': '127.0.0.1', 'fsync': 'off', 'synchronous_commit': 'off', 'full_page_writes': 'off',
@@ -46,12 +47,6 @@ def unprivileged():
         except KeyError:
             pass
     raise RuntimeError('neither postgres nor nobody is a user here')
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 class Postgres:
@@ -89,8 +84,8 @@ class Postgres:
 
     def start(self):
         """On the same port each time."""
-        for _ in range(1 if self.port else 5):   # somebody may take the port before it does
-            port = self.port or free_port()
+        for _ in range(1 if self.port else 5):   # somebody else may take the port before it does
+            port = self.port or reserve_port()
             settings = [f'-c{k}={v}' for k, v in {**self.settings, 'port': port, 'unix_socket_directories': self.folder}.items()]
             with open(self.folder / 'log', 'ab') as log:
                 self.process = subprocess.Popen([self.bin / 'postgres', '-D', self.folder / 'data', *settings], cwd=self.folder,

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { baseUrl, inPage, jobStatus, launch, playedPast, sample, seek, upload, waitForStatus, watch } from './drive.js';
 
 const JOB_TIMEOUT_MS = 240_000;
+const NUDGES_S = 0.5;
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 
 let browser;
@@ -31,13 +32,27 @@ async function withPage(options, run) {
 	}
 }
 
-/** Notes what the page went through from its first moment on: the state when playing began, and every progress shown. */
+/** Notes what the page went through from its first moment on: the state when playing began, every progress shown, how often the
+ * video ran dry, and how far it jumped. */
 function recordHistory() {
-	const history = { firstPlaying: null, percents: [], seeks: 0 };
+	const history = { firstPlaying: null, percents: [], jumps: [], waits: 0 };
+	let at = 0;
 	window.millraceHistory = history;
 	const status = () => document.querySelector('#job').dataset.status;
 	document.addEventListener('playing', () => (history.firstPlaying ??= status()), true);
-	document.addEventListener('seeking', () => history.seeks++, true);
+	const stand = ({ target }) => {
+		if (!target.seeking) at = target.currentTime;
+	};
+	document.addEventListener('timeupdate', stand, true);
+	document.addEventListener(
+		'waiting',
+		(event) => {
+			history.waits++;
+			stand(event);
+		},
+		true,
+	);
+	document.addEventListener('seeking', ({ target }) => history.jumps.push(Math.abs(target.currentTime - at)), true);
 	document.addEventListener('DOMContentLoaded', () => {
 		const race = document.querySelector('#race');
 		const note = () => history.percents.push(Number(race.getAttribute('aria-valuenow')));
@@ -103,9 +118,13 @@ test('a film plays while it is still being made, to its end', { timeout: JOB_TIM
 		await waitForStatus(page, 'completed', JOB_TIMEOUT_MS);
 		const history = await page.evaluate(() => window.millraceHistory);
 		assert.equal(history.firstPlaying, 'streaming', 'playing began while the job was still running');
-		assert.ok(history.seeks <= 1, `the player jumped ${history.seeks} times`);
-		assert.equal(end.played.length, 1, `played in one run: ${JSON.stringify(end.played)}`);
-		assert.ok(end.played[0][0] < 0.2 && end.played[0][1] > end.duration - 0.3, `played all: ${JSON.stringify(end)}`);
+		// Where a busy machine makes the film too slowly, the video runs dry, and the player helps it over that by a nudge.
+		const { jumps, waits } = history;
+		assert.ok(jumps.length <= 1 + waits, `the player jumped ${jumps.length} times, and ran dry ${waits} times`);
+		assert.ok(jumps.filter((far) => far > NUDGES_S).length <= 1, `the player jumped: ${jumps}`);
+		const gaps = end.played.slice(1).map(([from], i) => from - end.played[i][1]);
+		assert.ok(gaps.length <= waits && gaps.every((gap) => gap < NUDGES_S), `played in one run: ${JSON.stringify(end.played)}`);
+		assert.ok(end.played[0][0] < 0.2 && end.played.at(-1)[1] > end.duration - 0.3, `played all: ${JSON.stringify(end)}`);
 		assert.ok(Math.abs(end.duration - record.probe.duration) < 0.2, `${end.duration} s of ${record.probe.duration} s`);
 		assert.deepEqual(history.percents, [...history.percents].sort((a, b) => a - b), 'progress never went back');
 
@@ -132,7 +151,7 @@ test('a film plays while it is still being made, to its end', { timeout: JOB_TIM
 	});
 });
 
-test('a finished job opens by its link and plays', { timeout: 90_000 }, async () => {
+test('a finished job opens by its link and plays', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page, troubles) => {
 		assert.ok(finishedJob, 'the first test leaves a finished job');
 		await page.goto(`${baseUrl}/${finishedJob}`);
@@ -146,7 +165,7 @@ test('a finished job opens by its link and plays', { timeout: 90_000 }, async ()
 	});
 });
 
-test('nothing scrolls sideways on a phone, in either scheme', { timeout: 90_000 }, async () => {
+test('nothing scrolls sideways on a phone, in either scheme', { timeout: 300_000 }, async () => {
 	for (const colorScheme of ['light', 'dark']) {
 		await withPage({ ...PHONE, colorScheme }, async (page, troubles) => {
 			const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -161,7 +180,7 @@ test('nothing scrolls sideways on a phone, in either scheme', { timeout: 90_000 
 	}
 });
 
-test('a text file is refused in the words of the server', { timeout: 60_000 }, async () => {
+test('a text file is refused in the words of the server', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page) => {
 		await page.goto(baseUrl);
 		const answer = page.waitForResponse((response) => response.url().includes('/api/uploads') && response.status() >= 400);
@@ -179,7 +198,7 @@ test('a text file is refused in the words of the server', { timeout: 60_000 }, a
 	});
 });
 
-test('the keyboard reaches the upload, and opens it', { timeout: 60_000 }, async () => {
+test('the keyboard reaches the upload, and opens it', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page, troubles) => {
 		await page.goto(baseUrl);
 		await page.waitForSelector('#gate:visible');
@@ -208,7 +227,7 @@ test('a job is followed without server-sent events, too', { timeout: JOB_TIMEOUT
 	});
 });
 
-test('a running job is canceled, and a job deleted', { timeout: 120_000 }, async () => {
+test('a running job is canceled, and a job deleted', { timeout: 300_000 }, async () => {
 	await withPage({}, async (page) => {
 		await page.goto(baseUrl);
 		await upload(page, sample);

@@ -28,7 +28,7 @@ const startJob = (page, fileId) =>
 		fileId,
 	);
 
-test('a master playlist with HEVC beside H.264 plays', { timeout: 180_000 }, async () => {
+test('a master playlist with HEVC beside H.264 plays', { timeout: 300_000 }, async () => {
 	const context = await browser.newContext();
 	try {
 		const page = await context.newPage();
@@ -41,7 +41,7 @@ test('a master playlist with HEVC beside H.264 plays', { timeout: 180_000 }, asy
 		const job = await startJob(page, file_id);
 		await page.goto(`${baseUrl}/#/jobs/${job}`);
 		await page.waitForSelector(`#job[data-status]`);
-		await waitForStatus(page, 'completed', 120_000);
+		await waitForStatus(page, 'completed', 240_000);
 		await page.evaluate(() => void document.querySelector('#video').play());
 		await playedPast(page, 1.5);
 		await seek(page, 12);

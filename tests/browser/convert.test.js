@@ -74,7 +74,7 @@ function breakingNetwork() {
 	});
 }
 
-test('50 MB over a network that breaks, converted and fetched', { timeout: 180_000 }, async () => {
+test('50 MB over a network that breaks, converted and fetched', { timeout: 300_000 }, async () => {
 	const network = await breakingNetwork();
 	const context = await browser.newContext();
 	try {

@@ -51,7 +51,7 @@ async function drop(page, files) {
 
 const card = (name) => `.file-card:has-text("${name}")`;
 
-test('files are dropped together, found, fetched and deleted', { timeout: 120_000 }, async () => {
+test('files are dropped together, found, fetched and deleted', { timeout: 300_000 }, async () => {
 	const page = await browser.newPage();
 	page.setDefaultTimeout(60_000);
 	const troubles = watch(page);
@@ -88,7 +88,7 @@ test('files are dropped together, found, fetched and deleted', { timeout: 120_00
 	await page.close();
 });
 
-test('an upload goes on by itself after a reload', { timeout: 180_000 }, async () => {
+test('an upload goes on by itself after a reload', { timeout: 300_000 }, async () => {
 	const context = await browser.newContext();
 	const page = await context.newPage();
 	page.setDefaultTimeout(90_000);

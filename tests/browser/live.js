@@ -2,12 +2,14 @@
 //
 //   node live.js SERVER SESSION WAV SECONDS json|binary
 //
-// Speaks for so long, stops, and prints what the page says then as JSON; `recording` is what its recorder made, in base64.
+// Speaks for so long, and until there is a line on standard input; stops, and prints what the page says then as JSON. `recording` is
+// what its recorder made, in base64.
 import { watch } from './drive.js'
 import { chromium } from 'playwright-core'
 
 const [server, session, wav, seconds, chunks] = process.argv.slice(2)
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const told = new Promise((resolve) => process.stdin.once('data', resolve))
 
 const browser = await chromium.launch({
 	executablePath: process.env.MILLRACE_CHROMIUM ?? '/usr/bin/chromium',
@@ -39,6 +41,7 @@ try {
 	await page.click('#live-start')
 	await page.waitForSelector('#live[data-state="live"]')
 	await pause(Number(seconds) * 1000)
+	await told
 	const level = Number(await page.getAttribute('#live-level', 'aria-valuenow'))
 	await page.click('#live-stop')
 	await page.waitForSelector('#live[data-state="done"]')
@@ -56,4 +59,5 @@ try {
 	}))
 } finally {
 	await browser.close()
+	process.stdin.destroy()
 }

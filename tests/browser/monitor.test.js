@@ -14,7 +14,7 @@ after(() => browser?.close());
 
 const figure = async (page, id) => Number.parseInt(await page.textContent(`#${id}`), 10);
 
-test('what is made shows up in the monitor', { timeout: 180_000 }, async () => {
+test('what is made shows up in the monitor', { timeout: 300_000 }, async () => {
 	const page = await browser.newPage({ reducedMotion: 'reduce' });
 	page.setDefaultTimeout(90_000);
 	const troubles = watch(page);

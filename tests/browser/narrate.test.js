@@ -35,6 +35,7 @@ test('an editor says how long it will be, and the voice can be heard first', asy
 	assert.equal((await sound).headers()['content-type'], 'audio/wav');
 	await page.waitForSelector('#narrate-preview-state:has-text("“Close your eyes.”")');
 	await page.reload();
+	await page.waitForSelector('#narrate-voice option', { state: 'attached' });
 	assert.match(await page.inputValue('#narrate-script'), /^Close your eyes\. \[pause 10s\]/, 'what was written is still there');
 	assert.deepEqual(troubles, []);
 	await page.close();
@@ -44,15 +45,19 @@ test('a narration is heard at once', async () => {
 	const page = await browser.newPage();
 	page.setDefaultTimeout(120_000);
 	const troubles = watch(page);
+	// As it was at that moment, however late it is asked for.
+	await page.addInitScript(() => {
+		document.addEventListener('playing', () => (window.heardWhile ??= document.querySelector('#job').dataset.status), true);
+	});
 	await page.goto(`${baseUrl}/#/narrate`);
 	await page.waitForSelector('#narrate-voice option', { state: 'attached' });
-	const lines = Array.from({ length: 60 }, (_, i) => `This is sentence number ${i}, and it takes a while to say.`);
+	const lines = Array.from({ length: 150 }, (_, i) => `This is sentence number ${i}, and it takes a while to say.`);
 	await page.fill('#narrate-script', lines.join(' '));
 	await page.selectOption('#narrate-voice', 'slt');
 	await page.setInputFiles('#narrate-music', sample);
 	await page.click('#narrate-start');
 	await page.waitForSelector('#player[data-state="playing"]', { timeout: JOB_TIMEOUT_MS });
-	const heardWhile = await page.getAttribute('#job', 'data-status');
+	const heardWhile = await page.evaluate(() => window.heardWhile);
 	assert.equal(heardWhile, 'streaming', 'it plays before the job is complete');
 	await page.waitForSelector('#job[data-status="completed"]', { timeout: JOB_TIMEOUT_MS });
 	const at = await page.$eval('#video', (video) => video.currentTime);

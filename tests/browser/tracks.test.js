@@ -69,7 +69,7 @@ const cues = (page, text) =>
 		text,
 	);
 
-test('sounds and subtitles are chosen, heard and shown', { timeout: 180_000 }, async () => {
+test('sounds and subtitles are chosen, heard and shown', { timeout: 300_000 }, async () => {
 	const context = await browser.newContext();
 	try {
 		const page = await context.newPage();
@@ -77,7 +77,7 @@ test('sounds and subtitles are chosen, heard and shown', { timeout: 180_000 }, a
 		page.setDefaultTimeout(60_000);
 		await page.goto(baseUrl);
 		await upload(page, film);
-		await waitForStatus(page, 'completed', 120_000);
+		await waitForStatus(page, 'completed', 240_000);
 		await page.waitForSelector('#sound-track-box:not([hidden])');
 		assert.deepEqual(await page.locator('#sound-track option').allTextContents(), ['English', 'German', "The 'Maker'"]);
 		assert.deepEqual(await page.locator('#subtitle-track option').allTextContents(), ['Off', 'French', 'Schilder für alle']);

@@ -112,7 +112,7 @@ class Client:
     def jobs(self, **params):
         return self.good(self.get('/api/jobs', params=params), 200)['jobs']
 
-    def follow(self, job_id, until, watch=None, seconds=90.0, every=0.03, patient=False):
+    def follow(self, job_id, until, watch=None, seconds=180.0, every=0.03, patient=False):
         """Polls until `until(job)`; fails if the job ends otherwise. `patient`: the server may be away for a while."""
         watch = watch or Watch()
         end = time.monotonic() + limit(seconds)
@@ -128,21 +128,21 @@ class Client:
             assert time.monotonic() < end, f'not within {limit(seconds):.0f} s; the job is {json.dumps(watch.job)}'
             time.sleep(every)
 
-    def complete(self, job_id, watch=None, seconds=90.0, **more):
+    def complete(self, job_id, watch=None, seconds=180.0, **more):
         job = self.follow(job_id, lambda j: j['status'] == 'completed', watch, seconds, **more)
         assert job['progress']['percent'] == 100
         assert job['streaming']['segments_total'] in (job['streaming']['segments_completed'], None)
         assert job['error'] is None and job['finished_at']
         return job
 
-    def run_job(self, file_id, seconds=90.0, **params):
+    def run_job(self, file_id, seconds=180.0, **params):
         return self.complete(self.start_job(file_id, **params)['job_id'], seconds=seconds)
 
     def start_convert(self, file_id, headers=None, **params):
         body = {'kind': 'convert', 'file_id': file_id, 'params': params}
         return self.good(self.post('/api/jobs', json=body, headers=headers), 202)
 
-    def run_convert(self, file_id, seconds=90.0, **params):
+    def run_convert(self, file_id, seconds=180.0, **params):
         return self.complete(self.start_convert(file_id, **params)['job_id'], seconds=seconds)
 
     def fetch(self, job, **more):

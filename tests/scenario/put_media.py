@@ -111,7 +111,7 @@ class Producer:
         head = dict(request.headers.items())
         head.update({'Expect': '100-continue'} if expect else {})
         head.update(unsigned or {})
-        self.socket = socket.create_connection((name, int(port)), limit(20))
+        self.socket = socket.create_connection((name, int(port)), limit(60))
         self.socket.sendall((f'POST {path} HTTP/1.1\r\n' + ''.join(f'{k}: {v}\r\n' for k, v in head.items()) + '\r\n').encode())
         self.buffer = b''
         self.acks = []
@@ -126,7 +126,7 @@ class Producer:
         if status != 200:
             raise Refused(status, self.headers, self._exactly(int(self.headers['content-length'])))
 
-    def _more(self, seconds=20.0):
+    def _more(self, seconds=60.0):
         self.socket.settimeout(limit(seconds))
         got = self.socket.recv(1024)
         if not got:

@@ -10,10 +10,8 @@ a sanitizer's report, and on no process left behind. Every time limit is multipl
 import contextlib
 import os
 import pathlib
-import random
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -21,6 +19,7 @@ import time
 import backends
 import postgres
 import requests
+from ports import reserve_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('MILLRACE_BUILD') or ROOT / 'build').absolute()
@@ -29,8 +28,6 @@ SCALE = float(os.environ.get('MILLRACE_TEST_TIMEOUT_SCALE', '1'))
 SANITIZER = os.environ.get('MILLRACE_SANITIZER', '')
 COVERAGE = bool(os.environ.get('MILLRACE_COVERAGE'))
 SOAK = bool(os.environ.get('MILLRACE_SOAK'))
-# Below those that the kernel gives to clients: nobody takes a server's port between its end and its next start.
-PORTS = range(10000, 32000)
 REPORT = re.compile(r'ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed')
 
 
@@ -38,8 +35,8 @@ def limit(seconds):
     return seconds * SCALE
 
 
-def wait_for(condition, what, seconds=20.0, every=0.02):
-    """Calls `condition` until it gives something true, and returns that; fails the test after a time."""
+def wait_for(condition, what, seconds=60.0, every=0.02):
+    """Calls `condition` until it gives something true, and returns that; fails the test after a time, which no machine needs."""
     end = time.monotonic() + limit(seconds)
     while True:
         value = condition()
@@ -96,32 +93,29 @@ def children(pid):
     return sorted(found)
 
 
+def hold(pids):
+    """SIGSTOP: whoever looks, late as that may be, finds these in the middle of their work. Who is killed ends all the same. Gives
+    those that were there."""
+    held = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            held.append(pid)
+    return held
+
+
+def let_go(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def memory(pid, field='VmRSS'):
     """Bytes, of /proc/PID/status."""
     for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():
         if line.startswith(field + ':'):
             return int(line.split()[1]) * 1024
     raise KeyError(field)
-
-
-_ports = iter(random.sample(PORTS, len(PORTS)))
-_reserved = []
-
-
-def reserve_port():
-    """A port that no other test's server has, in any process on this machine, until this process ends."""
-    for port in _ports:
-        mark = socket.socket(socket.AF_UNIX)
-        with socket.socket() as trial:
-            try:
-                mark.bind(f'\0millrace-test-port-{port}')   # an abstract name: it is taken until its socket is closed
-                trial.bind(('127.0.0.1', port))
-            except OSError:
-                mark.close()
-                continue
-        _reserved.append(mark)
-        return port
-    raise AssertionError('all ports are taken')
 
 
 class Running:
@@ -231,8 +225,8 @@ class Server(Running):
     def _ready(self):
         self._running()
         try:
-            return requests.get(self.url + '/readyz', timeout=limit(5)).status_code == 200
-        except requests.ConnectionError:
+            return requests.get(self.url + '/readyz', timeout=limit(30)).status_code == 200
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def log(self):
@@ -278,7 +272,7 @@ class Server(Running):
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    def stop(self, seconds=30.0):
+    def stop(self, seconds=60.0):
         """SIGTERM and a clean end."""
         self.note_helpers()
         self.process.terminate()

@@ -62,7 +62,8 @@ class Speaker:
     def __init__(self, url, session=None, token=None, how='header', query='', **more):
         self.url = url.replace('http', 'ws', 1) + '/api/live' + query
         self.session = session
-        self.more = more
+        # The library's own limits would end what a busy machine is late with.
+        self.more = {'open_timeout': None, 'ping_timeout': None, 'close_timeout': limit(60), **more}
         if token and how == 'header':
             self.more['extra_headers'] = {'Authorization': f'Bearer {token}'}
         elif token and how == 'query':
@@ -73,7 +74,7 @@ class Speaker:
         self.next = 0
 
     async def __aenter__(self):
-        self.ws = await asyncio.wait_for(websockets.connect(self.url, max_size=None, **self.more), limit(20))
+        self.ws = await asyncio.wait_for(websockets.connect(self.url, max_size=None, **self.more), limit(60))
         return self
 
     async def __aexit__(self, kind, *_):
@@ -85,7 +86,7 @@ class Speaker:
         known.get(kind, self.others).append(message)
         return message
 
-    async def hear(self, kind=None, seconds=30):
+    async def hear(self, kind=None, seconds=60):
         """The next message, or the next of a kind."""
         while True:
             message = self.note(json.loads(await asyncio.wait_for(self.ws.recv(), limit(seconds))))

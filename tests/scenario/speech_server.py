@@ -67,6 +67,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
         self.keys = set()
         self.sounds = {}
         self.mended = False
+        self.most, self.go_on = None, threading.Event()   # requests beyond `most` wait for that
 
     @property
     def url(self):
@@ -136,6 +137,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             first = s.asked[text] == 1
             s.keys.add(self.headers.get('Authorization', ''))
             unlucky = s.random.random() < s.fail
+            waits = s.most is not None and s.asked.total() > s.most
+        if waits:
+            s.go_on.wait()
         if s.slow:
             time.sleep(s.slow)
         if s.key and self.headers.get('Authorization') != f'Bearer {s.key}':
@@ -184,7 +188,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif 'huge' in words:
             self.huge()
         elif has('slow'):
-            time.sleep(8)
+            time.sleep(20)
             return False
         else:
             return False

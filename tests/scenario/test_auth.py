@@ -9,7 +9,7 @@ import requests
 import tokens
 from client import Client, error_of
 from make_media import media
-from server import ROOT, run, wait_for
+from server import ROOT, limit, run, wait_for
 from tokens import Provider, hs256, key_set
 
 OPTIONS = ('--workers', '0', '--jwt-secret', tokens.SECRET)
@@ -137,7 +137,7 @@ def test_cookie_session(server, mine):
     # Reading needs the cookie alone, changing the CSRF token as well.
     _, ids = mine
     assert browser.get(f'{server.url}/api/jobs/{ids["job"]}').status_code == 200
-    with browser.get(f'{server.url}/api/jobs/{ids["job"]}/events', stream=True, timeout=20) as events:
+    with browser.get(f'{server.url}/api/jobs/{ids["job"]}/events', stream=True, timeout=limit(60)) as events:
         assert events.status_code == 200
     body = {'kind': 'ladder', 'file_id': ids['file']}
     error_of(browser.post(server.url + '/api/jobs', json=body), 403, 'CSRF')
@@ -182,7 +182,7 @@ def test_serves_strangers_when_told_how(make_server, options):
                                      ('--listen', 'nonsense'), ('--listen', '127.0.0.1:99999'), ('--workers', 'many'),
                                      ('--no-such-option', 'x'), ('--access-key', 'no-colon'), ('surplus',), ('--data',)], ids=str)
 def test_bad_options(tmp_path, options):
-    done = run('serve', '--data', tmp_path / 'data', '--listen', '127.0.0.1:0', *options, timeout=20)
+    done = run('serve', '--data', tmp_path / 'data', '--listen', '127.0.0.1:0', *options)
     assert done.returncode in (1, 2) and done.stderr.startswith('millrace serve: ') and len(done.stderr) < 1000, done.stderr
 
 
@@ -210,8 +210,8 @@ def test_key_set_file(make_server, tmp_path):
     assert status(hs256('alice', **about)) == 401
     assert status(new_key.token('alice', **about)) == 401
     keys.write_text(key_set(ec_key, new_key))
-    wait_for(lambda: status(new_key.token('alice', **about)) == 200, 'the new key counts', seconds=10)
-    wait_for(lambda: status(rsa_key.token('alice', **about)) == 401, 'the old key counts no more', seconds=10)
+    wait_for(lambda: status(new_key.token('alice', **about)) == 200, 'the new key counts')
+    wait_for(lambda: status(rsa_key.token('alice', **about)) == 401, 'the old key counts no more')
     assert status(ec_key.token('alice', **about)) == 200
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from redis_server import Redis
-from server import BUILD, wait_for
+from server import BUILD, limit, wait_for
 
 
 class Peer:
@@ -35,7 +35,7 @@ class Peer:
 
     def end(self):
         self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(limit(60)) == 0
         self.reader.join()
 
 

@@ -80,7 +80,7 @@ class Producer:
     def end(self):
         self.process.stdin.close()
         self.numbers += [line.decode().strip() for line in self.process.stdout]
-        assert self.process.wait(limit(20)) == 0
+        assert self.process.wait(limit(60)) == 0
         return self.numbers
 
 
@@ -343,7 +343,7 @@ def test_waiting_readers_hold_no_thread_and_little_memory(make_server):
     for t in threads:
         t.start()
     for t in threads:
-        t.join(limit(30))
+        t.join(limit(120))
     assert all(payloads)
     assert aws.control.describe_stream(StreamName='s0')['StreamInfo']['Status'] == 'ACTIVE'
     grown = s.memory() - before

@@ -13,7 +13,7 @@ from client import Client, Watch, error_of
 from hls import (Media, Presentation, average_bps, complaints, fetch_object, fetch_text, ffmpeg_says, ffprobe, idr_times, name_of,
                  peak_bps)
 from make_media import media
-from server import limit, wait_for
+from server import hold, limit, wait_for
 
 pytestmark = pytest.mark.long
 FRAME = 1 / 25
@@ -312,6 +312,7 @@ def test_cancel_in_the_middle(client, server, sample, deleted):
     job = client.start_job(client.upload(sample)['file_id'], rungs=['480p', '240p'])
     path = f'/api/jobs/{job["job_id"]}'
     url = client.follow(job['job_id'], lambda j: j['streaming']['playlist_url'])['streaming']['playlist_url']
+    hold(server.tasks())   # it isn't done before it is canceled
     with client.events(path + '/events') as stream:
         answer = client.delete(path)
         assert answer.status_code == 200 and answer.json()['status'] == 'canceled'
@@ -450,4 +451,4 @@ def test_objects_carry_no_foreign_files(film, whole, server):
 
 def test_objects_of_deleted_jobs_go(server, deleted):
     """The janitor's work, so within its round. Last in this file, for there are deletions before it to wait for."""
-    wait_for(lambda: not any(map(server.store.below, deleted)), 'objects of deleted jobs are gone', seconds=60)
+    wait_for(lambda: not any(map(server.store.below, deleted)), 'objects of deleted jobs are gone', seconds=180)

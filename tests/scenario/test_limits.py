@@ -4,6 +4,7 @@ The bar on time is the best of a few rounds, since the machine has other work as
 waits for the store, which would make every round slower than the store.
 """
 import concurrent.futures
+import contextlib
 import json
 import math
 import os
@@ -162,7 +163,7 @@ def test_a_stop_lets_uploads_finish_and_ends_streams(make_server):
             return True
         return False
     wait_for(refused, 'nobody new is let in')
-    ended.result(limit(10))
+    ended.result(limit(60))
     assert s.process.poll() is None, 'it waits for the upload'
     upload.sendall(data[half:])
     answer = recv_all(upload)
@@ -180,7 +181,7 @@ def test_a_stop_does_not_wait_for_ever(make_server):
     silent.sendall(f'POST /api/files HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: 1000000\r\n\r\nx'.encode())
     idle = [socket.create_connection(('127.0.0.1', s.port)) for _ in range(20)]
     wait_for(lambda: s.rows('SELECT id FROM file'), 'the upload has begun')
-    s.stop(seconds=45)
+    s.stop(seconds=120)
     recv_all(silent)
     for c in [silent, *idle]:
         c.close()
@@ -201,7 +202,7 @@ def test_heartbeat_and_slow_clients(make_server):
     assert Client(s.url).get('/healthz').status_code == 200, 'there is room besides'
     began = time.monotonic()
     left = set(slow)
-    while left and time.monotonic() < began + limit(40):
+    while left and time.monotonic() < began + limit(150):
         for c in list(left):
             try:
                 c.send(b'a')
@@ -216,7 +217,7 @@ def test_heartbeat_and_slow_clients(make_server):
                 left.discard(c)
     assert not left, f'{len(left)} of 30 slow clients were not cut off'
     assert Client(s.url).get('/healthz').status_code == 200
-    assert heart.result(limit(30))[0] == ':'
+    assert heart.result(limit(90))[0] == ':'
     stream.close()
     for c in slow:
         c.close()
@@ -227,10 +228,11 @@ def test_more_connections_than_there_may_be(make_server):
     s = make_server('--workers', '0', '--max-connections', '8')
     held = []
     for _ in range(8):
-        c = socket.create_connection(('127.0.0.1', s.port), timeout=limit(10))
-        c.sendall(b'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
-        if c.recv(4096).startswith(b'HTTP/1.1 200'):
-            held.append(c)
+        c = socket.create_connection(('127.0.0.1', s.port), timeout=limit(60))
+        with contextlib.suppress(ConnectionError):   # who is turned away with a request unread
+            c.sendall(b'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+            if c.recv(4096).startswith(b'HTTP/1.1 200'):
+                held.append(c)
     for c in held:
         c.close()
     wait_for(lambda: answers(s), 'there is room again')
@@ -249,7 +251,7 @@ def test_streams_leave_room_for_requests(make_server):
     client = Client(s.url)
     streams = []
     for _ in range(19):
-        answer = requests.get(s.url + '/api/events', stream=True, timeout=limit(10))
+        answer = requests.get(s.url + '/api/events', stream=True, timeout=limit(60))
         if answer.status_code != 200:
             error_of(answer, answer.status_code)
             assert answer.status_code in (429, 503) and int(answer.headers['Retry-After']) > 0

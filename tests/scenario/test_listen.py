@@ -27,10 +27,14 @@ def playlist_url(server, name, query=''):
     return f'{server.url}/api/streams/{name}/live.m3u8{query}'
 
 
-def speak(server, session, chunks, pause=0.0):
+def speak(server, session, chunks, pause=0.0, heard=None):
+    """`heard`: an event; the second half isn't said before it."""
     async def run():
         async with Speaker(server.url, session) as s:
-            await s.say(chunks, pause)
+            await s.say(chunks[:len(chunks) // 2], pause)
+            while heard and not heard.is_set():
+                await asyncio.sleep(0.05)
+            await s.say(chunks[len(chunks) // 2:], pause)
             return await s.stop()
     return asyncio.run(run())
 
@@ -50,11 +54,13 @@ def chunks(tmp_path_factory):
 def test_a_session_is_heard_while_it_is_spoken(make_server, chunks, tmp_path):
     server = make_server(*OPTIONS)
     ear = Ear(playlist_url(server, 'session-talk'))
-    speaker = threading.Thread(target=speak, args=(server, 'talk', chunks, 0.1))
+    begun = threading.Event()
+    speaker = threading.Thread(target=speak, args=(server, 'talk', chunks, 0.1, begun), daemon=True)
     speaker.start()
     wait_for(lambda: requests.get(f'{server.url}/api/streams/session-talk').status_code == 200, 'the stream is there')
     first = wait_for(ear.look, 'something to listen to')
     assert not first.ended and '#EXT-X-PLAYLIST-TYPE' not in first.head
+    begun.set()
     listen_to_the_end(ear)
     speaker.join()
     said, heard = pcm(source(tmp_path, 9)), ear.samples()
@@ -171,10 +177,14 @@ def test_a_restart_and_a_gap(make_server, tmp_path):
 
     go_on(0, 12)
     ear = AliceEar(as_alice(server))
-    before = ear.look()
+
+    def window(first):
+        """That begins there; what is persisted is listed soon."""
+        return wait_for(lambda: (now := ear.look()) and now.number('SEQUENCE') >= first and now, f'a window from {first} on')
+    before = window(3)
     assert len(before.segments) == 8 and before.number('SEQUENCE') == 3 and not before.ended
     go_on(12, 20)
-    ear.look()
+    window(11)
     server.kill()
     server.start()
     same = ear.look()                                  # which compares each segment with what was listed before

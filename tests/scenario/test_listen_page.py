@@ -16,14 +16,14 @@ SCRIPT = ROOT / 'tests' / 'browser' / 'hear.js'
 
 def hear(address, seconds, *more):
     command = ['node', SCRIPT, address, str(seconds), *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=limit(90), check=False, cwd=SCRIPT.parent)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit(180), check=False, cwd=SCRIPT.parent)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
 
 def test_a_browser_listens(make_server, tmp_path):
     server = make_server(*OPTIONS)
-    chunks = recording(tmp_path, 40)
+    chunks = recording(tmp_path, 150)   # both browsers have come by then
     threading.Thread(target=speak, args=(server, 'radio', chunks, 0.28), daemon=True).start()
     wait_for(lambda: requests.get(playlist_url(server, 'session-radio')).status_code == 200, 'there is something to listen to')
     link = requests.post(f'{server.url}/api/streams/session-radio/link', json={}).json()

@@ -65,7 +65,7 @@ class Persistent:
 
     async def has_sent(self, count):
         async with self.reached:
-            await asyncio.wait_for(self.reached.wait_for(lambda: self.sent >= count or self.over), limit(30))
+            await asyncio.wait_for(self.reached.wait_for(lambda: self.sent >= count or self.over), limit(120))
 
 
 def check_whole(server, client, said):
@@ -94,7 +94,7 @@ def kill_at_random(server, folder, seed):
             if client.over:
                 break
             await asyncio.get_running_loop().run_in_executor(None, server.kill_part, by.choice(['server', 'server', 'task']))
-        await asyncio.wait_for(speaking, limit(60))
+        await asyncio.wait_for(speaking, limit(240))
 
     asyncio.run(run())
     check_whole(server, client, pcm(source(folder, SECONDS)))

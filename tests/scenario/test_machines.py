@@ -65,6 +65,7 @@ def test_four_workers_that_share_only_a_network_soak(make_server, sample, expect
         done = collections.Counter(found)
         assert done and max(done.values()) == 1, 'nothing is made twice'
         assert all(w.events('chunk_done') for w in others)
+        server.stop()   # before what it stands on
 
 
 def test_every_process_is_restarted_in_the_middle_of_work(make_server, sample, expected):  # noqa: F811

@@ -68,7 +68,7 @@ def check_refusal(case, answer, created, client):
     """Refused at the upload, or at the latest by a job that ends with the reason."""
     if answer.status_code == 201 and created.status_code == 202:
         job_id = created.json()['job_id']
-        job = wait_for(lambda: (j := client.job(job_id))['status'] in ('failed', 'completed') and j, 'the job ends', seconds=60)
+        job = wait_for(lambda: (j := client.job(job_id))['status'] in ('failed', 'completed') and j, 'the job ends', seconds=180)
         assert job['status'] == 'failed', f'it should be refused ({case.why}), but it plays'
         assert job['error']['code'] in case.expect and len(job['error']['message']) > 5
         return

@@ -46,7 +46,7 @@ def test_paths_and_states(client, sample):
     error_of(client.get('/job/nobody'), 404)
     ladder = client.start_job(client.upload(sample)['file_id'], rungs=['240p'])['job_id']
     error_of(client.get(f'/job/{ladder}'), 404)
-    job = client.good(post(client, script=SCRIPT * 30), 202)['job_id']
+    job = client.good(post(client, script=SCRIPT * 100), 202)['job_id']   # long enough not to be complete by then
     error_of(client.post(f'/job/{job}/download'), 409, 'NOT_COMPLETED')
     client.delete(f'/api/jobs/{job}')
 

@@ -60,7 +60,7 @@ class Rig:
             if time.monotonic() >= end:
                 killed = self.server.kill_part(kind)
             time.sleep(0.005)
-        return self.client.complete(job['job_id'], watch, seconds=150, patient=True)
+        return self.client.complete(job['job_id'], watch, seconds=300, patient=True)
 
 
 @pytest.fixture(scope='module')

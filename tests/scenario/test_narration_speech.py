@@ -43,15 +43,16 @@ def test_an_edited_script_asks_for_what_is_new(rig):
 
 
 def test_segments_come_while_sentences_are_spoken(rig):
-    rig.endpoint.slow = 1
+    rig.endpoint.most = 4   # sounds for two segments; the voice says nothing more until it is let
     script = ' '.join(f'This is the sentence number {i}, of many words, so that it takes seconds to be said.' for i in range(8))
     job = narration.start(rig.client, script)['job_id']
     seen = rig.client.follow(job, lambda j: j['streaming']['playlist_url'])
     assert seen['status'] == 'streaming'
     assert len(rig.asked()) < 8
+    assert not rig.endpoint.go_on.is_set()
     media, _ = narration.playlist(rig.client, seen)
     assert media.segments and not media.ended
-    rig.endpoint.slow = 0
+    rig.endpoint.go_on.set()
     rig.client.complete(job)
     assert set(rig.asked().values()) == {1}
 
@@ -82,7 +83,7 @@ def test_what_passes_isn_t_seen(rig):
 
 
 def test_a_narration_keeps_to_its_provider(rig):
-    rig.endpoint.slow = 2
+    rig.endpoint.most = 2
     job = narration.start(rig.client, 'One. Two. Three. Four. Five.')['job_id']
     wait_for(lambda: len(rig.asked()) > 2, 'it is being spoken')
     rig.server.kill()

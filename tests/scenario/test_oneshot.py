@@ -111,7 +111,7 @@ def test_interrupted(tmp_path, number):
     zygotes = wait_for(lambda: children(process.pid), 'it has begun')
     tasks = wait_for(lambda: [t for z in zygotes for t in children(z)], 'a task runs')
     process.send_signal(number)
-    out, err = process.communicate(timeout=limit(20))
+    out, err = process.communicate(timeout=limit(60))
     assert process.returncode == 130 and out == '' and 'interrupted' in err
     wait_for(lambda: not any(os.path.exists(f'/proc/{pid}') for pid in [*zygotes, *tasks]), 'nothing goes on running')
 

@@ -124,7 +124,8 @@ def test_nothing_of_a_pipe_is_put_anywhere(tmp_path):
     for i, block in enumerate(endless(400)):
         p.stdin.write(block)
         if i % 50 == 0:
-            most = max(most, sum(f.stat().st_size for f in files_below(tmp_path) if f.exists()))
+            with contextlib.suppress(FileNotFoundError):   # one is renamed meanwhile
+                most = max(most, sum(f.stat().st_size for f in files_below(tmp_path)))
     peak = memory(p.pid, 'VmHWM')
     p.stdin.close()
     assert p.wait(timeout=limit(60)) == 0
@@ -156,7 +157,7 @@ def test_interrupted_while_a_pipe_gives_nothing(tmp_path, long, first):
     p.stdin.flush()
     wait_for(lambda: list(tmp_path.iterdir()), 'it has begun')
     p.send_signal(signal.SIGTERM)
-    assert p.wait(timeout=limit(20)) == 130
+    assert p.wait(timeout=limit(60)) == 130
     assert b'interrupted' in p.stderr.read() and not list(tmp_path.iterdir())
 
 
@@ -205,14 +206,14 @@ def test_to_a_pipe_the_parts_are_joined_directly(tmp_path, tagged, fmt):
         whole = (tmp_path / f'file.{fmt}').stat().st_size
         assert len(made) > 2 and max(f.stat().st_size for f in made) < whole * 0.9
         assert first + p.stdout.read() == (tmp_path / f'file.{fmt}').read_bytes()
-        assert p.wait(timeout=limit(20)) == 0 and not p.stderr.read()
+        assert p.wait(timeout=limit(60)) == 0 and not p.stderr.read()
     assert not list((tmp_path / 'work').iterdir())
 
 
 def test_a_reader_that_goes_away_in_the_middle(tmp_path, tagged):
     with unread(tmp_path, tagged, 'wav') as (p, _):
         p.stdout.close()
-        assert p.wait(timeout=limit(20)) == 1
+        assert p.wait(timeout=limit(60)) == 1
         assert b'write the output: Broken pipe' in p.stderr.read()
     assert [f.name for f in files_below(tmp_path)] == []
 
@@ -220,7 +221,7 @@ def test_a_reader_that_goes_away_in_the_middle(tmp_path, tagged):
 def test_interrupted_while_nobody_reads(tmp_path, tagged):
     with unread(tmp_path, tagged, 'wav') as (p, _):
         p.send_signal(signal.SIGINT)
-        assert p.wait(timeout=limit(20)) == 130
+        assert p.wait(timeout=limit(60)) == 130
     assert [f.name for f in files_below(tmp_path)] == []
 
 

@@ -76,6 +76,6 @@ def test_a_voice_that_refuses_and_one_that_is_interrupted_leave_nothing(folder):
     with subprocess.Popen(command, cwd=folder, env=clean_environment(), stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: endpoint.under_way, 'it is being spoken')
         process.send_signal(signal.SIGINT)
-        assert process.wait(limit(30)) == 130, process.stderr.read()
+        assert process.wait(limit(60)) == 130, process.stderr.read()
     endpoint.shutdown()
     assert sorted(p.name for p in folder.iterdir()) == ['music.mp3', 'script.txt']

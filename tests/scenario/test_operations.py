@@ -11,7 +11,7 @@ import postgres
 import tokens
 from client import Client, error_of
 from make_media import media
-from server import wait_for
+from server import hold, let_go, wait_for
 from test_openapi_answers import check
 from tokens import hs256
 from workers import Worker
@@ -37,6 +37,11 @@ def small_disk(tmp_path):
 @pytest.fixture(scope='module')
 def sound():
     return media('sound-8k-mono.wav')
+
+
+# An answer of the figures stays for twenty times as long as it took to make, that of what is stored for a hundred times: a moment
+# in which the machine was busy elsewhere may make minutes.
+KEPT_S = 240
 
 
 def stats(client, window='hour'):
@@ -65,12 +70,13 @@ def test_figures_of_real_jobs_are_true(make_server, sound):
     file = client.upload(sound)
     duration = file['probe']['duration']
     done = [client.run_convert(file['file_id'], format='mp3') for _ in range(2)]
-    seen = wait_for(lambda: (s := stats(client))['jobs']['completed'] == 2 and s, 'two are counted')
+    seen = wait_for(lambda: (s := stats(client))['jobs']['completed'] == 2 and s, 'two are counted', KEPT_S)
     bucket = [b for b in seen['buckets']['list'] if b['completed']]
     assert sum(b['completed'] for b in bucket) == 2 and len(seen['buckets']['list']) == 60
     assert sum(b['media_seconds'] for b in bucket) == pytest.approx(2 * duration, rel=0.02)
     assert [k['kind'] for k in seen['by_kind']] == ['convert'] and seen['by_kind'][0]['speed'] > 0
-    wait_for(lambda: stored(client)['uploads'] == {'kind': 'uploads', 'objects': 1, 'bytes': file['size']}, 'the upload is counted')
+    upload = {'kind': 'uploads', 'objects': 1, 'bytes': file['size']}
+    wait_for(lambda: stored(client)['uploads'] == upload, 'the upload is counted', KEPT_S)
     for window, buckets in ('day', 48), ('week', 56):
         other = stats(client, window)
         assert len(other['buckets']['list']) == buckets and sum(b['completed'] for b in other['buckets']['list']) == 2
@@ -89,7 +95,7 @@ def test_figures_of_real_jobs_are_true(make_server, sound):
     assert [(j['job_id'], j['status'], j['deleted'], j['duration_seconds']) for j in after] == [
         (past[0]['job_id'], 'completed', False, past[0]['duration_seconds']),
         (past[1]['job_id'], 'completed', True, past[1]['duration_seconds'])]
-    wait_for(lambda: stored(client)['conversions']['objects'] == 1, 'its object is not counted')
+    wait_for(lambda: stored(client)['conversions']['objects'] == 1, 'its object is not counted', KEPT_S)
     assert stats(client)['jobs']['completed'] == 2
 
 
@@ -112,7 +118,7 @@ def test_the_queue_and_what_waits(make_server, sound):
     client = Client(make_server('--workers', '0', '--watch-interval', '1').url)
     file = client.upload(sound)['file_id']
     job = client.start_convert(file, format='mp3')
-    seen = wait_for(lambda: (s := stats(client))['jobs']['pending'] == 1 and s, 'it is counted')
+    seen = wait_for(lambda: (s := stats(client))['jobs']['pending'] == 1 and s, 'it is counted', KEPT_S)
     assert seen['queue']['ready'] >= 1 and seen['queue']['oldest_waiting_seconds'] >= 0
     kind = next(k for k in seen['queue']['by_kind'] if k['kind'] == 'convert')
     assert kind['jobs'] == 1 and kind['waiting'] >= 1
@@ -131,26 +137,29 @@ def test_processes_come_work_and_go(make_server, sample):
     with Worker(server, '--workers', '1', '--watch-interval', '1', '--lease', '2') as worker:
         job = client.start_job(file, rungs=['240p'], segment_seconds=2)['job_id']
         pid = worker.process.pid
+        held = wait_for(lambda: hold(worker.tasks()), 'it is at work, and stays so')
 
         def busy():
             found = [w for w in stats(client)['workers'] if w['pid'] == pid and w['doing']]
             return found and found[0]
-        seen = wait_for(busy, 'the worker is seen at work')
+        seen = wait_for(busy, 'the worker is seen at work', KEPT_S)
+        let_go(held)
         assert (seen['role'], seen['slots'], seen['alive']) == ('worker', 1, True) and seen['busy'] >= 1
         assert seen['doing'][0]['job_id'] == job and seen['doing'][0]['kind'] == 'ladder'
         client.complete(job)
         wait_for(lambda: [w for w in stats(client)['workers'] if w['pid'] == pid and (w['chunks_done'] or 0) >= 2 and w['speed']],
-                 'it says what it has done')
-    wait_for(lambda: pid not in [w['pid'] for w in stats(client)['workers']], 'who stops in order takes its row away')
+                 'it says what it has done', KEPT_S)
+    wait_for(lambda: pid not in [w['pid'] for w in stats(client)['workers']], 'who stops in order takes its row away',
+             KEPT_S)
     assert worker.events('process_started') and worker.events('process_stopped')
 
     with Worker(server, '--workers', '1', '--watch-interval', '1') as worker:
         pid = worker.process.pid
-        wait_for(lambda: pid in [w['pid'] for w in stats(client)['workers']], 'the next one is seen')
+        wait_for(lambda: pid in [w['pid'] for w in stats(client)['workers']], 'the next one is seen', KEPT_S)
         worker.kill()
         with Worker(server, '--workers', '1', '--watch-interval', '1') as third:
             wait_for(lambda: f'pid={pid}' in ' '.join(third.events('process_died')) + server.log(), 'somebody says that it died')
-            wait_for(lambda: pid not in [w['pid'] for w in stats(client)['workers']], 'and takes its row away')
+            wait_for(lambda: pid not in [w['pid'] for w in stats(client)['workers']], 'and takes its row away', KEPT_S)
 
 
 # ---- health ----
@@ -170,17 +179,22 @@ def test_a_full_disk_is_said_once_and_so_is_its_end(make_server, small_disk):
         while True:
             f.write(bytes(1 << 20))
             f.flush()
-    found = wait_for(lambda: client.get('/api/health').status_code == 503 and health(client, 503), 'health notices')
-    assert found['store']['status'] == 'fail' and found['disk']['value'] < found['disk']['threshold']
-    wait_for(lambda: {'store', 'disk'} <= {a['alert'] for a in stats(client)['alerts']}, 'the alerts are shown')
+    # A look that began before the disk was full may have found it so at its end.
+    wait_for(lambda: client.get('/api/health').status_code == 503, 'health notices')
+    found = wait_for(lambda: (h := health(client, 503))['store']['status'] == 'fail' and h, 'and says of what')
+    assert found['disk']['status'] == 'fail' and found['disk']['value'] < found['disk']['threshold']
+
+    def alerts():
+        return {a['alert'] for a in stats(client)['alerts']} & {'store', 'disk'}   # a busy machine may have others
+    wait_for(lambda: alerts() == {'store', 'disk'}, 'the alerts are shown', KEPT_S)
     for _ in range(3):   # rounds in which nothing changes
         seen = stats(client)['workers'][0]['last_seen_at']
-        wait_for(lambda: stats(client)['workers'][0]['last_seen_at'] > seen, 'another round')
+        wait_for(lambda: stats(client)['workers'][0]['last_seen_at'] > seen, 'another round', KEPT_S)
     assert events(server, 'alert_raised', 'store') == events(server, 'alert_raised', 'disk') == 1
     filler.unlink()
     wait_for(lambda: events(server, 'alert_cleared', 'store') == events(server, 'alert_cleared', 'disk') == 1, 'it is over')
-    assert health(client)['store']['status'] == 'ok'
-    wait_for(lambda: not stats(client)['alerts'], 'no alert is left')
+    wait_for(lambda: health(client)['store']['status'] == 'ok', 'health says so')
+    wait_for(lambda: not alerts(), 'none of them is left', KEPT_S)
 
 
 def test_work_that_nobody_does_is_an_alert(make_server, sound):
@@ -199,7 +213,7 @@ def test_health_without_the_database(make_server):
     with postgres.Postgres() as database:
         server = make_server(*QUICK, '--database', database.url)
         client = Client(server.url)
-        assert health(client)['database']['status'] == 'ok'
+        wait_for(lambda: health(client)['database']['status'] == 'ok', 'all is well, and quick')
         database.stop()
         found = wait_for(lambda: client.get('/api/health').status_code == 503 and health(client, 503), 'health notices')
         assert found['database']['status'] == 'fail' and 'queue' not in found
@@ -207,7 +221,8 @@ def test_health_without_the_database(make_server):
         wait_for(lambda: events(server, 'alert_raised', 'database') == 1, 'the alert')
         database.start()
         wait_for(lambda: events(server, 'alert_cleared', 'database') == 1, 'its end')
-        assert health(client)['database']['status'] == 'ok'
+        wait_for(lambda: health(client)['database']['status'] == 'ok', 'health says so, too')
+        server.stop()
 
 
 # ---- one job ----
@@ -219,8 +234,10 @@ def test_all_of_one_job(make_server, sample):
 
     def view():
         return client.good(client.get(f'/api/admin/jobs/{job}'), 200)
-    running = wait_for(lambda: [c for c in view()['chunks'] if c['state'] == 'running'], 'a chunk runs')
+    held = wait_for(lambda: hold(server.tasks()), 'a chunk runs, and goes on doing so')
+    running = wait_for(lambda: [c for c in view()['chunks'] if c['state'] == 'running'], 'it is seen')
     assert str(server.process.pid) in running[0]['worker']
+    let_go(held)
     client.complete(job)
     seen = view()
     assert seen['job']['job_id'] == job and seen['job']['status'] == 'completed' and seen['job']['params']['rungs']
@@ -240,12 +257,13 @@ def test_attempts_that_came_to_nothing(make_server, sample):
         return client.good(client.get(f'/api/admin/jobs/{job}'), 200)['attempts']
     assert attempts() == []
     with Worker(server, '--workers', '1', '--lease', '2') as first:
-        task, = wait_for(first.tasks, 'a task runs')
+        task, = wait_for(lambda: hold(first.tasks()), 'a task runs')
         os.kill(task, signal.SIGKILL)
         released = wait_for(attempts, 'the attempt is noted')[0]
         assert (released['chunk'], released['attempt'], released['outcome']) == (0, 1, 'released')
-        assert released['worker'].endswith(f':{first.process.pid}') and released['error']['code'] == 'TASK_LOST'
-        wait_for(first.tasks, 'it goes on')
+        assert released['error']['code'] == 'TASK_LOST'
+        wait_for(lambda: attempts()[0]['worker'].endswith(f':{first.process.pid}'), 'it has a name, once it has said that')
+        wait_for(lambda: hold(first.tasks()), 'it goes on')
         first.kill()
     with Worker(server, '--workers', '1'):
         client.complete(job)
@@ -323,8 +341,14 @@ def test_metrics_are_well_formed_and_true(make_server, sound):
     for _ in range(2):
         client.run_convert(file, format='mp3')
     error_of(client.post('/api/jobs', json={'kind': 'convert', 'file_id': file, 'params': {'format': 'x'}}), 400)
-    found = wait_for(lambda: one(m := metrics(client), 'millrace_chunk_seconds_count', kind='join', outcome='done') == 2 and m,
-                     'both joins are counted')
+
+    def all_counted(m):
+        """A step counts behind its commit, with which the next may begin in another thread."""
+        return all(one(m, 'millrace_chunk_seconds_count', kind=kind, outcome='done') == 2 for kind in ('convert', 'join'))
+    wait_for(lambda: all_counted(metrics(client)), 'both conversions and their joins are counted')
+    labels = {'millrace_check': 'check', 'millrace_alert': 'alert'}
+    quiet = {(name, frozenset({(label, 'database')})): 0 for name, label in labels.items()}
+    found = wait_for(lambda: quiet.items() <= (m := metrics(client)).items() and m, 'the database answers soon')
     assert one(found, 'millrace_http_requests_total', method='POST', route='/api/jobs', status='202') == 2
     assert one(found, 'millrace_http_requests_total', method='POST', route='/api/jobs', status='400') == 1
     assert one(found, 'millrace_http_requests_total', method='GET', route='/api/jobs/{id}', status='200') >= 2
@@ -337,7 +361,6 @@ def test_metrics_are_well_formed_and_true(make_server, sound):
     assert one(found, 'millrace_jobs_ended_week', kind='convert', status='completed') == 2
     assert one(found, 'millrace_store_seconds_count', operation='put', outcome='ok') >= 5
     assert one(found, 'millrace_database_seconds_count', operation='transaction', outcome='ok') >= 10
-    assert one(found, 'millrace_check', check='database') == one(found, 'millrace_alert', alert='database') == 0
     assert one(found, 'process_resident_memory_bytes') > 1 << 20 and one(found, 'process_open_fds') > 5
     later = metrics(client)
     assert all(later[key] >= value for key, value in found.items() if key[0].endswith(('_total', '_count', '_bucket')))
@@ -356,7 +379,9 @@ def test_a_worker_says_its_own_and_what_was_killed(make_server, sample):
         health(watch)
         error_of(watch.get('/api/jobs'), 404)
         job = client.start_job(file, rungs=['240p'], segment_seconds=2)['job_id']
-        os.kill(wait_for(worker.tasks, 'a task')[0], signal.SIGSEGV)
+        task, = held = wait_for(lambda: hold(worker.tasks()), 'a task')
+        os.kill(task, signal.SIGSEGV)
+        let_go(held)
         client.complete(job)
         found = metrics(watch, **bearer)
         assert one(found, 'millrace_sandbox_kills_total', reason='TASK_CRASHED') == 1

@@ -107,7 +107,7 @@ class Work:
 
 
 @pytest.mark.long
-def test_soak_a_service_goes_away_and_comes_back(make_server, service):
+def test_soak_a_service_goes_away_and_comes_back(service, make_server):   # the server ends before the service
     server = make_server(*service.option, '--workers', '2', env=service.env)
     client = Client(server.url)
     work = Work(client)
@@ -146,7 +146,7 @@ def database():
 
 
 @without_postgres
-def test_connections_are_cut_all_the_time(make_server, database, sample):
+def test_connections_are_cut_all_the_time(database, make_server, sample):
     """Each of them some times, wherever it is."""
     server = make_server('--database', database.url, '--workers', '2')
     client = Client(server.url)
@@ -160,12 +160,12 @@ def test_connections_are_cut_all_the_time(make_server, database, sample):
 
 @without_postgres
 @pytest.mark.backend('local', 'Redis tells them otherwise')
-def test_two_processes_tell_each_other_of_work(make_server, database, sample, tmp_path):
+def test_two_processes_tell_each_other_of_work(database, make_server, sample, tmp_path):
     """A job that one takes in is begun by the other, and the first tells of its progress."""
     front = make_server('--database', database.url, '--workers', '0', '--data', tmp_path / 'shared')
     make_server('--database', database.url, '--workers', '2', '--data', tmp_path / 'shared')
     client = Client(front.url)
     job = client.run_job(client.upload(sample)['file_id'], **PARAMS)
     assert job['status'] == 'completed'
-    heard = database.sql("SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    assert heard == [('2',)]
+    heard = "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+    wait_for(lambda: database.sql(heard) == [('2',)], 'both of them listen')

@@ -59,8 +59,9 @@ def parts(server):
 
 
 def check_whole(client, server, url, data):
-    file = file_of(client, url)
-    assert file['status'] == 'ready' and file['size'] == len(data)
+    # Who joined it may have been the janitor, where that was quicker than the request: it is at it for a while then.
+    file = wait_for(lambda: (f := file_of(client, url))['status'] == 'ready' and f, 'the file is joined')
+    assert file['size'] == len(data)
     # Pieces of an earlier process are joined inside a bucket: nobody has read them since.
     assert file['sha256'] == hashlib.sha256(data).hexdigest() or file['sha256'] is None and server.store_url().startswith('s3:')
     assert server.store.one('uploads/local/' + file['file_id']).read() == data

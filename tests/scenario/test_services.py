@@ -10,7 +10,7 @@ import pytest
 from client import Client
 from make_media import media
 from s3_server import available
-from server import ROOT, clean_environment, limit, reserve_port
+from server import ROOT, clean_environment, limit, reserve_port, wait_for
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ def test_a_server_runs_on_them(services, make_server):
     assert set(settings) == {'MILLRACE_DATABASE', 'MILLRACE_BUS', 'MILLRACE_STORE', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'}
     server = make_server('--workers', '1', env=settings)
     file = Client(server.url).upload(media('sound.mp3'))
-    assert 'event=bus_connected' in server.log() and not list(server.data.glob('*.db'))
+    assert not list(server.data.glob('*.db'))
+    wait_for(lambda: 'event=bus_connected' in server.log(), 'Redis is connected')
     server.stop()
     services('stop')
     assert services('start') == settings

@@ -2,6 +2,7 @@
 
     with Server(tmp_path, '--workers', '0') as s, Worker(s, '--workers', '1') as w: …
 """
+import os
 import pathlib
 import re
 import signal
@@ -18,16 +19,20 @@ class Worker(Running):
         self.folder = pathlib.Path(server.folder) / f'worker{Worker.count}'
         self.folder.mkdir(parents=True)
         self.log_path = self.folder / 'worker.log'
-        self.command = [MILLRACE, 'worker', '--data', server.data, *server.backends, '--analyze', 'off', *map(str, options)]
+        # By which PostgreSQL knows its connections.
+        self.name = f'worker-{os.getpid()}-{Worker.count}'
+        backends = [f'{w}&application_name={self.name}' if w.startswith('postgres://') else w for w in server.backends]
+        self.command = [MILLRACE, 'worker', '--data', server.data, *backends, '--analyze', 'off', *map(str, options)]
         self.env = clean_environment(**server.env)
         self.process = None
 
     def start(self):
+        before = len(self.events('working'))   # of earlier starts
         with self.log_path.open('ab') as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         if self not in Server.live:
             Server.live.append(self)
-        wait_for(lambda: 'event=working' in self.log() or self.process.poll() is not None, 'the worker works')
+        wait_for(lambda: len(self.events('working')) > before or self.process.poll() is not None, 'the worker works')
         assert self.process.poll() is None, self.log()
         return self
 
@@ -62,7 +67,7 @@ class Worker(Running):
     def stop(self):
         left = [*children(self.process.pid), *self.tasks()]
         self.process.terminate()
-        code = self.process.wait(limit(30))
+        code = self.process.wait(limit(60))
         self.process = None
         assert code == 0, f'the worker ended with {code} on SIGTERM'
         report = REPORT.search(self.log())

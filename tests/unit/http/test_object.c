@@ -367,16 +367,16 @@ static void test_signed_again(void **state)
 	assert_int_equal(status_of(f, "GET", url, ""), 200);
 	free(url);
 
-	/* It expires while it is remembered. */
-	url = presign(f, "GET", "a/digits.txt", NULL, 0, clock_wall_ms() - 58000);
+	/* It expires while it is remembered; a busy machine may have to try again to see that. */
 	unsigned good = 0;
-	while (status_of(f, "GET", url, "") == 200) {
-		good++;
-		usleep(20000);
+	for (int i = 0; i < 10 && good <= 2; i++) {
+		url = presign(f, "GET", "a/digits.txt", NULL, 0, clock_wall_ms() - 58000);
+		for (good = 0; status_of(f, "GET", url, "") == 200; good++)
+			usleep(20000);
+		assert_int_equal(status_of(f, "GET", url, ""), 403);
+		free(url);
 	}
 	assert_true(good > 2);
-	assert_int_equal(status_of(f, "GET", url, ""), 403);
-	free(url);
 }
 
 static void assert_object(const struct fixture *f, const char *url, const char *bytes, size_t len)

@@ -159,7 +159,7 @@ static void test_what_passes_is_tried_again(void **state)
 					     "Empty.",	 "Noise.",   "Slow." };
 	struct worker_fixture *f = *state;
 	/* In time for all but "Slow.", on a busy machine as well; WAV needs no encoder. */
-	start_speech(f, "127.0.0.1", "timeout=5&concurrency=9&format=wav");
+	start_speech(f, "127.0.0.1", "timeout=12&concurrency=9&format=wav");
 	struct speech_source *source = open_script(f, "Fail500. Fail429. Reset. Cut. Cutchunked. Html. Empty. Noise. Slow. Good.");
 	for (uint32_t n = 0; n < MR_ARRAY_SIZE(words); n++) {
 		expect_sound(f, source, n);

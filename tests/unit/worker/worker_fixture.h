@@ -14,7 +14,7 @@
 #include "store/store.h"
 #include "worker/publisher.h"
 
-#define WAIT_MS 30000 /* far beyond what anything takes: a wait that ends like this has failed */
+#define WAIT_MS 100000 /* far beyond what anything takes: a wait that ends like this has failed */
 
 struct worker_fixture {
 	struct repo_fixture *rows;
