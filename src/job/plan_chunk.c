@@ -46,7 +46,7 @@ int ladder_chunk_spec(const struct ladder_spec *constants, const struct chunk *c
 	s.run_count = ladder_runs(chunk->first_segment + chunk->segment_count, constants, chunk->first_segment,
 				  chunk->segment_count, s.runs);
 	if (!s.sequential || !s.run_count || s.runs[0] != chunk->first_segment) {
-		/* A chunk of a source that can be sought is one run; the first one, which goes on after the first segment, is two. */
+		/* A chunk of a source that can be sought is one run; the first, which goes on after the first segment, is two. */
 		s.runs[0] = chunk->first_segment;
 		s.run_count = 1;
 		if (chunk->first_segment == 0 && chunk->segment_count > 1)

@@ -97,8 +97,9 @@ int repo_upload_take(struct repo *r, const char *id, const char *writer, uint64_
 /* Adds stored pieces behind the others, all or none. ERR_LOST: there is another writer by now. */
 int repo_upload_extend(struct repo *r, const char *id, const char *writer, const struct upload_piece *pieces,
 		       uint32_t count, struct err *e) MR_MUST_USE;
-/* Upload `id` (NULL: any whose lease ran out), complete but not joined, to be joined by the caller within lease_ms; called again it
- * prolongs. ERR_NOT_FOUND: there is none. ERR_BUSY: somebody else is at it (only with `id`). `joiner` names the caller. */
+/* Upload `id` (NULL: any that has been left alone for seconds, its lease run out), complete but not joined, to be joined by the
+ * caller within lease_ms; called again it prolongs. ERR_NOT_FOUND: there is none. ERR_BUSY: somebody else is at it (only with
+ * `id`). `joiner` names the caller. */
 int repo_upload_join_claim(struct repo *r, const char *id, const char *joiner, int64_t lease_ms, struct resumable *ret,
 			   struct err *e) MR_MUST_USE;
 int repo_upload_pieces(struct repo *r, const char *id, struct upload_piece **ret, uint32_t *ret_count,

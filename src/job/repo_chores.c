@@ -7,7 +7,7 @@
 /* Claims that may be a dead process's; playlists that lag; uploads that nobody joins. */
 static const char soon_sql[] = "SELECT EXISTS (SELECT 1 FROM chunk WHERE state = 3)"
 			       " OR EXISTS (SELECT 1 FROM job WHERE " JOB_LAGS ")"
-			       " OR EXISTS (SELECT 1 FROM upload WHERE " UPLOAD_WAITS " AND join_due_ms < $1)";
+			       " OR EXISTS (SELECT 1 FROM upload WHERE " UPLOAD_WAITS ")";
 
 /* What has expired or was deleted. */
 static const char late_sql[] =

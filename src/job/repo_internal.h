@@ -23,8 +23,11 @@ struct repo {
 		    " AND (published_segments < visible_segments OR (visible_segments <"                                       \
 		    "  COALESCE((SELECT MIN(s.idx) FROM segment s WHERE s.job_id = job.id AND s.committed = 0), segment_count)" \
 		    "  AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
-/* Of an upload: all of it is there, but not joined. */
-#define UPLOAD_WAITS "joined = 0 AND offset_bytes = length"
+/* Of an upload: all of it is there, but nobody joins it. For its first seconds it is for the request that brought the last byte,
+ * whose client is waiting to hear what the file is. $1: now. */
+#define UPLOAD_WAITS \
+	"joined = 0 AND offset_bytes = length AND join_due_ms < $1" \
+	" AND EXISTS (SELECT 1 FROM file WHERE file.id = upload.id AND file.updated_ms < $1 - 5000)"
 _Static_assert(JOB_PENDING == 1 && JOB_PROCESSING == 2 && JOB_STREAMING == 3, "SQL says the same");
 _Static_assert(JOB_COMPLETED == 4 && JOB_FAILED == 5 && JOB_CANCELED == 6 && JOB_DELETING == 7, "SQL says the same");
 _Static_assert(CHUNK_WAITING == 1 && CHUNK_READY == 2 && CHUNK_RUNNING == 3, "SQL says the same");

@@ -100,12 +100,23 @@ int repo_upload_create_direct(struct repo *r, const struct file *f, uint64_t len
 	return repo_transact(r, "create an upload", create_tx, &t, e);
 }
 
+static int touch(struct db_conn *c, const char *id, struct err *e)
+{
+	int64_t now;
+	int r = db_now_ms(c, &now, e);
+	if (r < 0)
+		return r;
+	return db_exec(c, "UPDATE file SET updated_ms = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(id), DB_INT(now)), NULL, e);
+}
+
 static int arrived_tx(struct db_conn *c, void *ctx, struct err *e)
 {
 	int64_t changes;
 	int r = db_exec(c, "UPDATE upload SET offset_bytes = length WHERE id = $1 AND multipart_id <> ''",
 			DB_PARAMS(DB_TEXT(ctx)), &changes, e);
-	return r < 0 || changes ? r : no_such_upload(e);
+	if (r < 0)
+		return r;
+	return changes ? touch(c, ctx, e) : no_such_upload(e);
 }
 
 int repo_upload_arrived(struct repo *repo, const char *id, struct err *e)
@@ -178,7 +189,7 @@ static int extend_tx(struct db_conn *c, void *ctx, struct err *e)
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < t->count; i++)
 		bytes += t->pieces[i].bytes;
-	int64_t first, now;
+	int64_t first;
 	{
 		_cleanup_db_rows_ struct db_rows *rows = NULL;
 		int r = db_first(c,
@@ -192,11 +203,7 @@ static int extend_tx(struct db_conn *c, void *ctx, struct err *e)
 		first = db_int(rows, 0) - (int64_t)t->count;
 	}
 	int r = insert_pieces(c, t, first, e);
-	if (r == 0)
-		r = db_now_ms(c, &now, e);
-	if (r < 0)
-		return r;
-	return db_exec(c, "UPDATE file SET updated_ms = $2 WHERE id = $1", DB_PARAMS(DB_TEXT(t->id), DB_INT(now)), NULL, e);
+	return r < 0 ? r : touch(c, t->id, e);
 }
 
 int repo_upload_extend(struct repo *r, const char *id, const char *writer, const struct upload_piece *pieces, uint32_t count,
@@ -220,8 +227,7 @@ static int find_due(struct db_conn *c, int64_t now, struct join_tx *t, struct er
 {
 	_cleanup_db_rows_ struct db_rows *rows = NULL;
 	int r = db_first(c,
-			 "SELECT id FROM upload WHERE " UPLOAD_WAITS " AND join_due_ms < $1"
-			 " ORDER BY join_due_ms LIMIT 1",
+			 "SELECT id FROM upload WHERE " UPLOAD_WAITS " ORDER BY join_due_ms LIMIT 1",
 			 DB_PARAMS(DB_INT(now)), &rows, e);
 	if (r < 0)
 		return r;

@@ -54,7 +54,7 @@ static int begin_run(struct rung_encode *r)
 	const bool later = r->encoder != NULL;
 	int rc = end_run(r);
 	if (later && r->spec->ease_off)
-		thread_step_behind();
+		thread_step_behind((int)r->spec->ease_off);
 	if (rc == 0)
 		rc = video_encoder_open(r->spec, r->rung, &r->color, &r->encoder, &r->error);
 	return rc < 0 ? rc : rendition_encoder(r->rendition, r->encoder, &r->error);

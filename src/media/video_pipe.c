@@ -13,6 +13,9 @@
 #include "media/video_graph.h"
 #include "os/thread.h"
 
+/* The niceness of all but the largest rung's thread, beside that one's. */
+#define RUNGS_BEHIND 5
+
 struct video_pipe {
 	const struct ladder_spec *spec;
 	struct timeline *timeline;
@@ -57,7 +60,7 @@ int video_pipe_new(const struct ladder_spec *spec, struct timeline *timeline, co
 		 * others. So somebody who waits for the first segment waits for less, and where a chunk has the machine for
 		 * itself, as the last one does, nothing is left of that rung when the others are done. */
 		if (i == ladder_copies(spec))
-			thread_step_behind();
+			thread_step_behind(RUNGS_BEHIND);
 	}
 	if (r < 0) {
 		video_pipe_free(&v);
@@ -103,7 +106,7 @@ static int encode(struct video_pipe *v, const AVFrame *image, const struct caden
 {
 	bool begins = run_begins(v, step->pts);
 	if (begins && v->next_run++ > 0 && v->spec->ease_off)
-		thread_step_behind();
+		thread_step_behind((int)v->spec->ease_off);
 	int r = video_graph_run(v->graph, image, v->rung_frames, e);
 	for (uint32_t i = ladder_copies(v->spec); i < v->spec->rung_count; i++) {
 		AVFrame *f = v->rung_frames[i];

@@ -36,10 +36,10 @@ bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *locked, int64_t mono_ms
 	return pthread_cond_timedwait(c, locked, &until) == 0;
 }
 
-void thread_step_behind(void)
+void thread_step_behind(int by)
 {
 	/* On Linux a niceness is a thread's own (setpriority(2), NOTES). Of a process that was put before others it may fail. */
-	int niceness = getpriority(PRIO_PROCESS, 0) + THREAD_BEHIND_NICENESS;
+	int niceness = getpriority(PRIO_PROCESS, 0) + by;
 	(void)setpriority(PRIO_PROCESS, 0, niceness < NICENESS_MAX ? niceness : NICENESS_MAX);
 }
 

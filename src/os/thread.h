@@ -13,10 +13,9 @@ void cond_init_monotonic(pthread_cond_t *c);
 /* Waits until signalled, or until clock_mono_ms() reaches `mono_ms`; false if that time has come. May wake spuriously. */
 bool cond_wait_until(pthread_cond_t *c, pthread_mutex_t *locked, int64_t mono_ms);
 
-/* The calling thread, and those that it starts from now on, make room for the process's other threads: their niceness grows by
- * THREAD_BEHIND_NICENESS. Best effort, as everything about priorities; also in the sandbox. */
-#define THREAD_BEHIND_NICENESS 5
-void thread_step_behind(void);
+/* The calling thread, and those that it starts from now on, make room for others, of this process too: their niceness grows by so
+ * much. Best effort, as everything about priorities; also in the sandbox. */
+void thread_step_behind(int by);
 
 /* The calling thread, and those that it starts from now on, run longer at a time than others and take no core from another by
  * waking up: SCHED_BATCH, and where the kernel can (6.12 and later; sched(7) calls it custom slice) slices of THREAD_SLICE_MS. An

@@ -95,7 +95,7 @@ static void walk_ladder(struct wire *w, struct ladder_spec *l)
 	wire_u32(w, &l->first_segment);
 	wire_u32(w, &l->segment_count);
 	wire_u32(w, &l->run_count);
-	wire_bool(w, &l->ease_off);
+	wire_u32(w, &l->ease_off);
 	wire_u32(w, &l->resume_segment);
 	if (l->segment_count > TASK_SEGMENTS_MAX || l->run_count > l->segment_count) {
 		wire_fault(w, "more segments or runs than there can be");
@@ -141,6 +141,8 @@ static const char *check_rungs(const struct ladder_spec *l)
 	return NULL;
 }
 
+#define NICENESS_MAX 19 /* setpriority(2) */
+
 static const char *check_runs(const struct ladder_spec *l)
 {
 	if (l->run_count < 1 || l->run_count > l->segment_count || !l->runs)
@@ -150,6 +152,8 @@ static const char *check_runs(const struct ladder_spec *l)
 	for (uint32_t i = 1; i < l->run_count; i++)
 		if (l->runs[i] <= l->runs[i - 1])
 			return "runs that don't rise";
+	if (l->ease_off > NICENESS_MAX)
+		return "threads that step behind all others and further";
 	return NULL;
 }
 

@@ -136,7 +136,7 @@ struct ladder_spec {
 	 * of their own if the source could be sought, so that the bytes are the same either way. */
 	uint32_t *runs;
 	uint32_t run_count;
-	bool ease_off; /* others want the cores, too: threads step behind (os/thread.h) as a later run begins */
+	uint32_t ease_off; /* by how much threads step behind (os/thread.h) as a later run begins: others want the cores, too */
 	/* Segments below this one are committed in every rendition: don't make or send them. */
 	uint32_t resume_segment;
 };

@@ -150,7 +150,8 @@ static int work(struct ladder_run *run, struct task_result *result, struct err *
 	struct task_spec spec = { .kind = TASK_LADDER };
 	int r = build_spec(run, &spec.ladder, e);
 	/* Somebody may wait for the first segment; the rest of its chunk is work as any other. */
-	spec.ladder.ease_off = run->c->claim->chunk.index == 0 && !run->c->runner->alone;
+	if (run->c->claim->chunk.index == 0)
+		spec.ladder.ease_off = BESIDE_FIRST_NICENESS;
 	if (r == 0)
 		r = chunk_run_task(run->c, &spec, &objects, run, result, e);
 	task_spec_release(&spec);

@@ -45,6 +45,15 @@ static void on_doomed(void *ctx, const struct bus_event *ev)
 	(void)pthread_mutex_unlock(&j->lock);
 }
 
+/* What is left of a round can wait for the next start; with the store away, each step of it would try for a while. */
+static bool is_stopping(struct janitor *j)
+{
+	(void)pthread_mutex_lock(&j->lock);
+	bool stopping = j->stopping;
+	(void)pthread_mutex_unlock(&j->lock);
+	return stopping;
+}
+
 static bool gone(void *ctx, const char *worker_id)
 {
 	(void)ctx;
@@ -76,6 +85,8 @@ static void remove_job(void *ctx, const struct job *job)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
+	if (is_stopping(j))
+		return;
 	_cleanup_free_ char *parts = key_parts(job->id);
 	int r = job->prefix[0] ? store_delete_prefix(j->opts.store, job->prefix, &e) : 0;
 	if (r == 0 && (job->kind == JOB_CONVERT || job->kind == JOB_DOWNLOAD))
@@ -92,6 +103,8 @@ static void remove_object(void *ctx, const char *key)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
+	if (is_stopping(j))
+		return;
 	if (object_remove(j->opts.repo, j->opts.store, key, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "delete an object"), LOG_S("key", key), LOG_E(&e));
 }
@@ -102,6 +115,8 @@ static void remove_stale_upload(void *ctx, const struct file *f)
 {
 	struct janitor *j = ctx;
 	struct err e = { 0 };
+	if (is_stopping(j))
+		return;
 	_cleanup_free_ char *key = NULL;
 	int r = upload_abort_parts(j->opts.repo, j->opts.store, NULL, f->id, &e);
 	if (r == 0)
@@ -152,7 +167,8 @@ static void long_round(struct janitor *j)
 		log_warn("janitor_failed", LOG_S("what", "deleted files"), LOG_E(&e));
 	if (repo_live_session_expire(j->opts.repo, &e) < 0)
 		log_warn("janitor_failed", LOG_S("what", "live sessions"), LOG_E(&e));
-	streams_clean(j->opts.repo, j->opts.store);
+	if (!is_stopping(j))
+		streams_clean(j->opts.repo, j->opts.store);
 }
 
 static void late(struct janitor *j)

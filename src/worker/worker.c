@@ -31,12 +31,6 @@
 #define STAND_INS_MAX 16
 #define SHORT_STAND_INS_MAX 4
 
-/* Somebody may be waiting for a job's first segments: what follows leaves the cores to them, and to the server itself. A chunk
- * that starts while a first one runs would still cost it 0.3 s of 4 at 10 (1080p, two cores); one that stays at 19 for good
- * would hardly move beside whatever else the machine does, so that is for those few alone. */
-#define LATER_CHUNK_NICENESS 10
-#define BESIDE_FIRST_NICENESS 19
-
 static const struct task_limits chunk_limits = { .memory_bytes = 3ull << 30, .wall_ms = 0, .silence_ms = 120000 };
 static const struct task_limits probe_limits = { .memory_bytes = 1ull << 30, .wall_ms = 60000, .silence_ms = 30000 };
 

@@ -1,4 +1,5 @@
 /* job/repo: what an idle process asks for: whether there is anything to do, by one query each. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -58,6 +59,10 @@ static void uploads_that_nobody_joins(void **state)
 	sql(f, "INSERT INTO upload (id, length, offset_bytes, metadata) VALUES ('f', 5, 4, '')");
 	assert_false(soon(f));
 	sql(f, "UPDATE upload SET offset_bytes = 5");
+	assert_false(soon(f)); /* the request that brought the last byte is about to */
+	char minute_ago[80];
+	(void)snprintf(minute_ago, sizeof(minute_ago), "UPDATE file SET updated_ms = %lld", (long long)clock_wall_ms() - 60000);
+	sql(f, minute_ago);
 	assert_true(soon(f));
 	sql(f, "UPDATE upload SET join_due_ms = 9999999999999"); /* somebody is at it */
 	assert_false(soon(f) || late(f));

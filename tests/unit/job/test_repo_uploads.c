@@ -85,6 +85,21 @@ static void a_request_behind_the_last_byte_takes_nothing_from_the_joiner(void **
 	OK(joined(f, id, "joiner"));
 }
 
+/* Whoever sent the last byte waits to hear what the file is; the janitor comes when nobody has begun for a while. */
+static void the_request_goes_before_the_janitor(void **state)
+{
+	struct repo_fixture *f = *state;
+	char id[UUID_SIZE];
+	make_upload(f, 10, id);
+	add_piece(f, id, "w", 0, 10);
+	REFUSED(ERR_NOT_FOUND, join(f, NULL, "janitor"));
+	OK(join(f, id, "request"));
+	expire_lease(f);
+	sql(f, "UPDATE file SET updated_ms = 1");
+	OK(join(f, NULL, "janitor"));
+	OK(joined(f, id, "janitor"));
+}
+
 static void what_a_joiner_stores_after_the_deletion_goes_too(void **state)
 {
 	struct repo_fixture *f = *state;
@@ -112,6 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_joiner_that_was_overtaken_changes_nothing),
 		T(a_request_behind_the_last_byte_takes_nothing_from_the_joiner),
+		T(the_request_goes_before_the_janitor),
 		T(what_a_joiner_stores_after_the_deletion_goes_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ static int try_processes(void)
 	EXPECT(refused(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)));
 #endif
 	int niceness = getpriority(PRIO_PROCESS, 0);
-	thread_step_behind();
+	thread_step_behind(5);
 	if (niceness >= 0)
 		EXPECT(getpriority(PRIO_PROCESS, 0) > niceness || niceness == 19);
 	EXPECT(refused(setpriority(PRIO_PROCESS, 0, -1)));

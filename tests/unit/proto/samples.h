@@ -22,7 +22,7 @@ static inline void sample_spec(struct task_spec *s)
 			    .audio_rate = 48000, .audio_count = 2, .audios = { { 1, 2, 128000 }, { 4, 1, 72000 } },
 			    .subtitle_count = 2, .subtitle_streams = { 3, 2 }, .first_segment = 3,
 			    .segment_count = 2, .video_ticks = video, .audio_frames = frames, .runs = runs, .run_count = 2,
-			    .ease_off = true, .resume_segment = 4 },
+			    .ease_off = 14, .resume_segment = 4 },
 	};
 }
 

@@ -153,6 +153,8 @@ static void senseless_plans_are_refused(void **state)
 	refuse(&s, "outside");
 	s.ladder.runs = level;
 	refuse(&s, "rise");
+	s.ladder.ease_off = 20;
+	refuse(&s, "step behind");
 	s.ladder.run_count = 0;
 	refuse(&s, "runs");
 	s.ladder.rungs[1].width = 641;
