@@ -5,8 +5,10 @@
  * before; memory doesn't grow with the media's length (one decoded frame, one segment's packets per rendition, at
  * most 32 MiB of packets looked ahead); nothing is left behind on any way out.
  *
- * A chunk begins with the run of segments that holds the first one to be made: encoders begin there, too, so a
- * resumed chunk gives the bytes that the interrupted one would have given.
+ * A chunk of a source that is read from its start begins with the run of segments that holds the first one to be made:
+ * encoders begin there, too, so a resumed chunk gives the bytes that the interrupted one would have given. Of a source that can
+ * be sought it begins anew, whatever is complete: decoded from another place, sound may differ in its last bits (noise that
+ * its decoder makes up, the resampler's phase).
  */
 #include <libavutil/mathematics.h>
 
@@ -68,6 +70,8 @@ static bool runs_valid(const struct ladder_spec *s)
 static void begin_at_run(struct ladder_spec *s)
 {
 	uint32_t run = 0;
+	if (!s->sequential)
+		return;
 	while (run + 1 < s->run_count && s->runs[run + 1] <= s->resume_segment)
 		run++;
 	uint32_t skipped = s->runs[run] - s->first_segment;
