@@ -1,6 +1,7 @@
 /* Speaking with flite. Runs in a sandboxed child of millrace-task; flite_warm_up in the zygote. One thread. */
 #include "speech/flite.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <flite/flite.h>
@@ -100,6 +101,8 @@ int flite_speak(uint32_t voice, const char *text, size_t len, struct buf *wav, s
 		return r;
 	if (!voices[voice])
 		make_voices();
+	/* flite's noise comes from rand(): begun anew, a sentence sounds the same whatever was spoken here before it. */
+	srand(1); /* NOLINT(cert-msc51-cpp): it is to be predictable */
 	cst_wave *w = flite_text_to_wave(plain.data ? plain.data : "", voices[voice]);
 	if (!w)
 		return err_set_code(e, ERR_MEDIA, "UNSPEAKABLE", "the voice can't speak the sentence");

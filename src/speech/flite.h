@@ -13,7 +13,8 @@
 
 /* Makes the voices and speaks once, so that what is made lazily is there. Without it flite_speak does so. */
 void flite_warm_up(void);
-/* Appends a WAV file (proto/speak.h) to `wav`, whose maximum holds. `text` is UTF-8 without NUL. Blocks while it
- * computes, about a hundredth of the sound's length. ERR_MEDIA/UNSPEAKABLE where flite gives nothing back. */
+/* Appends a WAV file (proto/speak.h) to `wav`, whose maximum holds; its bytes depend on voice and text alone. `text` is UTF-8
+ * without NUL. Blocks while it computes, about a hundredth of the sound's length. ERR_MEDIA/UNSPEAKABLE where flite gives
+ * nothing back. */
 int flite_speak(uint32_t voice, const char *text, size_t len, struct buf *wav, struct speak_result *ret,
 		struct err *e) MR_MUST_USE;
