@@ -101,8 +101,8 @@ int flite_speak(uint32_t voice, const char *text, size_t len, struct buf *wav, s
 		return r;
 	if (!voices[voice])
 		make_voices();
-	/* flite's noise comes from rand(), which in glibc is random(): begun anew, a sentence sounds the same whatever was spoken here
-	 * before it. */
+	/* flite's noise comes from rand(), which in glibc is random(): begun anew, a sentence sounds the same whatever was spoken
+	 * here before it. */
 	srandom(1); /* NOLINT(cert-msc51-cpp): it is to be predictable */
 	cst_wave *w = flite_text_to_wave(plain.data ? plain.data : "", voices[voice]);
 	if (!w)
