@@ -208,7 +208,7 @@ def test_keys_stay_inside(server, key):
         return sorted(f'{path}/{name}' for path, folders, names in os.walk(server.data) for name in folders + names
                       if not name.startswith('millrace.db-'))
     # For a moment there may be what the server tries its store with.
-    before = wait_for(lambda: (seen := everything()) == everything() and seen, 'nothing happens')
+    before, = wait_for(lambda: (seen := everything()) == everything() and [seen], 'nothing happens')
     for method in ('GET', 'PUT'):
         url = sign(server, method, key)
         assert raw_request(server, method, url, b'evil' if method == 'PUT' else b'') in (400, 403, 404, 414)
