@@ -51,7 +51,7 @@ const VIEWS = () => [
 	['#/narrate', '#narrate-voice option'],
 	['#/live', '#listen:not([hidden])'],
 	['#/jobs', '#jobs-list .job-row'],
-	[`#/jobs/${made.job}`, '#job[data-status="completed"]'],
+	[`#/jobs/${made.job}`, '#job:not([hidden])[data-status="completed"]'],
 	['#/monitor', '#monitor[data-state="shown"]'],
 	['#/jobs/none-such', '#missing:not([hidden])'],
 ];
@@ -78,6 +78,7 @@ for (const [colorScheme, options] of Object.entries(DEVICES)) {
 			for (const [hash, ready] of VIEWS()) {
 				await page.evaluate((to) => (location.hash = to), hash);
 				await page.waitForSelector(ready, { state: 'attached' });
+				await page.waitForSelector('h1:visible'); // a view is filled before it is shown
 				const { violations } = await page.evaluate(() => window.axe.run());
 				const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
 				assert.deepEqual(found, [], hash);
