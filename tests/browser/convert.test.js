@@ -5,9 +5,8 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { after, before, test } from 'node:test';
-import { baseUrl, launch, upload } from './drive.js';
+import { baseUrl, launch, upload, wav } from './drive.js';
 
-const RATE = 44100;
 const SECONDS = 290; // 51 MB
 const CUT_AFTER_BYTES = 25e6;
 
@@ -16,30 +15,6 @@ before(async () => {
 	browser = await launch();
 });
 after(() => browser?.close());
-
-/** A sound in stereo, 16 bits, as a WAV file. */
-function wav() {
-	const bytes = Buffer.alloc(44 + RATE * SECONDS * 4);
-	bytes.write('RIFF', 0);
-	bytes.writeUInt32LE(bytes.length - 8, 4);
-	bytes.write('WAVEfmt ', 8);
-	bytes.writeUInt32LE(16, 16);
-	bytes.writeUInt16LE(1, 20);
-	bytes.writeUInt16LE(2, 22);
-	bytes.writeUInt32LE(RATE, 24);
-	bytes.writeUInt32LE(RATE * 4, 28);
-	bytes.writeUInt16LE(4, 32);
-	bytes.writeUInt16LE(16, 34);
-	bytes.write('data', 36);
-	bytes.writeUInt32LE(bytes.length - 44, 40);
-	for (let i = 0, phase = 0; i < RATE * SECONDS; i++) {
-		phase += 0.03 + (0.05 * i) / (RATE * SECONDS);
-		const value = Math.round(9000 * Math.sin(phase));
-		bytes.writeInt16LE(value, 44 + 4 * i);
-		bytes.writeInt16LE(-value, 46 + 4 * i);
-	}
-	return bytes;
-}
 
 /** Passes connections on to the server, and breaks all of them once, when so many bytes went there. */
 function breakingNetwork() {
@@ -82,7 +57,7 @@ test('50 MB over a network that breaks, converted and fetched', { timeout: 300_0
 		page.setDefaultTimeout(120_000);
 		await page.goto(network.url);
 		await page.waitForSelector('#gate:visible');
-		const data = wav();
+		const data = wav(SECONDS);
 		const folder = await mkdtemp('/tmp/millrace-browser-');
 		let record;
 		try {

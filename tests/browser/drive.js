@@ -3,6 +3,7 @@
 import { chromium } from 'playwright-core';
 
 const PATIENCE_MS = 60_000;
+const RATE = 44100; // of wav(), in Hz
 
 export const baseUrl = process.env.MILLRACE_URL;
 export const sample = process.env.MILLRACE_SAMPLE;
@@ -39,6 +40,30 @@ export async function upload(page, file) {
 	const record = await (await answer).json();
 	await page.waitForSelector('#job:not([hidden])');
 	return record;
+}
+
+/** A WAV file: a tone that rises, in stereo, 16 bits. */
+export function wav(seconds) {
+	const bytes = Buffer.alloc(44 + RATE * seconds * 4);
+	bytes.write('RIFF', 0);
+	bytes.writeUInt32LE(bytes.length - 8, 4);
+	bytes.write('WAVEfmt ', 8);
+	bytes.writeUInt32LE(16, 16);
+	bytes.writeUInt16LE(1, 20);
+	bytes.writeUInt16LE(2, 22);
+	bytes.writeUInt32LE(RATE, 24);
+	bytes.writeUInt32LE(RATE * 4, 28);
+	bytes.writeUInt16LE(4, 32);
+	bytes.writeUInt16LE(16, 34);
+	bytes.write('data', 36);
+	bytes.writeUInt32LE(bytes.length - 44, 40);
+	for (let i = 0, phase = 0; i < RATE * seconds; i++) {
+		phase += 0.03 + (0.05 * i) / (RATE * seconds);
+		const value = Math.round(9000 * Math.sin(phase));
+		bytes.writeInt16LE(value, 44 + 4 * i);
+		bytes.writeInt16LE(-value, 46 + 4 * i);
+	}
+	return bytes;
 }
 
 /** Runs a function in the page that resolves when something has happened there; fails if it does not. */

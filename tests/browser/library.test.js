@@ -4,33 +4,13 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { baseUrl, launch, sample, watch } from './drive.js';
-
-const RATE = 44100;
+import { baseUrl, launch, sample, watch, wav } from './drive.js';
 
 let browser;
 before(async () => {
 	browser = await launch();
 });
 after(() => browser?.close());
-
-/** A WAV file of noise, 16 bits in stereo. */
-function wav(seconds) {
-	const bytes = Buffer.alloc(44 + RATE * seconds * 4, Buffer.from('a mill stands by a river'));
-	bytes.write('RIFF', 0);
-	bytes.writeUInt32LE(bytes.length - 8, 4);
-	bytes.write('WAVEfmt ', 8);
-	bytes.writeUInt32LE(16, 16);
-	bytes.writeUInt16LE(1, 20);
-	bytes.writeUInt16LE(2, 22);
-	bytes.writeUInt32LE(RATE, 24);
-	bytes.writeUInt32LE(RATE * 4, 28);
-	bytes.writeUInt16LE(4, 32);
-	bytes.writeUInt16LE(16, 34);
-	bytes.write('data', 36);
-	bytes.writeUInt32LE(bytes.length - 44, 40);
-	return bytes;
-}
 
 /** As if the files had been dragged onto the page's heading. */
 async function drop(page, files) {
