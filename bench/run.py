@@ -117,7 +117,7 @@ def main():
         began = time.monotonic()
         try:
             ALL[name](bench)
-        except Failed as e:
+        except (Failed, OSError) as e:   # a tool that isn't installed, too: what was measured until then isn't lost
             failed = True
             print(f'bench: {name} failed: {e}', file=sys.stderr)
         print(f'bench: {name}, {time.monotonic() - began:.0f} s', file=sys.stderr)
