@@ -214,7 +214,7 @@ int repo_queue_oldest(struct repo *repo, int64_t *ret_ms, struct err *e)
 	int r = db_acquire(repo->db, &c, e);
 	if (r < 0 || (r = db_now_ms(c, &now, e)) < 0)
 		return r;
-	r = db_first(c, "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind <> 3", DB_NO_PARAMS, &rows, e);
+	r = db_first(c, DUE_JOBS, DB_NO_PARAMS, &rows, e);
 	if (r < 0)
 		return r;
 	*ret_ms = r == 0 || db_is_null(rows, 0) || db_int(rows, 0) > now ? -1 : now - db_int(rows, 0);

@@ -23,6 +23,8 @@ struct repo {
 		    " AND (published_segments < visible_segments OR (visible_segments <"                                       \
 		    "  COALESCE((SELECT MIN(s.idx) FROM segment s WHERE s.job_id = job.id AND s.committed = 0), segment_count)" \
 		    "  AND NOT EXISTS (SELECT 1 FROM rendition x WHERE x.job_id = job.id AND x.init_committed = 0)))"
+/* When the next chunk of anything but an analysis is to be worked at. */
+#define DUE_JOBS "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind <> 3"
 /* Of an upload: all of it is there, but nobody joins it. For its first seconds it is for the request that brought the last byte,
  * whose client is waiting to hear what the file is. $1: now. */
 #define UPLOAD_WAITS \

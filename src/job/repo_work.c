@@ -74,7 +74,6 @@ static const char *const claim_sql[] = { [WORK_JOBS] = claim_job_sql,
 					 [WORK_BACKGROUND] = claim_background_sql,
 					 [WORK_SHORT] = claim_short_sql };
 
-#define DUE_JOBS "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind <> 3"
 #define DUE_BACKGROUND "SELECT MIN(due_ms) FROM chunk WHERE due_ms IS NOT NULL AND kind = 3"
 #define DUE_SHORT                                                                                                     \
 	"SELECT MIN((SELECT MIN(c.due_ms) FROM chunk c WHERE c.job_id = job.id AND c.due_ms IS NOT NULL)) FROM job"   \
