@@ -112,6 +112,12 @@ char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id
 	return mr_asprintf("%s/%s/%s", folder, user, job_id);
 }
 
+char *key_narration_again(const char *user_id, const char *job_id, uint32_t attempt)
+{
+	_cleanup_free_ char *first = key_job_prefix(JOB_NARRATION, user_id, job_id);
+	return mr_asprintf("%s-%u", first, attempt);
+}
+
 char *key_analysis_prefix(const char *user_id, const char *file_id)
 {
 	return key_job_prefix(JOB_ANALYZE, user_id, file_id); /* there is one at most, so the file names it */

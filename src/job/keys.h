@@ -16,6 +16,7 @@ char *key_upload(const char *user_id, const char *file_id, const char *file_name
 char *key_upload_pieces(const char *upload_id);
 char *key_upload_piece(const char *upload_id, uint64_t offset, const char *writer);
 char *key_job_prefix(enum job_kind kind, const char *user_id, const char *job_id); /* hls/{user}/{job} */
+char *key_narration_again(const char *user_id, const char *job_id, uint32_t attempt); /* narrations/{user}/{job}-{attempt} */
 char *key_analysis_prefix(const char *user_id, const char *file_id); /* analysis/{user}/{file} */
 /* Relative to that: poster.jpg, sprite_000.jpg, waveform.json, waveform.png */
 char *key_byproduct(enum byproduct byproduct, uint32_t index);

@@ -269,9 +269,6 @@ int repo_speech_expire(struct repo *r, int64_t age_ms, uint32_t limit, struct er
 int repo_download_start(struct repo *r, const char *user_id, const char *narration_id, const struct job_new *n, bool again,
 			struct job *ret,
 			struct err *e) MR_MUST_USE;
-/* Before a failure that is final: what was committed isn't any more, and nobody sees it. Fenced. The caller removes the objects,
- * then calls repo_chunk_failed; if it dies in between, the attempt is made again. */
-int repo_narration_discard(struct repo *r, const struct claim *c, struct err *e) MR_MUST_USE;
 
 /* ---- publishing ---- */
 /* Advances visible_segments to the longest prefix that is committed in every rendition, if it grew and at least

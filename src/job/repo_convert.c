@@ -9,9 +9,6 @@
 #include "job/keys.h"
 #include "job/repo_internal.h"
 
-/* A claim that still runs may store parts until its next heartbeat tells it that the job was canceled. */
-#define DOOMED_LATER_MS 60000
-
 int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, struct err *e)
 {
 	if (j->kind != JOB_CONVERT && j->kind != JOB_DOWNLOAD)
@@ -20,6 +17,7 @@ int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, stru
 	return repo_object_doom_at(c, parts, due_ms, e);
 }
 
+/* A claim that still runs may store parts until its next heartbeat tells it that the job was canceled. */
 int repo_parts_abandon(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e)
 {
 	return repo_parts_doom(c, j, now_ms + DOOMED_LATER_MS, e);

@@ -100,7 +100,7 @@ int repo_file_insert(struct db_conn *c, const struct file *f, struct err *e) MR_
 /* ERR_NOT_FOUND if it was deleted meanwhile. */
 int repo_file_make_ready(struct db_conn *c, const char *id, uint64_t size, const char *sha256, const char *probe_json,
 			 const struct analysis_plan *analysis, struct err *e) MR_MUST_USE;
-/* For so long somebody who doesn't know yet that a file was deleted may store objects of it. */
+/* For so long somebody who doesn't know yet that a file was deleted or a job has ended may store objects of it. */
 #define DOOMED_LATER_MS 60000
 /* The object's row goes with this transaction; the object itself soon after: repo_objects_doomed. */
 int repo_object_doom(struct db_conn *c, const char *key, struct err *e) MR_MUST_USE;
@@ -143,6 +143,11 @@ int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, stru
 int repo_parts_abandon(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* A narration's attempt has failed, and there will be another. */
 int repo_narration_again(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* A narration has failed, and nothing of it is kept: its segments aren't there any more, all of its chunks are to be done again, and
+ * what is stored below its prefix is doomed a little later, which whoever failed removes at once (worker/leftovers.h). */
+int repo_narration_failed(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e) MR_MUST_USE;
+/* One that failed begins again, below another prefix. */
+int repo_narration_afresh(struct db_conn *c, const struct job *j, struct err *e) MR_MUST_USE;
 /* All of its segments are there: its length isn't an estimate any more. */
 int repo_narration_length(struct db_conn *c, const char *job_id, struct err *e) MR_MUST_USE;
 /* The MP3 is there: with the download's last write. */

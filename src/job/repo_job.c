@@ -203,6 +203,8 @@ static int retry_tx(struct db_conn *c, void *ctx, struct err *e)
 		    " served_ms = 0, expires_ms = CASE WHEN kind = 4 AND expires_ms > 0 THEN $2 ELSE expires_ms END"
 		    " WHERE id = $1",
 		    DB_PARAMS(DB_TEXT(t->id), DB_INT(now + NARRATION_LIFETIME_MS)), NULL, e);
+	if (r >= 0 && t->job.kind == JOB_NARRATION)
+		r = repo_narration_afresh(c, &t->job, e);
 	if (r < 0)
 		return r;
 	r = reopen_chunks(c, t->id, now, e);

@@ -252,32 +252,50 @@ struct failed_tx {
 	bool final;
 };
 
+/* What the job shows as its error. */
+static void error_of_job(const struct job *j, const struct err *why, struct err *ret)
+{
+	*ret = *why;
+	if (j->kind != JOB_NARRATION)
+		return;
+	(void)err_set_code(ret, why->kind, "GENERATION_FAILED", "%s: %s", err_code(why), why->message);
+	ret->retriable = false;
+}
+
+static int fail_locked_job(struct db_conn *c, const struct job *j, const struct fence *f, const struct err *why, struct err *e)
+{
+	enum job_status next = job_after(j->status, JOB_EVENT_FAIL);
+	if (!next)
+		return err_set(e, ERR_INTERNAL, "a chunk of job %s runs, but the job does not", j->id);
+	if (j->kind == JOB_ANALYZE) {
+		_cleanup_free_ char *json = analysis_json_failure(why);
+		return repo_analysis_end(c, j->id, j->file_id, ANALYSIS_FAILED, json, f->now_ms, e);
+	}
+	int r = repo_cancel_chunks(c, j->id, e);
+	if (r >= 0 && j->kind == JOB_NARRATION)
+		r = repo_narration_failed(c, j, f->now_ms, e);
+	if (r < 0)
+		return r;
+	struct err shown;
+	error_of_job(j, why, &shown);
+	r = db_exec(c,
+		    "UPDATE job SET status = $2, error_code = $3, error_message = $4, error_retriable = $5,"
+		    " finished_ms = $6, speed = 0, eta_seconds = -1 WHERE id = $1",
+		    DB_PARAMS(DB_TEXT(j->id), DB_INT(next), DB_TEXT(err_code(&shown)), DB_TEXT(shown.message),
+			      DB_INT(shown.retriable), DB_INT(f->now_ms)),
+		    NULL, e);
+	return r < 0 ? r : repo_revise(c, j->id, f->now_ms, e);
+}
+
 static int fail_job(struct db_conn *c, const struct fence *f, const struct err *why, struct err *e)
 {
 	struct job j = { 0 };
 	int r = repo_job_lock(c, NULL, f->chunk.job_id, &j, e);
 	if (r < 0)
 		return r;
-	enum job_status next = job_after(j.status, JOB_EVENT_FAIL);
-	if (next && j.kind == JOB_ANALYZE) {
-		_cleanup_free_ char *json = analysis_json_failure(why);
-		r = repo_analysis_end(c, j.id, j.file_id, ANALYSIS_FAILED, json, f->now_ms, e);
-		job_release(&j);
-		return r;
-	}
+	r = fail_locked_job(c, &j, f, why, e);
 	job_release(&j);
-	if (!next)
-		return err_set(e, ERR_INTERNAL, "a chunk of job %s runs, but the job does not", f->chunk.job_id);
-	r = repo_cancel_chunks(c, f->chunk.job_id, e);
-	if (r < 0)
-		return r;
-	r = db_exec(c,
-		    "UPDATE job SET status = $2, error_code = $3, error_message = $4, error_retriable = $5,"
-		    " finished_ms = $6, speed = 0, eta_seconds = -1 WHERE id = $1",
-		    DB_PARAMS(DB_TEXT(f->chunk.job_id), DB_INT(next), DB_TEXT(err_code(why)), DB_TEXT(why->message),
-			      DB_INT(why->retriable), DB_INT(f->now_ms)),
-		    NULL, e);
-	return r < 0 ? r : repo_revise(c, f->chunk.job_id, f->now_ms, e);
+	return r;
 }
 
 static int failed_tx(struct db_conn *c, void *ctx, struct err *e)

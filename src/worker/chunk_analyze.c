@@ -36,7 +36,7 @@ static void set_limits(struct chunk_run *c)
 		c->limits.memory_bytes = MEMORY_BYTES;
 }
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_analyze(struct chunk_run *c, struct err *e)
 {
 	const struct job *j = &c->claim->job;
 	struct task_spec *spec = mr_calloc(1, sizeof(*spec));
@@ -62,5 +62,3 @@ static int run(struct chunk_run *c, struct err *e)
 	free(result);
 	return r;
 }
-
-const struct chunk_handler chunk_analyze = { .run = run };

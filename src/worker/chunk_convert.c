@@ -98,7 +98,7 @@ static int work(struct chunk_run *c, struct task_result *result, struct err *e)
 	return repo_step_done(c->runner->repo, c->claim, json, e);
 }
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_convert(struct chunk_run *c, struct err *e)
 {
 	struct task_result *result = mr_calloc(1, sizeof(*result));
 	int r = work(c, result, e);
@@ -111,5 +111,3 @@ static int run(struct chunk_run *c, struct err *e)
 	free(result);
 	return r;
 }
-
-const struct chunk_handler chunk_convert = { .run = run };

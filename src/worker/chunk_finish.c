@@ -5,7 +5,7 @@
 #include "worker/finish.h"
 #include "worker/narration_voice.h"
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_finish(struct chunk_run *c, struct err *e)
 {
 	const struct job *j = &c->claim->job;
 	int r = j->kind == JOB_NARRATION ? narration_voice(c, e) : 0;
@@ -17,5 +17,3 @@ static int run(struct chunk_run *c, struct err *e)
 		 LOG_I("ms", clock_wall_ms() - j->started_ms));
 	return 0;
 }
-
-const struct chunk_handler chunk_finish = { .run = run };

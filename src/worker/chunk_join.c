@@ -193,7 +193,7 @@ static int work(struct join *j, struct task_result *result, struct err *e)
 	return repo_convert_complete(j->c->runner->repo, j->c->claim, json, e);
 }
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_join(struct chunk_run *c, struct err *e)
 {
 	struct task_result *result = mr_calloc(1, sizeof(*result));
 	struct join j = { .c = c };
@@ -215,5 +215,3 @@ static int run(struct chunk_run *c, struct err *e)
 	free(result);
 	return r;
 }
-
-const struct chunk_handler chunk_join = { .run = run };

@@ -158,7 +158,7 @@ static int work(struct ladder_run *run, struct task_result *result, struct err *
 	return r < 0 ? r : repo_chunk_done(run->c->runner->repo, run->c->claim, result->ladder.next_segment, e);
 }
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_ladder(struct chunk_run *c, struct err *e)
 {
 	struct ladder_run *run = mr_calloc(1, sizeof(*run));
 	struct task_result *result = mr_calloc(1, sizeof(*result));
@@ -177,5 +177,3 @@ static int run(struct chunk_run *c, struct err *e)
 	free(run);
 	return r;
 }
-
-const struct chunk_handler chunk_ladder = { .run = run };

@@ -8,7 +8,7 @@
 #include "job/convert_json.h"
 #include "worker/chunk_run.h"
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_measure(struct chunk_run *c, struct err *e)
 {
 	struct convert_constants constants;
 	int r = convert_constants_parse(c->claim->job.spec_json, &constants, e);
@@ -30,5 +30,3 @@ static int run(struct chunk_run *c, struct err *e)
 	free(result);
 	return r;
 }
-
-const struct chunk_handler chunk_measure = { .run = run };

@@ -107,7 +107,7 @@ static int work(struct narrate_run *run, struct task_result *result, struct err 
 	return r < 0 ? r : repo_chunk_done(run->c->runner->repo, claim, result->narrate.next_segment, e);
 }
 
-static int run(struct chunk_run *c, struct err *e)
+int chunk_narrate(struct chunk_run *c, struct err *e)
 {
 	struct narrate_run *run = mr_calloc(1, sizeof(*run));
 	struct task_result *result = mr_calloc(1, sizeof(*result));
@@ -126,20 +126,3 @@ static int run(struct chunk_run *c, struct err *e)
 	free(run);
 	return r;
 }
-
-/* Nothing of a narration that failed is kept. */
-static int give_up(struct chunk_run *c, struct err *io_why, struct err *e)
-{
-	const struct job *j = &c->claim->job;
-	int r = repo_narration_discard(c->runner->repo, c->claim, e);
-	if (r == 0 && j->prefix[0])
-		r = store_delete_prefix(c->runner->output, j->prefix, e);
-	if (r < 0)
-		return r;
-	const struct err cause = *io_why;
-	(void)err_set_code(io_why, cause.kind, "GENERATION_FAILED", "%s: %s", err_code(&cause), cause.message);
-	io_why->retriable = false;
-	return 0;
-}
-
-const struct chunk_handler chunk_narrate = { .run = run, .give_up = give_up };

@@ -1,7 +1,7 @@
 /* What the handlers of chunk kinds (worker/chunk_*.c) stand on: one claimed chunk while it runs. Private to the runner
  * and them; belongs to one worker thread.
  *
- *   static int run(struct chunk_run *c, struct err *e)          // of struct chunk_handler
+ *   int chunk_x(struct chunk_run *c, struct err *e)
  *   {
  *           struct task_spec spec = { .kind = TASK_X, … };
  *           int r = build_spec(c, &spec, e);
@@ -9,7 +9,6 @@
  *                   r = chunk_run_task(c, &spec, &objects, &state, result, e);
  *           return r < 0 ? r : repo_x_done(c->runner->repo, c->claim, result, e);
  *   }
- *   const struct chunk_handler chunk_x = { .run = run };
  */
 #pragma once
 
@@ -41,23 +40,17 @@ struct chunk_run {
 	struct err verdict;
 };
 
-/* What becomes of a claim, by the kind of its chunk. */
-struct chunk_handler {
-	/* Does the work and writes its end down, fenced by the claim; then the claim is settled, and it logs that. A failure
-	 * leaves the claim to the runner, who settles it (runner.h). */
-	int (*run)(struct chunk_run *c, struct err *e);
-	/* Before a failure that ends the job is written down: undoes what was committed, and says what the job shows as its error
-	 * (`io_why`). A failure leaves the chunk to be done again. NULL: what was made stays. */
-	int (*give_up)(struct chunk_run *c, struct err *io_why, struct err *e);
-};
+/* Does the work of a claim, by the kind of its chunk, and writes its end down, fenced by the claim; then the claim is settled, and
+ * it logs that. A failure leaves the claim to the runner, who settles it (runner.h). */
+typedef int chunk_handler(struct chunk_run *c, struct err *e);
 /* One file a kind; the table of them is runner.c's. */
-extern const struct chunk_handler chunk_ladder;
-extern const struct chunk_handler chunk_finish;
-extern const struct chunk_handler chunk_analyze;
-extern const struct chunk_handler chunk_measure;
-extern const struct chunk_handler chunk_convert;
-extern const struct chunk_handler chunk_join;
-extern const struct chunk_handler chunk_narrate;
+chunk_handler chunk_ladder;
+chunk_handler chunk_finish;
+chunk_handler chunk_analyze;
+chunk_handler chunk_measure;
+chunk_handler chunk_convert;
+chunk_handler chunk_join;
+chunk_handler chunk_narrate;
 
 /* What a task's objects are to a handler; `state` is what it gave to chunk_run_task. Called in turns: begin, end; a task
  * that dies in between gets no end, and nothing is stored. */

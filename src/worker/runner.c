@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "job/policy.h"
 #include "worker/chunk_run.h"
 #include "worker/leftovers.h"
 #include "worker/work_metrics.h"
@@ -16,14 +15,14 @@
 #define NOTED_LOG_BYTES 8192
 #define AFTER_OUTAGE_MS 5000   /* an encoded chunk is too much work to be thrown at a full disk again and again */
 
-static const struct chunk_handler *const handlers[] = {
-	[CHUNK_LADDER] = &chunk_ladder,
-	[CHUNK_FINISH] = &chunk_finish,
-	[CHUNK_ANALYZE] = &chunk_analyze,
-	[CHUNK_MEASURE] = &chunk_measure,
-	[CHUNK_CONVERT] = &chunk_convert,
-	[CHUNK_JOIN] = &chunk_join,
-	[CHUNK_NARRATE] = &chunk_narrate,
+static chunk_handler *const handlers[] = {
+	[CHUNK_LADDER] = chunk_ladder,
+	[CHUNK_FINISH] = chunk_finish,
+	[CHUNK_ANALYZE] = chunk_analyze,
+	[CHUNK_MEASURE] = chunk_measure,
+	[CHUNK_CONVERT] = chunk_convert,
+	[CHUNK_JOIN] = chunk_join,
+	[CHUNK_NARRATE] = chunk_narrate,
 };
 
 /* Killed from outside, or a store, disk or database that is away: nothing that the chunk did, so no failure of its own.
@@ -38,19 +37,6 @@ static bool is_blameless(const struct err *why)
 static bool may_pass(const struct err *why)
 {
 	return why->retriable || strncmp(why->code, "TASK_", 5) == 0 || strcmp(why->code, "SANDBOX_VIOLATION") == 0;
-}
-
-/* A failure of the chunk's own. */
-static int fail(struct chunk_run *run, const struct chunk_handler *h, struct err *why, bool *ret_final, struct err *e)
-{
-	const struct retry_policy policy = RETRY_POLICY_DEFAULT;
-	const struct claim *c = run->claim;
-	if (h && h->give_up && retry_is_final(&policy, c->chunk.failures + 1, why->retriable)) {
-		int r = h->give_up(run, why, e);
-		if (r < 0)
-			return r;
-	}
-	return repo_chunk_failed(run->runner->repo, c, why, ret_final, e);
 }
 
 static void append_line(void *ctx, const char *line)
@@ -73,7 +59,7 @@ static void note(const struct chunk_run *run, const char *outcome, const struct 
 }
 
 /* Settles a claim whose work ended with `why`; returns as runner_run. */
-static uint32_t settle_failure(struct chunk_run *run, const struct chunk_handler *h, struct err *why, int64_t began_ms)
+static uint32_t settle_failure(struct chunk_run *run, struct err *why, int64_t began_ms)
 {
 	const struct runner *r = run->runner;
 	const struct claim *c = run->claim;
@@ -92,14 +78,14 @@ static uint32_t settle_failure(struct chunk_run *run, const struct chunk_handler
 		event = "chunk_released";
 		rc = repo_chunk_release(r->repo, c, &e);
 	} else {
-		rc = fail(run, h, why, &final, &e);
+		rc = repo_chunk_failed(r->repo, c, why, &final, &e);
 		event = final ? "job_failed" : "chunk_failed";
 	}
 	log_warn(event, LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_I("attempt", c->chunk.claims),
 		 LOG_I("ms", took_ms), LOG_E(why));
 	note(run, dropped ? "dropped" : released ? "released" : "failed", why); /* with that line */
 	work_count_chunk(&c->chunk, final ? event : event + strlen("chunk_"), took_ms);
-	if (rc == -ERR_LOST || rc == -ERR_CANCELED)
+	if (rc == -ERR_LOST || rc == -ERR_CANCELED || final)
 		leftovers_remove(r->repo, r->output, &c->job);
 	else if (rc < 0)
 		log_error("settle_failed", LOG_S("job", c->job.id), LOG_I("chunk", c->chunk.index), LOG_E(&e));
@@ -115,12 +101,12 @@ uint32_t runner_run(const struct runner *r, struct claim *claim)
 	uint32_t wait_ms = 0;
 	int64_t began_ms = clock_mono_ms();
 	size_t kind = (size_t)claim->chunk.kind;
-	const struct chunk_handler *h = kind < MR_ARRAY_SIZE(handlers) ? handlers[kind] : NULL;
+	chunk_handler *h = kind < MR_ARRAY_SIZE(handlers) ? handlers[kind] : NULL;
 	chunk_run_tell(&c);
 	/* A row of a newer release's: this one can't do it, and says so. */
-	int res = h ? h->run(&c, &e) : err_set(&e, ERR_INTERNAL, "there is no handler for chunks of kind %zu", kind);
+	int res = h ? h(&c, &e) : err_set(&e, ERR_INTERNAL, "there is no handler for chunks of kind %zu", kind);
 	if (res < 0) {
-		wait_ms = settle_failure(&c, h, c.verdict.kind ? &c.verdict : &e, began_ms);
+		wait_ms = settle_failure(&c, c.verdict.kind ? &c.verdict : &e, began_ms);
 	} else {
 		work_count_chunk(&claim->chunk, "done", clock_mono_ms() - began_ms);
 		bus_publish(r->bus, &(struct bus_event){ .topic = BUS_WORK });

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/keys.h"
+#include "job/plan_narrate.h"
+
 int repo_fixture_setup(void **state)
 {
 	struct repo_fixture *f = mr_calloc(1, sizeof(*f));
@@ -243,6 +246,47 @@ struct err failure(enum err_kind kind)
 	struct err why;
 	(void)err_set(&why, kind, "it did not work");
 	return why;
+}
+
+void make_narration(struct repo_fixture *f, char id[UUID_SIZE])
+{
+	struct narrate_params params;
+	struct narrate_plan plan;
+	OK(narrate_params_parse("{\"script\":\"One. Two. Three.\",\"voice\":\"slt\"}", &params, &f->e));
+	OK(narrate_plan(&params, NULL, "flite", &plan, &f->e));
+	struct job_new n = { .user_id = "u",
+			     .kind = JOB_NARRATION,
+			     .file_id = "",
+			     .source_key = "",
+			     .source_name = "",
+			     .params_json = "{}",
+			     .expires_ms = 1,
+			     .plan = narrate_job_plan(&plan) };
+	uuid7_new(n.id);
+	_cleanup_free_ char *prefix = key_job_prefix(n.kind, n.user_id, n.id);
+	n.prefix = prefix;
+	struct job j;
+	bool existing;
+	OK(repo_job_create(f->repo, &n, &j, &existing, &f->e));
+	memcpy(id, j.id, UUID_SIZE);
+	job_release(&j);
+	narrate_plan_release(&plan);
+	narrate_params_release(&params);
+}
+
+static void note_key(void *ctx, const char *key)
+{
+	char **list = ctx;
+	char *longer = mr_asprintf("%s%s ", *list, key);
+	free(*list);
+	*list = longer;
+}
+
+char *doomed_keys(struct repo_fixture *f)
+{
+	char *list = mr_strdup("");
+	OK(repo_objects_doomed(f->repo, 10, note_key, &list, &f->e));
+	return list;
 }
 
 void job_in_status(struct repo_fixture *f, enum job_status status, char id[UUID_SIZE])

@@ -75,3 +75,7 @@ void work_finish(struct repo_fixture *f);
 /* Brings a new job of user "u" into a status. */
 void job_in_status(struct repo_fixture *f, enum job_status status, char id[UUID_SIZE]);
 struct err failure(enum err_kind kind);
+/* A narration of three sentences, without music; of user "u", below its usual prefix. */
+void make_narration(struct repo_fixture *f, char id[UUID_SIZE]);
+/* The keys whose time has come, each followed by a space; the caller frees. */
+char *doomed_keys(struct repo_fixture *f);

@@ -113,26 +113,16 @@ static void a_failure_stays_with_the_file(void **state)
 	nothing_in_background(f);
 }
 
-static void note_key(void *ctx, const char *key)
-{
-	char **list = ctx;
-	char *longer = mr_asprintf("%s%s ", *list, key);
-	free(*list);
-	*list = longer;
-}
-
 /* The doomed keys of one round, each forgotten. */
 static void doomed(struct repo_fixture *f, bool has_upload, bool has_prefix, const char *id)
 {
-	char *keys = mr_strdup("");
-	OK(repo_objects_doomed(f->repo, 10, note_key, &keys, &f->e));
+	_cleanup_free_ char *keys = doomed_keys(f);
 	_cleanup_free_ char *upload = mr_asprintf("uploads/u/%s.mp4", id);
 	_cleanup_free_ char *prefix = mr_asprintf("analysis/u/%s/", id);
 	assert_int_equal(strstr(keys, upload) != NULL, has_upload);
 	assert_int_equal(strstr(keys, prefix) != NULL, has_prefix);
 	OK(repo_object_gone(f->repo, upload, &f->e));
 	OK(repo_object_gone(f->repo, prefix, &f->e)); /* changes nothing if it isn't due */
-	free(keys);
 }
 
 static void deleted_with_the_file(void **state)

@@ -64,20 +64,10 @@ static void work_step(struct repo_fixture *f, enum chunk_kind kind, const char *
 	REFUSED(ERR_LOST, repo_step_done(f->repo, &c, json, &f->e));
 }
 
-static void note_key(void *ctx, const char *key)
-{
-	char **list = ctx;
-	char *longer = mr_asprintf("%s%s ", *list, key);
-	free(*list);
-	*list = longer;
-}
-
 static void doomed_are(struct repo_fixture *f, const char *want)
 {
-	char *list = mr_strdup("");
-	OK(repo_objects_doomed(f->repo, 10, note_key, &list, &f->e));
-	assert_string_equal(list, want);
-	free(list);
+	_cleanup_free_ char *keys = doomed_keys(f);
+	assert_string_equal(keys, want);
 }
 
 static void in_their_order(void **state)

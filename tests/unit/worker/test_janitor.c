@@ -207,6 +207,36 @@ static void leftovers_of_a_deleted_job_go_and_of_no_other(void **state)
 	job_release(&j);
 }
 
+/* A task or a publisher that stores something of a narration that has failed meanwhile. */
+static void leftovers_of_a_failed_narration_go_and_of_its_retry_none(void **state)
+{
+	struct worker_fixture *f = *state;
+	char id[UUID_SIZE];
+	bool final;
+	struct err why = failure(ERR_MEDIA);
+	make_narration(f->rows, id);
+	_cleanup_claim_ struct claim c = claim_as(f->rows, "w");
+	_cleanup_free_ char *key = mr_asprintf("%s/segment_000.ts", c.job.prefix);
+	put(f, key, "x");
+	leftovers_remove(f->rows->repo, f->store, &c.job);
+	assert_true(stored(f, key));
+	why.retriable = false;
+	OK(repo_chunk_failed(f->rows->repo, &c, &why, &final, &f->e));
+	leftovers_remove(f->rows->repo, f->store, &c.job);
+	assert_false(stored(f, key));
+
+	struct job again;
+	OK(repo_job_retry(f->rows->repo, "u", id, &again, &f->e));
+	_cleanup_free_ char *other = mr_asprintf("%s/segment_000.ts", again.prefix);
+	put(f, key, "x");
+	put(f, other, "x");
+	leftovers_remove(f->rows->repo, f->store, &c.job);
+	assert_false(stored(f, key));
+	leftovers_remove(f->rows->repo, f->store, &again);
+	assert_true(stored(f, other));
+	job_release(&again);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -220,6 +250,7 @@ int main(void)
 		T(rows_wait_for_their_objects),
 		T(a_database_that_is_away_ends_no_janitor),
 		T(leftovers_of_a_deleted_job_go_and_of_no_other),
+		T(leftovers_of_a_failed_narration_go_and_of_its_retry_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
