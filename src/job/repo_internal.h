@@ -58,7 +58,7 @@ int repo_transact(struct repo *r, const char *what, db_tx_fn fn, void *ctx, stru
 	" duration_ticks, segment_count, target_duration_s, rendition_count, visible_segments,"                 \
 	" published_segments, ended, percent, speed, eta_seconds, stage, generation_attempt, error_code,"       \
 	" error_message, error_retriable, created_ms, updated_ms, started_ms, streaming_ms, finished_ms,"       \
-	" expires_ms, revision, source_name, result_json, removed_ms, download_key, stream_until_ms,"                            \
+	" expires_ms, revision, source_name, result_json, removed_ms, download_key, stream_until_ms,"           \
 	" parent_id, grace_ms"
 void repo_job_row(struct db_rows *rows, struct job *ret);
 
@@ -143,8 +143,8 @@ int repo_parts_doom(struct db_conn *c, const struct job *j, int64_t due_ms, stru
 int repo_parts_abandon(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* A narration's attempt has failed, and there will be another. */
 int repo_narration_again(struct db_conn *c, const char *job_id, int64_t now_ms, struct err *e) MR_MUST_USE;
-/* A narration has failed, and nothing of it is kept: its segments aren't there any more, all of its chunks are to be done again, and
- * what is stored below its prefix is doomed a little later, which whoever failed removes at once (worker/leftovers.h). */
+/* A narration has failed, and nothing of it is kept: its segments aren't there any more, and all of its chunks are to be done
+ * again. What is stored below its prefix is doomed a little later; whoever failed it removes it at once (worker/leftovers.h). */
 int repo_narration_failed(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e) MR_MUST_USE;
 /* One that failed begins again, below another prefix. */
 int repo_narration_afresh(struct db_conn *c, const struct job *j, struct err *e) MR_MUST_USE;

@@ -24,7 +24,8 @@ int repo_narration_length(struct db_conn *c, const char *job_id, struct err *e)
 int repo_narration_failed(struct db_conn *c, const struct job *j, int64_t now_ms, struct err *e)
 {
 	const struct db_params *id = DB_PARAMS(DB_TEXT(j->id));
-	int r = db_exec(c, "UPDATE job SET visible_segments = 0, published_segments = 0, segment_count = 0, ended = 0 WHERE id = $1",
+	int r = db_exec(c,
+			"UPDATE job SET visible_segments = 0, published_segments = 0, segment_count = 0, ended = 0 WHERE id = $1",
 			id, NULL, e);
 	if (r >= 0)
 		r = db_exec(c, "DELETE FROM segment WHERE job_id = $1", id, NULL, e);
