@@ -6,7 +6,6 @@ import socket
 PORTS = range(10000, 32000)
 
 _ports = iter(random.sample(PORTS, len(PORTS)))
-_reserved = []
 
 
 def reserve_port():
@@ -20,6 +19,6 @@ def reserve_port():
             except OSError:
                 mark.close()
                 continue
-        _reserved.append(mark)
+        mark.detach()   # nobody closes it
         return port
     raise AssertionError('all ports are taken')
