@@ -89,12 +89,13 @@ static void *encode_all(void *arg)
 int rung_encode_new(const struct ladder_spec *spec, uint32_t rung, const struct video_color *color, struct rendition *rendition,
 		    struct rung_encode **ret, struct err *e)
 {
+	const bool is_large = spec->rungs[rung].width * spec->rungs[rung].height > RUNG_ENCODE_LARGE;
 	struct rung_encode *r = mr_calloc(1, sizeof(*r));
 	r->spec = spec;
 	r->rung = rung;
 	r->color = *color;
 	r->rendition = rendition;
-	r->jobs = queue_new(RUNG_ENCODE_AHEAD);
+	r->jobs = queue_new(is_large ? RUNG_ENCODE_AHEAD / 2 : RUNG_ENCODE_AHEAD);
 	atomic_init(&r->dropped, false);
 	int errnum = pthread_create(&r->thread, NULL, encode_all, r);
 	if (errnum) {
