@@ -15,7 +15,6 @@ import re
 import statistics
 import subprocess
 
-BEGIN, END = '<!-- results: begin -->', '<!-- results: end -->'
 
 
 def short(value):
@@ -90,9 +89,16 @@ def build_type(build):
     return next(o['value'] for o in json.loads(options.read_text()) if o['name'] == 'buildtype') + ' build'
 
 
-def write(page, text):
-    """Replaces what is between the markers of docs/BENCHMARKS.md."""
-    old = page.read_text()
-    before, rest = old.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    page.write_text(f'{before}{BEGIN}\n{text}\n{END}{after}')
+def put_block(page, name, text):
+    """Replaces what is between the page's markers of that name."""
+    begin, end = f'<!-- {name}: begin -->', f'<!-- {name}: end -->'
+    before, rest = page.read_text().split(begin, 1)
+    after = rest.split(end, 1)[1]
+    page.write_text(f'{before}{begin}\n{text}{end}{after}')
+
+
+def write(page, text, partial):
+    """Into docs/BENCHMARKS.md. A whole run takes the place of all that was there; some benchmarks come below the last whole run."""
+    put_block(page, 'again', f'## Measured again since\n\n{text}\n' if partial else '')
+    if not partial:
+        put_block(page, 'results', f'{text}\n')
