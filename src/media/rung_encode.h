@@ -22,9 +22,9 @@
 #include "media/rendition.h"
 #include "media/video_graph.h"
 
-/* x264 takes several frames in a moment and is then busy with one for long; a rung that can't wait would hold up the others. Half as
- * many of a picture above RUNG_ENCODE_LARGE pixels: it is the slowest rung, for which the others wait however many it has, and each
- * is 3 MB at 1080p. */
+/* x264 takes several frames in a moment and is then busy with one for long; a rung that can't wait would hold up the others.
+ * Half as many of a picture above RUNG_ENCODE_LARGE pixels: it is the slowest rung, for which the others wait however many it
+ * has, and each is 3 MB at 1080p. */
 #define RUNG_ENCODE_AHEAD 4
 #define RUNG_ENCODE_LARGE (1280 * 720)
 
