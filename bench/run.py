@@ -95,7 +95,8 @@ def arguments():
     p.add_argument('--rounds', type=int, default=3, help='of each benchmark (default: 3)')
     p.add_argument('--quick', action='store_true', help='one round, and the long sources a tenth as long')
     p.add_argument('--full', action='store_true', help='make the three-hour ladder to its end')
-    p.add_argument('--write', action='store_true', help='put the table into docs/BENCHMARKS.md, with --only below the last whole one')
+    p.add_argument('--write', action='store_true',
+                   help='put the table into docs/BENCHMARKS.md, with --only below the last whole one')
     p.add_argument('--build', type=pathlib.Path, default=ROOT / 'build', help='build folder (default: build)')
     p.add_argument('--work', type=pathlib.Path, help='folder for media and output (default: bench in the build folder)')
     options = p.parse_args()
