@@ -19,6 +19,7 @@ MIB = 2**20
 SECONDS = 600
 AT_ONCE = 20
 LONG_SECONDS, SHORT_SECONDS = 1800, 10
+ROUNDS_S = 20   # for so long at least each format is compared
 MP3 = ['-c:a', 'libmp3lame', '-b:a', '192k', '-reservoir', '0']
 AAC = ['-c:a', 'aac', '-aac_coder', 'fast', '-b:a', '160k']   # Millrace's settings: media/aac_search.h
 
@@ -31,7 +32,7 @@ def speed(bench):
     for source, name, words, bar in ((song, 'mp3', MP3, '≤ 0.6'), (song, 'aac', AAC, '≤ 0.6'), (song, 'm4a', AAC, '≤ 0.6'),
                                      (mp3, 'wav', ['-c:a', 'pcm_s16le'], '≤ 0.8')):
         used = {'ours': [], 'theirs': []}
-        for number in range(bench.rounds):
+        for number in bench.numbers(ROUNDS_S):
             for side in bench.order(number):
                 out = bench.fresh('convert') / f'out.{name}'
                 ours = [bench.build / 'millrace', 'convert', source, out, '--quiet']

@@ -3,7 +3,6 @@
 The command's numbers are read from the specification that Millrace's own encoders get, so that both sides always do the same
 work. ffmpeg decodes once, splits, scales each rung from the source, and uses as many threads as it likes.
 """
-import itertools
 import os
 import re
 import shutil
@@ -96,20 +95,11 @@ def ssim(out, name, rung, source):
     return float(found[1])
 
 
-def rounds(bench):
-    """Their numbers. There are more of them than asked for where they are short: a few seconds on a noisy machine say little."""
-    began = time.monotonic()
-    for number in itertools.count():
-        if number >= bench.rounds and (bench.quick or time.monotonic() - began > ROUNDS_S):
-            return
-        yield number
-
-
 def both_sides(bench, label, spec, source, **how):
     """Runs both sides in every round, and who goes first alternates. Leaves the last round's output: (ours, theirs, folders)."""
     folders = {'ours': bench.work / f'{label}-millrace', 'theirs': bench.work / f'{label}-ffmpeg'}
     got = {'ours': [], 'theirs': []}
-    for number in rounds(bench):
+    for number in bench.numbers(ROUNDS_S):
         for side in bench.order(number):
             out = folders[side]
             shutil.rmtree(out, ignore_errors=True)

@@ -78,7 +78,7 @@ def circumstances(build, rounds, load):
     commit = first_line('git', 'rev-parse', '--short', 'HEAD')
     ffmpeg = first_line('ffmpeg', '-version').split(' Copyright')[0]
     nginx = first_line('/usr/sbin/nginx', '-v').replace('nginx version: ', '')
-    return (f'{now}, {machine()}, load {load:.2f} before the run, {rounds} rounds (ladders: at least 90 s).\n'
+    return (f'{now}, {machine()}, load {load:.2f} before the run, {rounds} rounds (ladders: at least 90 s, conversions: 20 s).\n'
             f'{first_line(str(build / "millrace"), "version")} ({commit}, {build_type(build)}), {ffmpeg}, {nginx}.')
 
 

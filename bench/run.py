@@ -5,6 +5,7 @@ Every benchmark runs both sides in each round, alternating who is first, and giv
 rounds. Run it on a machine that does nothing else. Exit: 0 done (whatever the ratios are), 1 a benchmark could not be run.
 """
 import argparse
+import itertools
 import os
 import pathlib
 import shutil
@@ -37,6 +38,14 @@ class Bench:
         self.work = (options.work or self.build / 'bench').resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         self.table = report.Table()
+
+    def numbers(self, seconds):
+        """Of the rounds. There are more than asked for where they are short: a few seconds on a noisy machine say little."""
+        began = time.monotonic()
+        for number in itertools.count():
+            if number >= self.rounds and (self.quick or time.monotonic() - began > seconds):
+                return
+            yield number
 
     def order(self, number):
         return ('ours', 'theirs') if number % 2 == 0 else ('theirs', 'ours')
