@@ -1,5 +1,5 @@
-// Every view, in both colour schemes (light on a desk, dark on a phone): without a violation that axe-core finds, without a request to elsewhere, without anything that
-// moves once it stands, and the whole page within its weight.
+// Every view, in both colour schemes (light on a desk, dark on a phone): without a violation that axe-core finds, without a request
+// to elsewhere, without anything that moves once it stands, and the whole page within its weight.
 //
 //     MILLRACE_URL=http://127.0.0.1:8080 MILLRACE_SAMPLE=film.mp4 node --test views.test.js
 import assert from 'node:assert/strict';

@@ -239,7 +239,10 @@ export class Player {
 
 	/** Starts over at the same place with a fresh address: the old one may have expired. */
 	private async reload(byHand: boolean): Promise<void> {
-		if (byHand) this.recoveries = 0;
+		if (byHand) {
+			this.recoveries = 0;
+			show(htmlById('player-error'), false);
+		}
 		const position = this.video.currentTime;
 		const play = byHand || !this.video.paused;
 		const before = this.hls;
