@@ -27,14 +27,16 @@ def playlist_url(server, name, query=''):
     return f'{server.url}/api/streams/{name}/live.m3u8{query}'
 
 
-def speak(server, session, chunks, pause=0.0, heard=None):
-    """`heard`: an event; the second half isn't said before it."""
+def speak(server, session, chunks, pause=0.0, heard=None, enough=None):
+    """Events: the second half isn't said before `heard`, and nothing more once there was `enough`."""
     async def run():
         async with Speaker(server.url, session) as s:
-            await s.say(chunks[:len(chunks) // 2], pause)
-            while heard and not heard.is_set():
-                await asyncio.sleep(0.05)
-            await s.say(chunks[len(chunks) // 2:], pause)
+            for i, chunk in enumerate(chunks):
+                while heard and i >= len(chunks) // 2 and not heard.is_set():
+                    await asyncio.sleep(0.05)
+                if enough and enough.is_set():
+                    break
+                await s.say([chunk], pause)
             return await s.stop()
     return asyncio.run(run())
 

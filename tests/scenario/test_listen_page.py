@@ -24,11 +24,15 @@ def hear(address, seconds, *more):
 def test_a_browser_listens(make_server, tmp_path):
     server = make_server(*OPTIONS)
     chunks = recording(tmp_path, 150)   # both browsers have come by then
-    threading.Thread(target=speak, args=(server, 'radio', chunks, 0.28), daemon=True).start()
+    enough = threading.Event()
+    speaker = threading.Thread(target=speak, args=(server, 'radio', chunks, 0.28, None, enough), daemon=True)
+    speaker.start()
     wait_for(lambda: requests.get(playlist_url(server, 'session-radio')).status_code == 200, 'there is something to listen to')
     link = requests.post(f'{server.url}/api/streams/session-radio/link', json={}).json()
     by_list = hear(f'{server.url}/#/live', 4, 'session-radio', *filter(None, [os.environ.get('MILLRACE_PICTURES')]))
     by_link = hear(link['page_url'], 2)
+    enough.set()
+    speaker.join()
     for page in (by_list, by_link):
         assert page['troubles'] == [] and page['reconnects'] == 0 and page['state'] == 'playing'
         assert page['name'] == 'session-radio' and page['level'] > 20
