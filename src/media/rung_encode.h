@@ -10,8 +10,8 @@
  *   rung_encode_free(&r);
  *
  * Guarantees: frames are encoded in the order they came, by one thread: the bytes don't depend on timing. At most
- * RUNG_ENCODE_AHEAD frames wait. One thread calls; the rendition, and its io->object, belong to the rung's own thread until
- * rung_encode_wait has returned.
+ * RUNG_ENCODE_AHEAD frames wait, of large ones half as many. One thread calls; the rendition, and its io->object, belong to the
+ * rung's own thread until rung_encode_wait has returned.
  */
 #pragma once
 
