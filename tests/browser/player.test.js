@@ -163,10 +163,13 @@ test('a player that cannot be fetched says so, and is fetched by hand', { timeou
 	assert.equal(await page.textContent('#player-error-text'), 'The player cannot be loaded right now.');
 	await page.click('#player-retry');
 	assert.equal(await page.isVisible('#player-error'), false);
+	assert.equal(await page.textContent('#player-note'), 'Trying again…');
 	await page.waitForSelector('#player-error:visible');
+	assert.equal(await page.textContent('#player-note'), '');
 	away = false;
 	await page.click('#player-retry');
 	await page.waitForSelector('#player-error', { state: 'hidden' });
 	await playedPast(page, 0.5);
+	assert.equal(await page.textContent('#player-note'), '');
 	await page.close();
 });

@@ -45,6 +45,8 @@ export class Player {
 	private attached = false;
 	private growing = false;
 	private recoveries = 0;
+	/** Somebody asked for it, and nothing has come yet. */
+	private tryingAgain = false;
 
 	constructor(private readonly hooks: PlayerHooks) {
 		this.quality.addEventListener('change', () => this.choose());
@@ -61,6 +63,7 @@ export class Player {
 		window.addEventListener('pagehide', () => this.remember());
 		this.video.addEventListener('playing', () => {
 			this.recoveries = 0;
+			this.tryingAgain = false;
 			this.box.dataset['state'] = 'playing';
 			this.note();
 		});
@@ -111,6 +114,7 @@ export class Player {
 		}
 		this.attached = false;
 		this.recoveries = 0;
+		this.tryingAgain = false;
 		this.video.muted = false;
 		this.box.dataset['state'] = 'empty';
 		this.box.classList.remove('audio-only');
@@ -222,7 +226,8 @@ export class Player {
 	private note(): void {
 		const dry = this.growing && this.attached && !this.video.paused && this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
 		const resumed = this.resumedFrom ? `Going on at ${format.clock(this.resumedFrom)}.` : '';
-		setText(htmlById('player-note'), dry ? 'Caught up. It goes on with the next segment.' : resumed);
+		const waiting = dry ? 'Caught up. It goes on with the next segment.' : resumed;
+		setText(htmlById('player-note'), this.tryingAgain ? 'Trying again…' : waiting);
 	}
 
 	private hlsError(hls: Hls, data: ErrorData, ofMedia: boolean): void {
@@ -241,7 +246,9 @@ export class Player {
 	private async reload(byHand: boolean): Promise<void> {
 		if (byHand) {
 			this.recoveries = 0;
+			this.tryingAgain = true;
 			show(htmlById('player-error'), false);
+			this.note();
 		}
 		const position = this.video.currentTime;
 		const play = byHand || !this.video.paused;
@@ -259,6 +266,8 @@ export class Player {
 
 	private fail(text: string): void {
 		this.hls?.stopLoad();
+		this.tryingAgain = false;
+		this.note();
 		setText(htmlById('player-error-text'), text);
 		show(htmlById('player-error'), true);
 	}
