@@ -32,7 +32,7 @@ def speed(bench):
     for source, name, words, bar in ((song, 'mp3', MP3, '≤ 0.6'), (song, 'aac', AAC, '≤ 0.6'), (song, 'm4a', AAC, '≤ 0.6'),
                                      (mp3, 'wav', ['-c:a', 'pcm_s16le'], '≤ 0.8')):
         used = {'ours': [], 'theirs': []}
-        for number in bench.numbers(ROUNDS_S):
+        for number in bench.rounds_of(ROUNDS_S):
             for side in bench.order(number):
                 out = bench.fresh('convert') / f'out.{name}'
                 ours = [bench.build / 'millrace', 'convert', source, out, '--quiet']

@@ -99,7 +99,7 @@ def both_sides(bench, label, spec, source, **how):
     """Runs both sides in every round, and who goes first alternates. Leaves the last round's output: (ours, theirs, folders)."""
     folders = {'ours': bench.work / f'{label}-millrace', 'theirs': bench.work / f'{label}-ffmpeg'}
     got = {'ours': [], 'theirs': []}
-    for number in bench.numbers(ROUNDS_S):
+    for number in bench.rounds_of(ROUNDS_S):
         for side in bench.order(number):
             out = folders[side]
             shutil.rmtree(out, ignore_errors=True)

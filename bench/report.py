@@ -16,7 +16,6 @@ import statistics
 import subprocess
 
 
-
 def short(value):
     """Three significant digits, never an exponent."""
     for limit, digits in ((10, 2), (100, 1)):
@@ -78,7 +77,7 @@ def circumstances(build, rounds, load):
     commit = first_line('git', 'rev-parse', '--short', 'HEAD')
     ffmpeg = first_line('ffmpeg', '-version').split(' Copyright')[0]
     nginx = first_line('/usr/sbin/nginx', '-v').replace('nginx version: ', '')
-    return (f'{now}, {machine()}, load {load:.2f} before the run, {rounds} rounds (ladders: at least 90 s, conversions: 20 s).\n'
+    return (f'{now}, {machine()}, load {load:.2f} before the run, at least {rounds} rounds.\n'
             f'{first_line(str(build / "millrace"), "version")} ({commit}, {build_type(build)}), {ffmpeg}, {nginx}.')
 
 

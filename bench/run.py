@@ -39,8 +39,9 @@ class Bench:
         self.work.mkdir(parents=True, exist_ok=True)
         self.table = report.Table()
 
-    def numbers(self, seconds):
-        """Of the rounds. There are more than asked for where they are short: a few seconds on a noisy machine say little."""
+    def rounds_of(self, seconds):
+        """The numbers of so many rounds as were asked for, and of more until so many seconds have gone by: a few seconds on a noisy
+        machine say little."""
         began = time.monotonic()
         for number in itertools.count():
             if number >= self.rounds and (self.quick or time.monotonic() - began > seconds):
